@@ -1,0 +1,1 @@
+//! The agent's state machine: schedule, links per address, retransmission, round trips, spool.

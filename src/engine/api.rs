@@ -1,0 +1,124 @@
+//! What goes into the engine and what comes out: two closed enums.
+
+use super::view;
+use crate::config::server;
+use crate::wire::{Datagram, Reject};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// Where a datagram came from, and the local address it was sent to (the reply leaves from there).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Path {
+    pub from: SocketAddr,
+    /// `None` where the socket cannot tell.
+    pub to: Option<IpAddr>,
+}
+
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A datagram as `wire` decoded it. `len` is its size on the wire: no reply is longer.
+    Datagram { path: Path, len: usize, decoded: Result<Datagram<'a>, Reject> },
+    /// Nothing happened; judge what is due. The shell drains the socket first.
+    Tick,
+    /// A request that changes something, answered by `Effect::Answer` with the same id.
+    Command { id: u64, command: Command },
+    /// A checked configuration takes the place of the old one.
+    Reload(Arc<server::Server>),
+    /// Datagrams that the kernel dropped because the socket's buffer was full, in all (SO_RXQ_OVFL).
+    KernelDrops(u64),
+    /// The shell is stopping: save everything that is not saved.
+    Stop,
+}
+
+/// What a person or a program may ask of the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    Watch { host: String, watch: bool },
+    Drop { host: String },
+    Ghost { name: String, accept: bool },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    NoSuchHost,
+}
+
+/// The bytes of an ACK: small, never on the heap.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Reply {
+    len: u8,
+    bytes: [u8; Reply::LEN_MAX],
+}
+
+impl Reply {
+    pub const LEN_MAX: usize = 120;
+
+    pub fn new() -> Reply {
+        Reply { len: 0, bytes: [0; Reply::LEN_MAX] }
+    }
+
+    /// Appends all of `text` or nothing; says which.
+    pub fn push(&mut self, text: &[u8]) -> bool {
+        let end = self.len as usize + text.len();
+        if end > Reply::LEN_MAX {
+            return false;
+        }
+        self.bytes[self.len as usize..end].copy_from_slice(text);
+        self.len = end as u8;
+        true
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len as usize]
+    }
+}
+
+impl Default for Reply {
+    fn default() -> Reply {
+        Reply::new()
+    }
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&String::from_utf8_lossy(self.as_bytes()))
+    }
+}
+
+#[derive(Debug)]
+#[must_use]
+pub enum Effect {
+    /// Send a reply back along a path.
+    Send { path: Path, reply: Reply },
+    /// A new entry of the event feed (also in the next view).
+    Publish(Arc<view::Event>),
+    /// Make these records durable, within a second.
+    Persist(Vec<Saved>),
+    /// The answer to a command.
+    Answer { id: u64, outcome: Outcome },
+}
+
+/// One record of the store. Values are JSON text; their shape is the engine's own (`engine::saved`).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Saved {
+    Host {
+        name: Arc<str>,
+        json: Vec<u8>,
+    },
+    HostGone {
+        name: Arc<str>,
+    },
+    Event {
+        id: u64,
+        json: Vec<u8>,
+    },
+    /// Events below this id have left the feed.
+    EventsBefore {
+        id: u64,
+    },
+    Meta {
+        key: &'static str,
+        json: Vec<u8>,
+    },
+}

@@ -1,0 +1,498 @@
+//! The published picture of the fleet: what pages, API and live updates read. Immutable behind `Arc`, and cheap
+//! to publish: hosts stand in chunks that are copied only when one of theirs changed.
+
+use crate::time::{Duration, Mono, Now, Wall};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A host's place in the tables. Never used again within an epoch.
+pub type HostId = u32;
+
+/// What the heartbeats say of a host (SPEC section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Up,
+    Late,
+    Degraded,
+    Down,
+    Unreachable,
+    Unknown,
+}
+
+impl State {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            State::Up => "up",
+            State::Late => "late",
+            State::Degraded => "degraded",
+            State::Down => "down",
+            State::Unreachable => "unreachable",
+            State::Unknown => "unknown",
+        }
+    }
+}
+
+/// What pages show first: the worst of state and unacknowledged alerts. The discriminants are the state codes
+/// of the live protocol (SPEC section 13); a smaller one is worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Severity {
+    Down = 0,
+    Critical = 1,
+    Warning = 2,
+    Late = 3,
+    Unreachable = 4,
+    Unknown = 5,
+    Maintenance = 6,
+    Up = 7,
+}
+
+impl Severity {
+    /// In the one order used everywhere: worst first.
+    pub const ALL: [Severity; 8] = [
+        Severity::Down,
+        Severity::Critical,
+        Severity::Warning,
+        Severity::Late,
+        Severity::Unreachable,
+        Severity::Unknown,
+        Severity::Maintenance,
+        Severity::Up,
+    ];
+
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Severity::Down => "down",
+            Severity::Critical => "critical",
+            Severity::Warning => "warning",
+            Severity::Late => "late",
+            Severity::Unreachable => "unreachable",
+            Severity::Unknown => "unknown",
+            Severity::Maintenance => "maintenance",
+            Severity::Up => "up",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    V4 = 0,
+    V6 = 1,
+}
+
+impl Family {
+    pub const ALL: [Family; 2] = [Family::V4, Family::V6];
+
+    /// `::ffff:a.b.c.d` counts as IPv4.
+    pub fn of(address: IpAddr) -> Family {
+        if address.to_canonical().is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Family::V4 => "ipv4",
+            Family::V6 => "ipv6",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnState {
+    Up,
+    Late,
+    Down,
+}
+
+impl ConnState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ConnState::Up => "up",
+            ConnState::Late => "late",
+            ConnState::Down => "down",
+        }
+    }
+}
+
+/// What is known of a host over one address family.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Connection {
+    pub family: Family,
+    pub address: IpAddr,
+    pub state: ConnState,
+    /// Milliseconds, as the agent measured.
+    pub rtt_ms: Option<f32>,
+    /// Of what the agent sent, `0..=100`.
+    pub loss_percent: Option<f32>,
+    pub last_seen: Wall,
+}
+
+/// Unacknowledged metric alerts that are not OK.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlertCounts {
+    pub warning: u32,
+    pub critical: u32,
+    pub unknown: u32,
+}
+
+/// The three bars of the hosts table, percent.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Gauges {
+    pub cpu: Option<f32>,
+    pub memory: Option<f32>,
+    /// The fullest partition.
+    pub disk: Option<f32>,
+}
+
+/// Round trips of the last hour, one slot a minute: the mean of that minute, NaN where nothing came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RttHour {
+    pub slots: [f32; RttHour::SLOTS],
+    /// Minutes since 1970 of the newest slot; slot of minute `m` is `m % SLOTS`.
+    pub newest_minute: i64,
+}
+
+impl RttHour {
+    pub const SLOTS: usize = 60;
+
+    /// Oldest first, ending at the minute of `now`; `None` is a gap.
+    pub fn series(&self, now: Wall) -> [Option<f32>; RttHour::SLOTS] {
+        let last = now.as_secs().div_euclid(60);
+        let oldest_known = self.newest_minute - (RttHour::SLOTS as i64 - 1);
+        std::array::from_fn(|i| {
+            let minute = last - (RttHour::SLOTS as i64 - 1) + i as i64;
+            if minute < oldest_known || minute > self.newest_minute {
+                return None;
+            }
+            let value = self.slots[minute.rem_euclid(RttHour::SLOTS as i64) as usize];
+            value.is_finite().then_some(value)
+        })
+    }
+}
+
+/// One collection of a plugin.
+#[derive(Debug, PartialEq)]
+pub struct Sample {
+    /// When it was collected.
+    pub at: Wall,
+    /// The data object as JSON text, strict (no NaN).
+    pub data: Box<str>,
+}
+
+/// A plugin of a host: its latest data and the last samples, oldest first; never empty.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    pub name: Arc<str>,
+    /// Seconds.
+    pub interval: Option<u32>,
+    pub info: bool,
+    pub samples: VecDeque<Arc<Sample>>,
+}
+
+impl Plugin {
+    pub fn latest(&self) -> Option<&Arc<Sample>> {
+        self.samples.back()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Host {
+    pub id: HostId,
+    pub name: Arc<str>,
+    pub state: State,
+    pub severity: Severity,
+    /// The last change of state.
+    pub since: Wall,
+    /// Down because it said so.
+    pub shutdown: bool,
+    /// Some family is down while another is not.
+    pub degraded: bool,
+    pub watch: bool,
+    pub declared: bool,
+    pub owner: Option<Arc<str>>,
+    pub group: Option<Arc<str>>,
+    pub tags: Arc<[Arc<str>]>,
+    pub description: Option<Arc<str>>,
+    /// Seconds between heartbeats: promised by the host, or the server's.
+    pub interval: f64,
+    pub last_seen: Option<Wall>,
+    pub boot_time: Option<Wall>,
+    pub version: Option<Arc<str>>,
+    pub sealed: bool,
+    pub maintenance: bool,
+    pub connections: [Option<Connection>; 2],
+    pub alerts: AlertCounts,
+    pub gauges: Gauges,
+    pub rtt_hour: Option<Arc<RttHour>>,
+    /// By name.
+    pub plugins: Arc<Vec<Plugin>>,
+    /// Why it is in the state that it is in, in words; empty for a host that is up.
+    pub why: Arc<str>,
+    /// The last one-off message and when.
+    pub message: Option<(Wall, Arc<str>)>,
+    /// Version of the last change that every viewer is told (state, why, alerts, names).
+    pub slow_ver: u64,
+    /// Version of the last change of the fast columns (last seen, round trip, gauges).
+    pub fast_ver: u64,
+}
+
+impl Host {
+    pub fn plugin(&self, name: &str) -> Option<&Plugin> {
+        self.plugins.iter().find(|p| &*p.name == name)
+    }
+
+    pub fn connections(&self) -> impl Iterator<Item = &Connection> {
+        self.connections.iter().flatten()
+    }
+
+    /// The address the newest heartbeat came from.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.connections().max_by_key(|c| c.last_seen).map(|c| c.address)
+    }
+
+    /// The modifier bits of the live protocol (SPEC section 13): 1 unwatched, 8 degraded, 16 sealed, …
+    pub fn flags(&self) -> u32 {
+        u32::from(!self.watch) | (u32::from(self.degraded) << 3) | (u32::from(self.sealed) << 4)
+    }
+}
+
+/// What a scan over the whole fleet needs of a host, side by side in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    pub severity: Severity,
+    pub since: Wall,
+    pub slow_ver: u64,
+    pub fast_ver: u64,
+}
+
+pub const CHUNK: usize = 64;
+
+/// Up to 64 hosts whose ids share their upper bits.
+#[derive(Clone, Debug, Default)]
+pub struct Chunk {
+    /// `None` where the host was dropped (or has not come yet).
+    pub slots: Vec<Option<(Key, Arc<Host>)>>,
+    /// The newest version in the chunk: scans for changes skip it where this is old.
+    pub ver_max: u64,
+}
+
+/// All hosts by id.
+#[derive(Clone, Debug, Default)]
+pub struct HostTable {
+    pub chunks: Vec<Arc<Chunk>>,
+    pub len: usize,
+}
+
+impl HostTable {
+    pub fn get(&self, id: HostId) -> Option<&Arc<Host>> {
+        let chunk = self.chunks.get(id as usize / CHUNK)?;
+        chunk.slots.get(id as usize % CHUNK)?.as_ref().map(|(_, host)| host)
+    }
+
+    /// In id order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Host>> {
+        self.chunks.iter().flat_map(|c| c.slots.iter().flatten().map(|(_, host)| host))
+    }
+
+    /// In id order, without touching the hosts themselves.
+    pub fn keys(&self) -> impl Iterator<Item = (HostId, &Key)> {
+        self.chunks.iter().enumerate().flat_map(|(c, chunk)| {
+            chunk.slots.iter().enumerate().filter_map(move |(s, slot)| {
+                slot.as_ref().map(|(key, _)| ((c * CHUNK + s) as HostId, key))
+            })
+        })
+    }
+
+    /// Hosts whose slow or fast version is above `ver`, in id order; chunks without one are skipped.
+    pub fn changed_since(&self, ver: u64) -> impl Iterator<Item = &Arc<Host>> {
+        self.chunks.iter().filter(move |c| c.ver_max > ver).flat_map(move |c| {
+            c.slots
+                .iter()
+                .flatten()
+                .filter(move |(key, _)| key.slow_ver > ver || key.fast_ver > ver)
+                .map(|(_, host)| host)
+        })
+    }
+}
+
+/// What an entry of the event feed is about (SPEC section 13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EventKind {
+    State,
+    Alert,
+    Boot,
+    Shutdown,
+    Message,
+    Maintenance,
+    Command,
+    Update,
+    Dns,
+    Notify,
+    User,
+    Config,
+    Key,
+    Security,
+    Ghost,
+    Server,
+    Journal,
+}
+
+impl EventKind {
+    pub const ALL: [EventKind; 17] = [
+        EventKind::State,
+        EventKind::Alert,
+        EventKind::Boot,
+        EventKind::Shutdown,
+        EventKind::Message,
+        EventKind::Maintenance,
+        EventKind::Command,
+        EventKind::Update,
+        EventKind::Dns,
+        EventKind::Notify,
+        EventKind::User,
+        EventKind::Config,
+        EventKind::Key,
+        EventKind::Security,
+        EventKind::Ghost,
+        EventKind::Server,
+        EventKind::Journal,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            EventKind::State => "state",
+            EventKind::Alert => "alert",
+            EventKind::Boot => "boot",
+            EventKind::Shutdown => "shutdown",
+            EventKind::Message => "message",
+            EventKind::Maintenance => "maintenance",
+            EventKind::Command => "command",
+            EventKind::Update => "update",
+            EventKind::Dns => "dns",
+            EventKind::Notify => "notify",
+            EventKind::User => "user",
+            EventKind::Config => "config",
+            EventKind::Key => "key",
+            EventKind::Security => "security",
+            EventKind::Ghost => "ghost",
+            EventKind::Server => "server",
+            EventKind::Journal => "journal",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<EventKind> {
+        EventKind::ALL.into_iter().find(|k| k.as_str() == text)
+    }
+}
+
+/// How loud an event is; also the rank of notices: info < warning < unknown < critical.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Info,
+    Warning,
+    Unknown,
+    Critical,
+}
+
+impl Level {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Level::Info => "info",
+            Level::Warning => "warning",
+            Level::Unknown => "unknown",
+            Level::Critical => "critical",
+        }
+    }
+}
+
+/// One entry of the event feed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Increasing by one, also over restarts.
+    pub id: u64,
+    pub at: Wall,
+    pub kind: EventKind,
+    pub host: Option<(HostId, Arc<str>)>,
+    pub level: Option<Level>,
+    pub from: Option<Severity>,
+    pub to: Option<Severity>,
+    /// As a notice says it: `DOWN: web1 - no heartbeat for 65 s (ipv4 192.0.2.10)`.
+    pub text: Arc<str>,
+    pub user: Option<Arc<str>>,
+}
+
+/// A name that was refused and may be accepted.
+#[derive(Clone, Debug)]
+pub struct Ghost {
+    pub name: Arc<str>,
+    pub address: IpAddr,
+    pub first: Wall,
+    pub last: Wall,
+    pub count: u64,
+    pub reason: &'static str,
+}
+
+/// Datagrams of one address that were refused, for the empty page.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub address: IpAddr,
+    pub reason: crate::wire::Reject,
+    pub count: u64,
+    pub last: Wall,
+}
+
+/// What was counted on the datagram path.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    pub received: u64,
+    pub accepted: u64,
+    /// By `Reject::code`; only those above 0.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Dropped by the kernel: the socket's buffer was full.
+    pub kernel_drops: u64,
+    /// ACKs that were not sent because they would have been longer than the request.
+    pub acks_withheld: u64,
+}
+
+/// The fleet at one moment.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Random per process start, six hex digits on the wire.
+    pub epoch: u32,
+    /// The live protocol's `seq`: grows with every visible change.
+    pub ver: u64,
+    /// Resume is possible from this version on.
+    pub floor: u64,
+    /// Dropped hosts and the version of their going, oldest first.
+    pub gone: Arc<VecDeque<(HostId, u64)>>,
+    /// When this view was taken.
+    pub now: Now,
+    pub started: Now,
+    /// Until then no host is judged (restart rule); `None` afterwards.
+    pub hold_until: Option<Mono>,
+    pub hosts: HostTable,
+    /// Name and id, in byte order of the names.
+    pub names: Arc<Vec<(Arc<str>, HostId)>>,
+    /// Hosts by severity code.
+    pub counts: [u32; 8],
+    /// Oldest first; at most `limits::EVENTS_MAX`.
+    pub events: Arc<VecDeque<Arc<Event>>>,
+    pub ghosts: Arc<Vec<Ghost>>,
+    pub refusals: Arc<Vec<Refusal>>,
+    pub counters: Counters,
+}
+
+impl View {
+    pub fn host(&self, name: &str) -> Option<&Arc<Host>> {
+        let at = self.names.binary_search_by(|(n, _)| (**n).cmp(name)).ok()?;
+        self.hosts.get(self.names[at].1)
+    }
+
+    pub fn uptime(&self, now: Now) -> Duration {
+        now.mono.since(self.started.mono)
+    }
+}

@@ -1,0 +1,28 @@
+//! Heartbeat: pure state machines of a host monitor, and the thin layer under them that touches the system.
+//!
+//! Layers, lowest first; a module uses its own layer's helpers and any lower layer, never upward
+//! (`tests/tidy.rs` holds the table):
+//! `time text prng ring limits` · `wire config yaml` · `collect alert notice` · `agent engine` · `web` · `os`.
+//! The programs in `src/bin/` and `agent-mini/` are threads around these.
+
+pub mod limits;
+pub mod prng;
+pub mod ring;
+pub mod text;
+pub mod time;
+
+pub mod config;
+pub mod wire;
+#[cfg(feature = "daemon")]
+pub mod yaml;
+
+pub mod collect;
+
+pub mod agent;
+#[cfg(feature = "daemon")]
+pub mod engine;
+
+#[cfg(feature = "daemon")]
+pub mod web;
+
+pub mod os;

@@ -1,0 +1,86 @@
+//! Every bound on what comes from outside, in one place; `hbd --limits` prints it (THREATS, head).
+//!
+//! A limit that an operator may move is a configuration key as well; what stands here is its default.
+
+/// One row of `hbd --limits`.
+pub struct Limit {
+    pub name: &'static str,
+    pub value: u64,
+    pub unit: &'static str,
+}
+
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $value:expr, $unit:literal;)*) => {
+        $($(#[$doc])* pub const $name: $type = $value;)*
+        /// All limits in the order of this file.
+        pub const ALL: &[Limit] = &[$(Limit { name: stringify!($name), value: $value as u64, unit: $unit }),*];
+    };
+}
+
+limits! {
+    /// Largest datagram read (what UDP over IPv4 can carry).
+    UDP_IN_MAX: usize = 65507, "bytes";
+    /// Largest sealed datagram accepted.
+    SEALED_IN_MAX: usize = 1500, "bytes";
+    /// Largest UDP payload our agents send; fits IPv6's 1280 with headers.
+    SEND_MAX: usize = 1200, "bytes";
+    /// Most that one datagram may inflate to.
+    INFLATE_MAX: usize = 131_072, "bytes";
+    JSON_DEPTH: usize = 16, "levels";
+    /// Values and keys in one datagram, containers included.
+    JSON_NODES: usize = 8192, "nodes";
+    KEY_MAX: usize = 96, "bytes";
+    /// Longest string kept of plugin data; the rest is cut and counted.
+    STR_MAX: usize = 2048, "bytes";
+    NAME_MAX: usize = 128, "bytes";
+    LABEL_MAX: usize = 63, "bytes";
+    VERSION_MAX: usize = 32, "bytes";
+    TEXT_MAX: usize = 1024, "bytes";
+    PLUGIN_NAME_MAX: usize = 32, "bytes";
+    LEAVES_SEALED_MAX: usize = 512, "leaves";
+    LEAVES_PLAIN_MAX: usize = 4096, "leaves";
+    PLUGINS_PER_HOST: usize = 64, "plugins";
+    METRICS_PER_HOST: usize = 4096, "metrics";
+    /// Samples of one plugin kept in memory.
+    SAMPLES_PER_PLUGIN: usize = 100, "samples";
+    /// All samples in memory together.
+    HISTORY_BYTES: usize = 64 << 20, "bytes";
+    HOSTS_MAX: usize = 10_000, "hosts";
+    UNKNOWN_HOSTS_MAX: usize = 256, "hosts";
+    EVENTS_MAX: usize = 10_000, "events";
+    /// Datagrams a second of one known plain host, and its burst.
+    HOST_RATE: usize = 50, "1/s";
+    HOST_BURST: usize = 200, "datagrams";
+    /// Datagrams a second of one address that names no known host, and its burst.
+    ADDRESS_RATE: usize = 50, "1/s";
+    ADDRESS_BURST: usize = 100, "datagrams";
+    ADDRESS_SLOTS: usize = 4096, "slots";
+    HTTP_CONNS: usize = 256, "connections";
+    HTTP_CONNS_PER_ADDRESS: usize = 32, "connections";
+    HTTP_IN_FLIGHT: usize = 32, "requests";
+    HTTP_QUEUE: usize = 64, "requests";
+    HEAD_MAX: usize = 16 << 10, "bytes";
+    HEADERS_MAX: usize = 64, "headers";
+    BODY_MAX: usize = 64 << 10, "bytes";
+    HEAD_DEADLINE_S: u64 = 5, "s";
+    BODY_DEADLINE_S: u64 = 10, "s";
+    WRITE_DEADLINE_S: u64 = 30, "s";
+    KEEP_ALIVE_S: u64 = 15, "s";
+    KEEP_ALIVE_REQUESTS: usize = 100, "requests";
+    WS_CONNS: usize = 256, "connections";
+    WS_CONNS_PER_USER: usize = 20, "connections";
+    WS_CONNS_PER_ADDRESS: usize = 32, "connections";
+    WS_IN_MAX: usize = 4 << 10, "bytes";
+    WS_OUT_QUEUE: usize = 256 << 10, "bytes";
+    LIVE_TOMBSTONES: usize = 4096, "rows";
+    LIVE_VIEW_IDS: usize = 200, "ids";
+    SESSIONS: usize = 1024, "sessions";
+    SESSIONS_PER_USER: usize = 16, "sessions";
+    CMD_QUEUE: usize = 32, "commands a host";
+    JOURNAL_QUEUE: usize = 8192, "records";
+    NOTIFY_QUEUE: usize = 1024, "notices";
+    STORE_QUEUE: usize = 8192, "batches";
+    CONFIG_MAX: usize = 1 << 20, "bytes";
+    CONFIG_DEPTH: usize = 32, "levels";
+    PROBLEMS_MAX: usize = 20, "problems";
+}

@@ -1,0 +1,13 @@
+//! Threads with a name and a stack of stated size.
+
+use std::io;
+use std::thread::{Builder, JoinHandle};
+
+/// Starts a thread named after its module. `stack` is in bytes.
+#[allow(clippy::disallowed_methods)]
+pub fn spawn<F>(name: &str, stack: usize, body: F) -> io::Result<JoinHandle<()>>
+where
+    F: FnOnce() + Send + 'static,
+{
+    Builder::new().name(name.to_owned()).stack_size(stack).spawn(body)
+}

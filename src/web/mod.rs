@@ -1,0 +1,5 @@
+//! HTTP as a function: `respond(&Context, &Request) -> Response`. Routes, API, pages, live frames; no sockets.
+
+mod http;
+
+pub use http::{Body, Method, Peer, Request, Response};

@@ -1,0 +1,92 @@
+//! The messages of PROTOCOL C1 as the peer sent them, checked for shape and limits but for nothing else.
+
+/// One accepted plain datagram: who says it is speaking, and what it says.
+#[derive(Debug, PartialEq)]
+pub struct Datagram<'a> {
+    /// Checked and lower-cased.
+    pub name: &'a str,
+    /// Echoed in the ACK (`seq`), and used for loss figures; never a reason to drop.
+    pub seq: Option<u64>,
+    /// The JSON text of a legacy `time` field, echoed in the ACK where it fits.
+    pub time: Option<&'a str>,
+    pub message: Message<'a>,
+    /// Strings of plugin data that were cut to `limits::STR_MAX`.
+    pub strings_cut: u32,
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Message<'a> {
+    Htb(Htb<'a>),
+    Plg(Plg<'a>),
+    Msg(Msg<'a>),
+}
+
+/// A heartbeat.
+#[derive(Debug, Default, PartialEq)]
+pub struct Htb<'a> {
+    /// Seconds to the next one, `1..=86400`.
+    pub interval: Option<f64>,
+    /// The last round trip that the agent measured, milliseconds, `0..=600000`.
+    pub rtt: Option<f64>,
+    /// Retransmission number, `0..=9`.
+    pub attempt: u8,
+    /// Seconds since the machine booted.
+    pub up: Option<u64>,
+    /// The agent's version, at most 32 bytes.
+    pub version: Option<&'a str>,
+    /// Plugin data that a legacy agent sent inside its heartbeat. Empty (and not allocated) otherwise.
+    pub plugins: Vec<Plg<'a>>,
+}
+
+/// A plugin's sample.
+#[derive(Debug, PartialEq)]
+pub struct Plg<'a> {
+    /// `[a-z0-9_]{1,32}`
+    pub plugin: &'a str,
+    /// The data object as JSON text, within the limits: NaN and Infinity are null, long strings are cut.
+    pub data: &'a str,
+    /// The leaves of `data` in order, paths joined with '.'.
+    pub leaves: &'a [Leaf<'a>],
+    /// The plugin's interval, seconds, `1..=86400`.
+    pub every: Option<u32>,
+    /// An info plugin: sent once, and again on request.
+    pub info: bool,
+    /// Collected this long before it was sent, milliseconds.
+    pub age_ms: Option<u32>,
+    /// `(i, n)` with `1 <= i <= n <= 64`: one of several messages of one sample, each applied by itself.
+    pub part: Option<(u8, u8)>,
+}
+
+/// One number, text or truth value of plugin data and where it stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Leaf<'a> {
+    /// Keys from the outside in, joined with '.', e.g. `partitions./.percent`; list items by index.
+    pub path: &'a str,
+    pub value: LeafValue<'a>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LeafValue<'a> {
+    Number(f64),
+    Bool(bool),
+    Text(&'a str),
+    /// null, NaN or an infinity: present, but no number.
+    Null,
+}
+
+/// A one-off message.
+#[derive(Debug, PartialEq)]
+pub struct Msg<'a> {
+    pub kind: Kind,
+    /// At most 1024 bytes.
+    pub text: &'a str,
+    /// The sender's id of it: resent until acknowledged, told once.
+    pub mid: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Boot,
+    Shutdown,
+}
