@@ -1,5 +1,6 @@
 //! HTTP as a function: `respond(&Context, &Request) -> Response`. Routes, API, pages, live frames; no sockets.
 
 mod http;
+pub mod live;
 
 pub use http::{Body, Method, Peer, Request, Response};
