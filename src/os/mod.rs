@@ -2,4 +2,5 @@
 
 pub mod clock;
 pub mod file;
+pub mod system;
 pub mod thread;
