@@ -9,6 +9,7 @@ mod guard;
 mod gzip;
 mod header;
 mod http;
+pub mod live;
 mod page;
 mod problem;
 mod query;
