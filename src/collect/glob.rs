@@ -31,7 +31,7 @@ pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
 }
 
 /// Whether any of the patterns matches.
-pub fn any(patterns: &[String], name: &[u8]) -> bool {
+pub fn matches_any(patterns: &[String], name: &[u8]) -> bool {
     patterns.iter().any(|pattern| matches(pattern.as_bytes(), name))
 }
 

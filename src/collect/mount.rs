@@ -157,13 +157,13 @@ impl Choice<'_> {
         if mount.fstype == b"autofs" || !mount.point.starts_with(b"/") {
             return false;
         }
-        if rule.exclude.as_ref().is_some_and(|patterns| glob::any(patterns, &mount.point)) {
+        if rule.exclude.as_ref().is_some_and(|patterns| glob::matches_any(patterns, &mount.point)) {
             return false;
         }
         if named {
             return true;
         }
-        if !rule.include.is_empty() && !glob::any(&rule.include, &mount.point) {
+        if !rule.include.is_empty() && !glob::matches_any(&rule.include, &mount.point) {
             return false;
         }
         if rule.fstypes.is_empty() {

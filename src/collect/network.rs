@@ -89,7 +89,7 @@ impl NetworkMonitor {
 
 /// Whether the settings want an interface.
 fn shows(include: &[String], exclude: &[String], name: &[u8]) -> bool {
-    (include.is_empty() || glob::any(include, name)) && !glob::any(exclude, name)
+    (include.is_empty() || glob::matches_any(include, name)) && !glob::matches_any(exclude, name)
 }
 
 impl Plugin for NetworkMonitor {
