@@ -1,1 +1,3 @@
+mod gate;
+
 fn main() {}
