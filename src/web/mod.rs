@@ -2,5 +2,6 @@
 
 pub mod host;
 mod http;
+pub mod live;
 
 pub use http::{Body, Method, Peer, Request, Response};
