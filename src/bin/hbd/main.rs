@@ -1,1 +1,6 @@
+#![allow(dead_code)]
+mod gate;
+mod pool;
+mod ws;
+
 fn main() {}
