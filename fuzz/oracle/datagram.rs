@@ -164,7 +164,11 @@ struct Recode<'o> {
 
 impl Recode<'_> {
     fn decode(&mut self) -> Option<Datagram<'_>> {
-        pack(self.json, self.packed);
+        self.packed.clear();
+        self.packed.extend_from_slice(self.json.as_bytes());
+        if self.json.len() > limits::UDP_IN_MAX {
+            pack(self.json, self.packed);
+        }
         // What came in better compressed, or with NaN for null, may be too long now.
         if self.json.len() > limits::INFLATE_MAX || self.packed.len() > limits::UDP_IN_MAX {
             return None;
