@@ -6,7 +6,7 @@
 use crate::gate::App;
 use crate::gate::counter::{Count, Counters};
 use crate::gate::peer;
-use crate::gate::stream::Stream;
+use crate::gate::stream::{Stream, unblocked};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use heartbeat::engine::view::View;
 use heartbeat::limits;
@@ -15,7 +15,7 @@ use heartbeat::time::{Duration, Mono, Now};
 use heartbeat::web::live::{self, Close, Viewer};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Read};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -69,15 +69,13 @@ impl Inbox {
         self.open.load(Ordering::Acquire) < self.open_max
     }
 
-    /// Whether the thread takes it; where its inbox is full, the connection is closed.
-    pub fn send(&self, newcomer: Newcomer) -> bool {
+    /// Where the inbox is full, the connection is closed.
+    pub fn send(&self, newcomer: Newcomer) {
         self.open.fetch_add(1, Ordering::AcqRel);
-        let taken = self.sender.try_send(newcomer).is_ok();
-        if !taken {
+        if self.sender.try_send(newcomer).is_err() {
             self.open.fetch_sub(1, Ordering::AcqRel);
         }
         self.wake();
-        taken
     }
 
     pub fn wake(&self) {
@@ -262,6 +260,8 @@ struct Client {
     pinged: Mono,
     /// The closing handshake ends then at the latest.
     closing: Option<Mono>,
+    /// It broke the protocol: what it sends is thrown away. (tungstenite must not be asked to read again.)
+    deaf: bool,
 }
 
 impl Client {
@@ -285,6 +285,7 @@ impl Client {
             heard: now,
             pinged: now,
             closing: None,
+            deaf: false,
         }
     }
 
@@ -308,22 +309,37 @@ impl Client {
             if !self.readable {
                 return true;
             }
+            if self.deaf {
+                return self.discard();
+            }
             match self.socket.read() {
                 Ok(message) => self.take(message, now, counters),
                 Err(Error::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => {
                     self.readable = false;
                 }
                 Err(Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed) => return false,
-                Err(_) if self.closing.is_some() => return false,
                 Err(e) => {
                     log::debug!("a live client broke the protocol error={e}");
                     counters.add(Count::WsBad);
+                    self.deaf = true;
                     self.close(Close::BAD_MESSAGE, "bad message", now.mono);
-                    return true;
                 }
             }
         }
         true
+    }
+
+    /// Takes one piece off the socket unread, so that the peer can read our close frame.
+    fn discard(&mut self) -> bool {
+        let (stream, mut piece) = (self.socket.get_mut(), [0; 4 << 10]);
+        match unblocked(|| stream.read(&mut piece)) {
+            Ok(Some(n)) => n > 0,
+            Ok(None) => {
+                self.readable = false;
+                true
+            }
+            Err(_) => false,
+        }
     }
 
     fn take(&mut self, message: Message, now: Now, counters: &Counters) {

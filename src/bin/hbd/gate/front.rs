@@ -422,6 +422,7 @@ impl Gate {
         let Some(mut conn) = self.work.table.remove(slot) else { return Next::Wait };
         self.work.waiting -= conn.out.left();
         let address = conn.address.map(|address| peer::client(address, request, &config));
+        self.counters.add(Count::Upgrades);
         let whole = unblocked(|| conn.stream.write(head.as_bytes()));
         let free = self.poll.registry().deregister(&mut conn.stream);
         if conn.out.left() > 0 || !matches!(whole, Ok(Some(n)) if n == head.len()) || free.is_err()
@@ -429,9 +430,7 @@ impl Gate {
             return Next::Wait;
         }
         let leftover = conn.decoder.into_leftover();
-        if self.live.send(ws::Newcomer { stream: conn.stream, leftover, address }) {
-            self.counters.add(Count::Upgrades);
-        }
+        self.live.send(ws::Newcomer { stream: conn.stream, leftover, address });
         Next::Wait
     }
 
