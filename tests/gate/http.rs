@@ -1,6 +1,7 @@
 //! Requests and answers one at a time.
 
-use super::rig::{LARGE, Rig};
+use super::rig::{HUGE, LARGE, Rig};
+use heartbeat::limits;
 use heartbeat::time::Duration;
 use std::io::{Read, Write};
 
@@ -203,6 +204,61 @@ fn h1_pipelined_requests_wait_in_the_kernel() {
     let mut other = rig.connect();
     other.send(one);
     assert_eq!(other.answer().0, 200);
+    rig.front.stop();
+}
+
+#[test]
+fn long_answers_beyond_the_memory_for_slow_peers_are_refused_and_short_ones_are_not() {
+    let rig = Rig::behind_proxy();
+    let huge = b"GET /huge HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let mut slow = rig.connect();
+    slow.send(huge);
+    assert!(slow.head().starts_with("HTTP/1.1 200 "));
+    for _ in 0..8 {
+        assert!(rig.ask(huge).starts_with("HTTP/1.1 503 "));
+        assert!(rig.ask(b"GET /a HTTP/1.0\r\n\r\n").ends_with("Get /a "));
+    }
+    assert_eq!(slow.rest().len(), HUGE);
+    let mut next = rig.connect();
+    next.send(huge);
+    assert!(next.head().starts_with("HTTP/1.1 200 "));
+    assert_eq!(rig.count("http_memory_full"), 8);
+    rig.front.stop();
+}
+
+#[test]
+fn h1_deadlines_end_what_is_slow() {
+    let rig = Rig::new();
+    let mut silent = rig.connect();
+    let mut head = rig.connect();
+    head.send(b"GET / HT");
+    let mut body = rig.connect();
+    body.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc");
+    let mut idle = rig.connect();
+    idle.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(idle.answer().0, 200);
+    let mut later = rig.connect();
+    later.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(later.answer().0, 200);
+    later.send(b"GET /again HT");
+    rig.ask(b"GET / HTTP/1.0\r\n\r\n");
+
+    rig.app.advance(Duration::from_secs(limits::HEAD_DEADLINE_S));
+    rig.ask(b"GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(silent.rest(), "");
+    assert!(head.rest().starts_with("HTTP/1.1 408 "));
+    assert!(later.rest().starts_with("HTTP/1.1 408 "));
+    idle.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(idle.answer().0, 200);
+
+    rig.app.advance(Duration::from_secs(limits::BODY_DEADLINE_S - limits::HEAD_DEADLINE_S));
+    rig.ask(b"GET / HTTP/1.0\r\n\r\n");
+    assert!(body.rest().starts_with("HTTP/1.1 408 "));
+
+    rig.app.advance(Duration::from_secs(limits::KEEP_ALIVE_S));
+    rig.ask(b"GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(idle.rest(), "");
+    assert_eq!(rig.count("http_overdue"), 3);
     rig.front.stop();
 }
 

@@ -12,8 +12,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub const LARGE: usize = 3 << 20;
+/// Two of it are more than may wait for slow peers.
+pub const HUGE: usize = 24 << 20;
 
 pub struct Rig {
     pub http: SocketAddr,
@@ -27,9 +30,16 @@ pub struct Rig {
 pub struct TestApp {
     config: Arc<Server>,
     view: Mutex<Arc<View>>,
+    /// How far the front's clock is ahead.
+    ahead_ms: AtomicU64,
 }
 
 impl TestApp {
+    /// The front sees it at its next event.
+    pub fn advance(&self, span: Duration) {
+        self.ahead_ms.fetch_add(span.as_millis() as u64, Ordering::SeqCst);
+    }
+
     pub fn publish(&self) {
         let mut view = self.view.lock().expect("no test panics with it");
         let mut next = View::clone(&view);
@@ -48,6 +58,10 @@ impl App for TestApp {
                     headers: vec![],
                     body: Body::Owned(vec![b'x'; LARGE]),
                 };
+            }
+            "/huge" => {
+                let body = Body::Owned(vec![b'x'; HUGE]);
+                return Response { status: 200, headers: vec![], body };
             }
             "/nothing" => {
                 return Response { status: 304, headers: vec![], body: Body::Static(b"") };
@@ -71,7 +85,7 @@ impl App for TestApp {
     }
 
     fn now(&self) -> Now {
-        os::clock::now()
+        os::clock::now() + Duration::from_millis(self.ahead_ms.load(Ordering::SeqCst))
     }
 }
 
@@ -112,7 +126,7 @@ impl Rig {
         let bind = || TcpListener::bind("127.0.0.1:0").expect("a port");
         let (http, ws) = (bind(), bind());
         let view = Mutex::new(Arc::new(view()));
-        let app = Arc::new(TestApp { config: Arc::new(config), view });
+        let app = Arc::new(TestApp { config: Arc::new(config), view, ahead_ms: AtomicU64::new(0) });
         Rig {
             http: http.local_addr().expect("bound"),
             ws: ws.local_addr().expect("bound"),
