@@ -1,1 +1,4 @@
+mod fault;
+mod store;
+mod udp;
 fn main() {}
