@@ -1,5 +1,9 @@
-//! The only I/O and the only unsafe code of the library: clock, bounded reads, atomic replace, threads.
+//! The only I/O and the only unsafe code of the library: clock, bounded reads, atomic replace, threads,
+//! log, signals, the agents' UDP loop.
 
 pub mod clock;
+pub mod daemon;
 pub mod file;
+pub mod log;
+pub mod name;
 pub mod thread;
