@@ -87,15 +87,13 @@ pub fn start(
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
     let (sender, orders) = bounded(ORDERS_MAX);
-    let mut ports = Vec::new();
-    for (i, socket) in sockets.into_iter().enumerate() {
-        let mut socket = mio::net::UdpSocket::from_std(socket);
-        poll.registry().register(&mut socket, Token(i), Interest::READABLE)?;
-        ports.push(Port::new(socket)?);
+    let mut sockets: Vec<_> = sockets.into_iter().map(mio::net::UdpSocket::from_std).collect();
+    for (i, socket) in sockets.iter_mut().enumerate() {
+        poll.registry().register(socket, Token(i), Interest::READABLE)?;
     }
-    let body = move || match Loop::new(poll, engine, ports, orders, store, shared) {
+    let body = move || match Loop::new(poll, engine, sockets, orders, store, shared) {
         Ok(turns) => turns.run(),
-        Err(error) => panic!("no memory for receive buffers: {error}"),
+        Err(error) => panic!("cannot set up the sockets: {error}"),
     };
     Ok((Inbox { orders: sender, waker }, thread::spawn("engine", STACK, body)?))
 }
@@ -147,7 +145,8 @@ struct Loop {
     answered: Vec<(u64, Outcome)>,
     command_id: u64,
     published: Mono,
-    /// Datagrams read since the pending tick fell due.
+    tick_due: bool,
+    /// Datagrams read since it is.
     drained: usize,
     kernel_drops: u64,
     stopping: bool,
@@ -157,11 +156,12 @@ impl Loop {
     fn new(
         poll: Poll,
         engine: Engine,
-        ports: Vec<Port>,
+        sockets: Vec<mio::net::UdpSocket>,
         orders: Receiver<Order>,
         store: store::Handle,
         shared: Arc<Shared>,
     ) -> io::Result<Loop> {
+        let ports = sockets.into_iter().map(Port::new).collect::<io::Result<_>>()?;
         Ok(Loop {
             poll,
             engine,
@@ -175,6 +175,7 @@ impl Loop {
             answered: Vec::new(),
             command_id: 0,
             published: Mono::ZERO,
+            tick_due: false,
             drained: 0,
             kernel_drops: 0,
             stopping: false,
@@ -208,9 +209,11 @@ impl Loop {
     /// an ACK never waits for other work; (2) datagrams, a budget of batches per socket; (3) orders; (4) the tick,
     /// once nothing that arrived before it is unread (THREATS S8).
     fn turn(&mut self, now: Now) {
+        // Asked first: each datagram handled moves the timeout past `now`.
+        let due = self.engine.poll_timeout().is_some_and(|at| at <= now.mono);
         self.receive(now);
         self.obey(now);
-        self.tick(now);
+        self.tick(now, due);
         self.flush();
         if self.engine.dirty() && now.mono >= self.published + PUBLISH_EVERY {
             self.publish(now);
@@ -303,12 +306,13 @@ impl Loop {
         }
     }
 
-    fn tick(&mut self, now: Now) {
-        let due = self.engine.poll_timeout().is_some_and(|at| at <= now.mono);
-        if !due {
+    fn tick(&mut self, now: Now, due: bool) {
+        self.tick_due |= due;
+        if !self.tick_due {
             self.drained = 0;
         } else if self.drained >= DRAIN_MAX || self.ports.iter().all(|port| !port.readable) {
             self.drained = 0;
+            self.tick_due = false;
             self.engine.handle(now, Event::Tick);
             self.carry_out();
         }

@@ -10,7 +10,7 @@ use heartbeat::engine::Saved;
 use heartbeat::os::{clock, thread};
 use heartbeat::time::Mono;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,6 +18,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 const HOSTS: TableDefinition<&str, &[u8]> = TableDefinition::new("hosts");
+/// By host and plugin.
+const SAMPLES: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("samples");
 const EVENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("events");
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 
@@ -30,6 +32,8 @@ const CACHE_BYTES: usize = 1 << 20;
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
 /// Measured high-water mark of the thread is below 40 KiB.
 const STACK: usize = 256 << 10;
+/// Above every plugin name.
+const PLUGIN_LAST: &str = "\u{7f}";
 /// The first bytes of every redb file (redb, `header.rs`).
 const MAGIC: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
 
@@ -63,8 +67,11 @@ impl std::fmt::Display for OpenError {
 /// What waits for the disk. Bounded by what the engine may hold: one entry a host, event or meta key.
 #[derive(Default)]
 struct Waiting {
-    /// `None` deletes.
-    records: BTreeMap<Key, Option<Vec<u8>>>,
+    /// Written after the deletions.
+    records: BTreeMap<Key, Vec<u8>>,
+    /// Hosts to delete with their samples.
+    gone: BTreeSet<Arc<str>>,
+    /// Events below are deleted.
     events_before: u64,
     /// Called with whether everything put in before them is on disk.
     promises: Vec<Promise>,
@@ -77,7 +84,14 @@ pub type Promise = Box<dyn FnOnce(bool) + Send>;
 enum Key {
     Meta(Arc<str>),
     Host(Arc<str>),
+    Sample(Arc<str>, Arc<str>),
     Event(u64),
+}
+
+impl Key {
+    fn is_of(&self, host: &str) -> bool {
+        matches!(self, Key::Host(name) | Key::Sample(name, _) if &**name == host)
+    }
 }
 
 #[derive(Default)]
@@ -136,32 +150,42 @@ impl Inbox {
     /// Puts back what could not be written, under what came since.
     fn put_back(&self, mut failed: Waiting) {
         let mut waiting = self.lock();
-        failed.events_before = failed.events_before.max(waiting.events_before);
+        for name in std::mem::take(&mut waiting.gone) {
+            failed.delete_host(name);
+        }
+        failed.delete_events(waiting.events_before);
         failed.records.append(&mut waiting.records);
-        let before = failed.events_before;
-        failed.records.retain(|key, _| !matches!(key, Key::Event(id) if *id < before));
         waiting.records = failed.records;
-        waiting.events_before = before;
+        waiting.gone = failed.gone;
+        waiting.events_before = failed.events_before;
     }
 }
 
 impl Waiting {
     fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.events_before == 0
+        self.records.is_empty() && self.gone.is_empty() && self.events_before == 0
     }
 
     fn put(&mut self, record: Saved) {
-        match record {
-            Saved::Host { name, json } => self.records.insert(Key::Host(name), Some(json)),
-            Saved::HostGone { name } => self.records.insert(Key::Host(name), None),
-            Saved::Event { id, json } => self.records.insert(Key::Event(id), Some(json)),
-            Saved::Meta { key, json } => self.records.insert(Key::Meta(key.into()), Some(json)),
-            Saved::EventsBefore { id } => {
-                self.events_before = self.events_before.max(id);
-                self.records.retain(|key, _| !matches!(key, Key::Event(e) if *e < id));
-                None
-            }
+        let (key, json) = match record {
+            Saved::Host { name, json } => (Key::Host(name), json),
+            Saved::Sample { host, plugin, json } => (Key::Sample(host, plugin), json),
+            Saved::Event { id, json } => (Key::Event(id), json),
+            Saved::Meta { key, json } => (Key::Meta(key), json),
+            Saved::HostGone { name } => return self.delete_host(name),
+            Saved::EventsBefore { id } => return self.delete_events(id),
         };
+        self.records.insert(key, json);
+    }
+
+    fn delete_host(&mut self, name: Arc<str>) {
+        self.records.retain(|key, _| !key.is_of(&name));
+        self.gone.insert(name);
+    }
+
+    fn delete_events(&mut self, before: u64) {
+        self.events_before = self.events_before.max(before);
+        self.records.retain(|key, _| !matches!(key, Key::Event(id) if *id < before));
     }
 }
 
@@ -172,7 +196,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens or creates the store at `path` and hands every record to `restore`: meta, hosts, events. A damaged
+    /// Opens or creates the store at `path` and hands every record to `restore`: meta, hosts, samples, events. A
+    /// damaged
     /// file is renamed to `<path>.bad` and a new one started; a file that is no store of ours is left alone and
     /// `<path>.redb` is used.
     pub fn open(path: &Path, restore: &mut dyn FnMut(Saved)) -> Result<Store, OpenError> {
@@ -357,29 +382,30 @@ fn read_tables(database: &Database, records: &mut Vec<Saved>) -> Result<(), redb
     let write = database.begin_write()?;
     write.open_table(META)?;
     write.open_table(HOSTS)?;
+    write.open_table(SAMPLES)?;
     write.open_table(EVENTS)?;
     write.commit()?;
     let read = database.begin_read()?;
     for row in read.open_table(META)?.iter()? {
         let (key, value) = row?;
         let json = value.value().to_vec();
-        records.push(Saved::Meta { key: meta_key(key.value()), json });
+        records.push(Saved::Meta { key: key.value().into(), json });
     }
     for row in read.open_table(HOSTS)?.iter()? {
         let (name, value) = row?;
         records.push(Saved::Host { name: name.value().into(), json: value.value().to_vec() });
+    }
+    for row in read.open_table(SAMPLES)?.iter()? {
+        let (key, value) = row?;
+        let (host, plugin) = key.value();
+        let json = value.value().to_vec();
+        records.push(Saved::Sample { host: host.into(), plugin: plugin.into(), json });
     }
     for row in read.open_table(EVENTS)?.iter()? {
         let (id, value) = row?;
         records.push(Saved::Event { id: id.value(), json: value.value().to_vec() });
     }
     Ok(())
-}
-
-/// The engine names its meta keys in its code. A loaded one is given the same lifetime by leaking it: a handful,
-/// once per start.
-fn meta_key(key: &str) -> &'static str {
-    Box::leak(Box::<str>::from(key))
 }
 
 fn run(store: Store, inbox: &Inbox) {
@@ -444,20 +470,24 @@ fn commit(database: &mut Option<Database>, path: &Path, batch: &Waiting) -> bool
 fn write(database: &Database, batch: &Waiting) -> Result<(), redb::Error> {
     let write = database.begin_write()?;
     {
-        let mut hosts = write.open_table(HOSTS)?;
-        let mut events = write.open_table(EVENTS)?;
         let mut meta = write.open_table(META)?;
+        let mut hosts = write.open_table(HOSTS)?;
+        let mut samples = write.open_table(SAMPLES)?;
+        let mut events = write.open_table(EVENTS)?;
+        for name in &batch.gone {
+            hosts.remove(&**name)?;
+            samples.retain_in((&**name, "")..=(&**name, PLUGIN_LAST), |_, _| false)?;
+        }
         if batch.events_before > 0 {
             events.retain_in(..batch.events_before, |_, _| false)?;
         }
-        for (key, value) in &batch.records {
-            match (key, value) {
-                (Key::Host(name), Some(json)) => drop(hosts.insert(&**name, json.as_slice())?),
-                (Key::Host(name), None) => drop(hosts.remove(&**name)?),
-                (Key::Event(id), Some(json)) => drop(events.insert(id, json.as_slice())?),
-                (Key::Event(id), None) => drop(events.remove(id)?),
-                (Key::Meta(key), Some(json)) => drop(meta.insert(&**key, json.as_slice())?),
-                (Key::Meta(key), None) => drop(meta.remove(&**key)?),
+        for (key, json) in &batch.records {
+            let json = json.as_slice();
+            match key {
+                Key::Meta(key) => drop(meta.insert(&**key, json)?),
+                Key::Host(name) => drop(hosts.insert(&**name, json)?),
+                Key::Sample(host, plugin) => drop(samples.insert((&**host, &**plugin), json)?),
+                Key::Event(id) => drop(events.insert(id, json)?),
             }
         }
     }
@@ -478,6 +508,10 @@ mod tests {
 
     fn host(name: &str, json: &str) -> Saved {
         Saved::Host { name: name.into(), json: json.into() }
+    }
+
+    fn sample(host: &str, plugin: &str) -> Saved {
+        Saved::Sample { host: host.into(), plugin: plugin.into(), json: b"{}".to_vec() }
     }
 
     fn event(id: u64) -> Saved {
@@ -502,12 +536,17 @@ mod tests {
             host("gone", "1"),
             Saved::HostGone { name: "gone".into() },
             Saved::EventsBefore { id: 3 },
-            Saved::Meta { key: "policy", json: b"{}".to_vec() },
+            Saved::Meta { key: "policy".into(), json: b"{}".to_vec() },
+            sample("b", "os_info"),
+            sample("a", "os_info"),
         ]);
+        assert!(flushed(&running));
+        running.handle.save(vec![Saved::HostGone { name: "b".into() }, host("b", "3")]);
         running.stop();
         let (_, records) = open(&path);
-        let meta = Saved::Meta { key: "policy", json: b"{}".to_vec() };
-        assert_eq!(records, [meta, host("a", "1"), host("b", "2"), event(3)]);
+        let meta = Saved::Meta { key: "policy".into(), json: b"{}".to_vec() };
+        let sample = sample("a", "os_info");
+        assert_eq!(records, [meta, host("a", "1"), host("b", "3"), sample, event(3)]);
     }
 
     #[test]
@@ -569,15 +608,17 @@ mod tests {
     fn put_back_keeps_the_newer_record() {
         let inbox = Inbox::default();
         let mut failed = Waiting::default();
-        for record in [host("a", "old"), host("b", "old"), event(1), event(5)] {
+        for record in [host("a", "old"), host("b", "old"), sample("c", "x"), event(1), event(5)] {
             failed.put(record);
         }
         inbox.lock().put(host("a", "new"));
+        inbox.lock().put(Saved::HostGone { name: "c".into() });
         inbox.lock().put(Saved::EventsBefore { id: 2 });
         inbox.put_back(failed);
         let waiting = inbox.lock();
         assert_eq!(waiting.records.len(), 3);
-        assert_eq!(waiting.records[&Key::Host("a".into())], Some(b"new".to_vec()));
+        assert!(waiting.gone.contains("c"));
+        assert_eq!(waiting.records[&Key::Host("a".into())], b"new");
         assert_eq!(waiting.events_before, 2);
     }
 }
