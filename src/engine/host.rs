@@ -65,7 +65,7 @@ impl Record {
             boot_told: None,
             never_told: false,
             touched: false,
-            unsaved: true,
+            unsaved: false,
             allowed: Box::default(),
             watch_override: None,
             metrics: 0,

@@ -253,7 +253,7 @@ impl Engine {
     /// Notes that a host's saved row is out of date.
     pub(super) fn mark_unsaved(&mut self, now: Now, id: HostId) {
         let Some(record) = self.table.record(id) else { return };
-        if !std::mem::replace(&mut record.unsaved, true) || self.save_due.is_none() {
+        if !std::mem::replace(&mut record.unsaved, true) {
             self.unsaved.push(id);
         }
         self.save_due.get_or_insert(now.mono + SAVE_DELAY);

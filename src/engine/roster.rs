@@ -137,10 +137,6 @@ impl Engine {
         describe(&mut host, declared, record.watch_override);
         self.ghosts.forget(name);
         let id = self.table.insert(host, record);
-        // The row itself is new, so its mark starts from unset.
-        if let Some(record) = self.table.record(id) {
-            record.unsaved = false;
-        }
         self.mark_unsaved(now, id);
         self.dirty = true;
         id

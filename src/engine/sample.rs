@@ -150,7 +150,7 @@ mod tests {
         );
         assert_eq!(
             whole.as_deref(),
-            Some(r#"{"partitions":{"/":{"percent":1},"/b":{"percent":2}},"a":2}"#)
+            Some(r#"{"a":2,"partitions":{"/":{"percent":1},"/b":{"percent":2}}}"#)
         );
         assert_eq!(merge("{", "{}"), None);
     }

@@ -123,7 +123,7 @@ pub(super) fn write_row(out: &mut String, host: &Host, dictionary: &Dictionary<'
         }
         Column::Tags => {
             let numbers = host.tags.iter().filter_map(|tag| dictionary.tags.number(tag));
-            json::list(out, numbers, |out, number| json::integer(out, number));
+            json::list(out, numbers, json::integer);
         }
         _ => write_value(out, host, column),
     });

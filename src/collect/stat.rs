@@ -1,0 +1,146 @@
+//! The kernel's own counters as text: `/proc/stat`, `loadavg`, `uptime`, `pressure/*`. Pure parsers.
+
+use super::scan;
+
+/// CPUs looked at; a machine with more is measured as a whole only.
+pub const CPUS_MAX: usize = 1024;
+
+/// Time one CPU, or all of them, spent since boot, in clock ticks (proc(5)). `guest` is in `user`
+/// already and not read.
+#[derive(Clone, Copy, Default, Debug, PartialEq)]
+pub struct Ticks {
+    /// Programs, niced ones included.
+    pub user: u64,
+    /// The kernel, interrupts included.
+    pub system: u64,
+    pub idle: u64,
+    pub iowait: u64,
+    /// Taken by other guests of the hypervisor.
+    pub steal: u64,
+}
+
+/// Shares of the time between two readings, in percent.
+#[derive(Clone, Copy, Default, Debug, PartialEq)]
+pub struct Share {
+    pub busy: f64,
+    pub user: f64,
+    pub system: f64,
+    pub iowait: f64,
+    pub steal: f64,
+}
+
+#[derive(Clone, Default, Debug, PartialEq)]
+pub struct Stat {
+    pub all: Ticks,
+    /// Number of each CPU that is on, and its ticks.
+    pub cpus: Vec<(u64, Ticks)>,
+    /// Unix seconds.
+    pub boot_time: Option<u64>,
+}
+
+/// Reads `/proc/stat`; `None` without its `cpu` line. `per_cpu` asks for the line of each CPU.
+pub fn parse_stat(bytes: &[u8], per_cpu: bool) -> Option<Stat> {
+    let mut stat = Stat::default();
+    let mut found = false;
+    for line in scan::lines(bytes) {
+        if let Some(rest) = line.strip_prefix(b"cpu") {
+            if rest.first() == Some(&b' ') {
+                stat.all = parse_ticks(rest)?;
+                found = true;
+            } else if per_cpu && stat.cpus.len() < CPUS_MAX {
+                let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+                let (number, rest) = rest.split_at(digits);
+                if let (Some(number), Some(ticks)) = (scan::number(number), parse_ticks(rest)) {
+                    stat.cpus.push((number, ticks));
+                }
+            }
+        } else if let Some(rest) = line.strip_prefix(b"btime ") {
+            stat.boot_time = scan::number(rest.trim_ascii());
+        }
+    }
+    found.then_some(stat)
+}
+
+/// `user nice system idle [iowait irq softirq [steal …]]`: kernels before 2.6.11 have fewer.
+fn parse_ticks(rest: &[u8]) -> Option<Ticks> {
+    let mut fields = [0u64; 8];
+    let mut count = 0;
+    for (field, word) in fields.iter_mut().zip(scan::words(rest)) {
+        *field = scan::number(word)?;
+        count += 1;
+    }
+    let [user, nice, system, idle, iowait, irq, softirq, steal] = fields;
+    (count >= 4).then(|| Ticks {
+        user: user.saturating_add(nice),
+        system: system.saturating_add(irq).saturating_add(softirq),
+        idle,
+        iowait,
+        steal,
+    })
+}
+
+impl Ticks {
+    /// Shares since `earlier`; `None` where fewer than `ticks_min` passed or the counters were reset.
+    /// Single counters may step back a little (`iowait` is known for it): that one counts as 0.
+    pub fn since(&self, earlier: &Ticks, ticks_min: u64) -> Option<Share> {
+        if self.sum() < earlier.sum() {
+            return None;
+        }
+        let passed = Ticks {
+            user: self.user.saturating_sub(earlier.user),
+            system: self.system.saturating_sub(earlier.system),
+            idle: self.idle.saturating_sub(earlier.idle),
+            iowait: self.iowait.saturating_sub(earlier.iowait),
+            steal: self.steal.saturating_sub(earlier.steal),
+        };
+        let total = passed.sum();
+        if total < ticks_min.max(1) {
+            return None;
+        }
+        let percent = |ticks: u64| ticks as f64 / total as f64 * 100.0;
+        Some(Share {
+            busy: percent(passed.user.saturating_add(passed.system).saturating_add(passed.steal)),
+            user: percent(passed.user),
+            system: percent(passed.system),
+            iowait: percent(passed.iowait),
+            steal: percent(passed.steal),
+        })
+    }
+
+    fn sum(&self) -> u64 {
+        [self.system, self.idle, self.iowait, self.steal]
+            .into_iter()
+            .fold(self.user, u64::saturating_add)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Loadavg {
+    /// Over 1, 5 and 15 minutes.
+    pub load: [f64; 3],
+    /// Scheduling entities: processes and threads.
+    pub entities: Option<u64>,
+}
+
+/// Reads `/proc/loadavg`: `0.25 0.11 0.08 1/94 8801`.
+pub fn parse_loadavg(bytes: &[u8]) -> Option<Loadavg> {
+    let mut words = scan::words(bytes);
+    let mut load = [0.0; 3];
+    for value in &mut load {
+        *value = scan::decimal(words.next()?).filter(|load| *load >= 0.0)?;
+    }
+    let entities = words.next().and_then(|word| scan::pair(word, b'/'));
+    Some(Loadavg { load, entities: entities.and_then(|(_, total)| scan::number(total)) })
+}
+
+/// Reads `/proc/uptime`: seconds since boot.
+pub fn parse_uptime(bytes: &[u8]) -> Option<f64> {
+    scan::decimal(scan::words(bytes).next()?).filter(|seconds| *seconds >= 0.0)
+}
+
+/// Reads `/proc/pressure/cpu`: percent of the last 10 s in which some task waited.
+pub fn parse_pressure(bytes: &[u8]) -> Option<f64> {
+    let line = scan::lines(bytes).find_map(|line| line.strip_prefix(b"some "))?;
+    let value = scan::words(line).find_map(|word| word.strip_prefix(b"avg10="))?;
+    scan::decimal(value).filter(|percent| (0.0..=100.0).contains(percent))
+}

@@ -1,0 +1,4 @@
+//! The module from outside: requests in, responses out, over made-up fleets.
+
+mod api;
+mod guard;
