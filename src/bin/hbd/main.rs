@@ -11,6 +11,7 @@ mod fault;
 mod gate;
 mod lookup;
 mod owner;
+mod pool;
 mod reading;
 mod serve;
 mod shared;
@@ -18,6 +19,7 @@ mod store;
 mod supervisor;
 mod systemd;
 mod udp;
+mod ws;
 
 use args::{Action, Invocation};
 use lookup::Environment;

@@ -1,0 +1,1 @@
+//! The front over real sockets on loopback.
