@@ -93,7 +93,9 @@ fn cargo_features_are_named_in_lib_rs_alone() {
     let mut problems = Vec::new();
     for file in rust_files() {
         let name = shown(&file);
-        let named = read(&file).lines().any(|l| l.trim_start().starts_with("#[cfg(") && l.contains("feature ="));
+        let named = read(&file)
+            .lines()
+            .any(|l| l.trim_start().starts_with("#[cfg(") && l.contains("feature ="));
         if named && name != "src/lib.rs" && name != "tests/tidy.rs" {
             problems.push(format!("{name}: has a cfg(feature)"));
         }
@@ -103,7 +105,8 @@ fn cargo_features_are_named_in_lib_rs_alone() {
 
 #[test]
 fn io_crates_are_used_in_the_programs_alone() {
-    let crates = ["mio::", "tiny_http::", "tungstenite::", "redb::", "crossbeam_channel::", "signal_hook::"];
+    let crates =
+        ["mio::", "tiny_http::", "tungstenite::", "redb::", "crossbeam_channel::", "signal_hook::"];
     let mut problems = Vec::new();
     for file in files("src", &[".rs"]) {
         let name = shown(&file);
@@ -150,7 +153,11 @@ fn files_functions_and_lines_have_bounds() {
                 && i > start
             {
                 if i - start > 70 && !test_module {
-                    problems.push(format!("{name}:{}: a function of {} lines", start + 1, i - start));
+                    problems.push(format!(
+                        "{name}:{}: a function of {} lines",
+                        start + 1,
+                        i - start
+                    ));
                 }
                 open = None;
             }
@@ -195,21 +202,28 @@ fn nothing_is_left_half_done() {
 
 #[test]
 fn module_names_say_what_they_hold() {
-    let vague = ["utils.rs", "util.rs", "helper.rs", "helpers.rs", "manager.rs", "common.rs", "misc.rs"];
-    let named = rust_files().into_iter().filter(|f| {
-        f.file_name().and_then(|n| n.to_str()).is_some_and(|n| vague.contains(&n))
-    });
+    let vague =
+        ["utils.rs", "util.rs", "helper.rs", "helpers.rs", "manager.rs", "common.rs", "misc.rs"];
+    let named = rust_files()
+        .into_iter()
+        .filter(|f| f.file_name().and_then(|n| n.to_str()).is_some_and(|n| vague.contains(&n)));
     fail(named.map(|f| shown(&f)).collect());
 }
 
 /// Server code starts no shell (THREATS S4).
 #[test]
 fn s4_no_shell_is_started_anywhere() {
-    let shell = ["Command::new(\"s\u{68}\")", "Command::new(\"/bin/s\u{68}\")", "Command::new(\"bas\u{68}\")"];
+    let shell = [
+        "Command::new(\"s\u{68}\")",
+        "Command::new(\"/bin/s\u{68}\")",
+        "Command::new(\"bas\u{68}\")",
+    ];
     let mut problems = Vec::new();
     for file in files("src", &[".rs"]).into_iter().chain(files("agent-mini/src", &[".rs"])) {
         let text = read(&file);
-        problems.extend(shell.iter().filter(|s| text.contains(**s)).map(|s| format!("{}: {s}", shown(&file))));
+        problems.extend(
+            shell.iter().filter(|s| text.contains(**s)).map(|s| format!("{}: {s}", shown(&file))),
+        );
     }
     fail(problems);
 }
@@ -217,7 +231,9 @@ fn s4_no_shell_is_started_anywhere() {
 #[test]
 fn links_in_the_documents_lead_somewhere() {
     let mut documents = files("docs", &[".md"]);
-    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "agent-mini/README.md", "fuzz/README.md"] {
+    for name in
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "agent-mini/README.md", "fuzz/README.md"]
+    {
         documents.push(root().join(name));
     }
     let mut problems = Vec::new();
@@ -225,7 +241,8 @@ fn links_in_the_documents_lead_somewhere() {
         let text = read(&document);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let target = link.split('#').next().unwrap_or_default();
-            let outside = target.contains("://") || target.starts_with("mailto:") || target.is_empty();
+            let outside =
+                target.contains("://") || target.starts_with("mailto:") || target.is_empty();
             let file = document.parent().unwrap_or(root()).join(target);
             if !outside && !file.exists() {
                 problems.push(format!("{}: {link}", shown(&document)));
@@ -255,8 +272,16 @@ fn every_document_opens_with_what_it_is_for() {
 fn every_decoding_refusal_has_a_corpus_seed() {
     // These are the engine's refusals; scenarios and unit tests hold them.
     let by_engine = [
-        "sealed_only", "unknown_host", "hosts_full", "new_host_rate", "host_rate", "address_rate",
-        "address_not_allowed", "plain_for_keyed", "plugins_full", "metrics_full",
+        "sealed_only",
+        "unknown_host",
+        "hosts_full",
+        "new_host_rate",
+        "host_rate",
+        "address_rate",
+        "address_not_allowed",
+        "plain_for_keyed",
+        "plugins_full",
+        "metrics_full",
     ];
     let seeds: Vec<String> = files("fuzz/corpus/datagram", &[""])
         .iter()

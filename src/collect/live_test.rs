@@ -49,7 +49,7 @@ fn collect_cycle_cost() {
             plugin.collect(now, &mut out).expect("collected");
         }
         let each = (cpu_micros() - start) as f64 / ROUNDS as f64;
-        println!("{:16} {each:7.1} us CPU, {} bytes", plugin.name(), out.len());
+        println!("{:16} {each:7.1} us CPU, {} bytes\n{out}", plugin.name(), out.len());
     }
 }
 

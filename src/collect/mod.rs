@@ -5,12 +5,27 @@
 //! touches `/proc/net/tcp*` or the list of processes (5 ms each).
 
 mod cpu;
+mod cpuinfo;
+mod disk;
+mod diskstats;
+mod filesystem;
+mod glob;
 mod json;
 mod kernel_file;
+mod link;
 mod memory;
+mod mount;
+mod netdev;
+mod network;
+mod osinfo;
+mod rate;
+mod release;
 mod scan;
 mod sensor;
+mod socket;
+mod space;
 mod stat;
+mod virtualization;
 
 pub use json::ObjectWriter;
 
@@ -69,9 +84,11 @@ pub type Probe = (&'static str, Result<Box<dyn Plugin>, String>);
 /// count take their first reading here. `mini` leaves out what hbc-mini does not have.
 pub fn probe(config: &Agent, mini: bool) -> Vec<Probe> {
     let source = Source::new(config);
-    let _ = mini;
-    [cpu::NAME, memory::NAME]
+    let names = [osinfo::NAME, cpu::NAME, memory::NAME, disk::NAME, network::NAME];
+    let full = (!mini).then_some(filesystem::NAME);
+    names
         .into_iter()
+        .chain(full)
         .map(|name| {
             let defaults = agent::Plugin::default();
             let settings = config.plugins.get(name).unwrap_or(&defaults);
@@ -94,8 +111,12 @@ fn open(
     settings: &agent::Plugin,
 ) -> Result<Box<dyn Plugin>, CollectError> {
     Ok(match name {
+        osinfo::NAME => Box::new(osinfo::OsInfo::new(source)),
         cpu::NAME => Box::new(cpu::CpuMonitor::new(source, settings)?),
         memory::NAME => Box::new(memory::MemoryMonitor::new(source)?),
+        disk::NAME => Box::new(disk::DiskMonitor::new(source, settings)?),
+        network::NAME => Box::new(network::NetworkMonitor::new(source, settings)?),
+        filesystem::NAME => Box::new(filesystem::FilesystemInfo::new(source, settings)?),
         _ => return Err(CollectError(format!("{name}: no such plugin"))),
     })
 }

@@ -21,20 +21,32 @@ fn check(bench: &Bench, target: &str, want: Expect) {
 
 #[test]
 fn host_list_has_the_documented_members() {
-    check(&Bench::new(1), "/api/0/hosts", expect![[r#"
+    check(
+        &Bench::new(1),
+        "/api/0/hosts",
+        expect![[r#"
         200 {"hosts":[{"name":"db-01.bsl","state":"up","severity":"critical","watch":true,"owner":"alice","tags":["db","prod"],"group":"basel","maintenance":false,"interval":30.0,"last_seen":1795360824.004,"since":1795358561.0,"boot_time":1791361409.0,"version":"0.1.0","sealed":false,"connections":[{"family":"ipv4","address":"192.0.2.0","state":"up","rtt_ms":3.483,"loss_percent":0.0,"last_seen":1795360824.004},{"family":"ipv6","address":"2001:db8::","state":"up","rtt_ms":3.583,"loss_percent":0.0,"last_seen":1795360824.004}],"alerts":{"warning":1,"critical":1,"unknown":0}}],"total":1}
-    "#]]);
-    check(&Bench::new(0), "/api/0/hosts", expect![[r#"
+    "#]],
+    );
+    check(
+        &Bench::new(0),
+        "/api/0/hosts",
+        expect![[r#"
         200 {"hosts":[],"total":0}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn events_come_newest_first_and_page_by_id() {
     let bench = Bench::new(16);
-    check(&bench, "/api/0/events?limit=2", expect![[r#"
+    check(
+        &bench,
+        "/api/0/events?limit=2",
+        expect![[r#"
         200 {"events":[{"id":99006,"timestamp":1795360823.0,"kind":"state","host":"rtr-chur","level":null,"from":"up","to":"late","text":"LATE: rtr-chur - heartbeat overdue","user":null},{"id":99005,"timestamp":1795360181.0,"kind":"state","host":"rtr-aarau","level":"critical","from":"up","to":"down","text":"DOWN: rtr-aarau - no heartbeat for 65 s (ipv4 192.0.2.2)","user":null}],"next":99005}
-    "#]]);
+    "#]],
+    );
     assert_eq!(bench.text("/api/0/events?limit=2"), bench.text("/api/0/messages?limit=2"));
     let last = json(&bench, "/api/0/events?before=99001");
     assert_eq!((last["events"].as_array().unwrap().len(), &last["next"]), (1, &Value::Null));
@@ -45,9 +57,13 @@ fn events_come_newest_first_and_page_by_id() {
 #[test]
 fn health_body_is_the_documented_one() {
     let mut bench = Bench::new(16);
-    check(&bench, "/healthz", expect![[r#"
+    check(
+        &bench,
+        "/healthz",
+        expect![[r#"
         200 {"status":"ok","version":"0.1.0","uptime_s":172800.0,"hosts":16,"datagrams":{"received":900123,"accepted":900120,"rejected":{"bad_zlib":3}},"channels":{},"queues":{"store":{"depth":3,"capacity":8192,"dropped":0}}}
-    "#]]);
+    "#]],
+    );
     bench.starting = true;
     let starting = bench.get("/healthz");
     assert_eq!(starting.status, 503);
@@ -57,9 +73,13 @@ fn health_body_is_the_documented_one() {
 #[test]
 fn plugins_give_data_as_it_was_sent() {
     let bench = Bench::new(16);
-    check(&bench, "/api/0/hosts/db-01.bsl/plugins/queue_depth?limit=2", expect![[r#"
+    check(
+        &bench,
+        "/api/0/hosts/db-01.bsl/plugins/queue_depth?limit=2",
+        expect![[r#"
         200 {"host":"db-01.bsl","plugin":"queue_depth","samples":[{"timestamp":1795360760.0,"data":{"waiting":10,"oldest_ms":178,"consumer":"billing","stuck":false}},{"timestamp":1795360820.0,"data":{"waiting":13,"oldest_ms":179,"consumer":"billing","stuck":false}}]}
-    "#]]);
+    "#]],
+    );
     let all = json(&bench, "/api/0/hosts/DB-01.bsl/plugins");
     assert_eq!(all["plugins"]["os_info"]["interval"], 86_400);
     assert_eq!(all["plugins"]["cpu_monitor"]["data"]["process_count"], 412);
@@ -127,15 +147,27 @@ fn filters_narrow_the_list() {
 #[test]
 fn problems_say_what_and_how_to_mend() {
     let bench = Bench::new(16);
-    check(&bench, "/api/0/hosts/db-02.bsl", expect![[r#"
+    check(
+        &bench,
+        "/api/0/hosts/db-02.bsl",
+        expect![[r#"
         404 {"type":"about:blank","title":"Not Found","status":404,"detail":"There is no host db-02.bsl.","code":"no_such_host","hint":"GET /api/0/hosts lists the hosts that you may see."}
-    "#]]);
-    check(&bench, "/api/0/hosts?limit=0", expect![[r#"
+    "#]],
+    );
+    check(
+        &bench,
+        "/api/0/hosts?limit=0",
+        expect![[r#"
         400 {"type":"about:blank","title":"Bad Request","status":400,"detail":"limit is not a number in range.","code":"bad_parameter","hint":"Give a whole number from 1 to 100000.","field":"limit"}
-    "#]]);
-    check(&bench, "/api/0/events?kind=nonsense", expect![[r#"
+    "#]],
+    );
+    check(
+        &bench,
+        "/api/0/events?kind=nonsense",
+        expect![[r#"
         400 {"type":"about:blank","title":"Bad Request","status":400,"detail":"There is no such kind of event.","code":"bad_parameter","hint":"kind is one of state, alert, boot, shutdown, message, maintenance, command, update, dns, notify, user, config, key, security, ghost, server, journal; several with commas.","field":"kind"}
-    "#]]);
+    "#]],
+    );
     let table = [
         ("/api/0/nothing", 404),
         ("/api/1/hosts", 404),

@@ -1,0 +1,205 @@
+//! Mounts: `/proc/self/mountinfo` (or `/proc/mounts`), and which of them are worth showing.
+
+use super::kernel_file::{KernelFile, LONG_MAX};
+use super::{Source, glob};
+use crate::{config::agent, limits};
+use std::borrow::Cow;
+use std::path::Path;
+
+/// Mounts shown of one machine.
+pub const MOUNTS_MAX: usize = 64;
+
+/// Mounted from a disk without a path below `/dev`.
+const DISK_TYPES: [&[u8]; 6] = [b"zfs", b"btrfs", b"bcachefs", b"ubifs", b"jffs2", b"yaffs2"];
+/// Images: read-only and full by nature, so that every threshold on their fill would fire.
+const IMAGE_TYPES: [&[u8]; 6] = [b"squashfs", b"iso9660", b"udf", b"erofs", b"cramfs", b"romfs"];
+/// Their server may be gone, and then a question to them hangs. `fuse.*` counts as well.
+const NETWORK_TYPES: [&[u8]; 14] = [
+    b"nfs",
+    b"nfs4",
+    b"cifs",
+    b"smb3",
+    b"smbfs",
+    b"ncpfs",
+    b"9p",
+    b"afs",
+    b"ceph",
+    b"coda",
+    b"glusterfs",
+    b"lustre",
+    b"gfs2",
+    b"ocfs2",
+];
+/// Files that container engines mount into each container from the host's disk.
+const ENGINE_FILES: [&[u8]; 4] =
+    [b"/etc/hosts", b"/etc/hostname", b"/etc/resolv.conf", b"/dev/termination-log"];
+
+/// One mount, its fields decoded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mount<'a> {
+    pub device: Cow<'a, [u8]>,
+    pub point: Cow<'a, [u8]>,
+    pub fstype: &'a [u8],
+    pub options: &'a [u8],
+    /// Options of the file system rather than of this mount.
+    pub super_options: &'a [u8],
+    /// `major:minor`; what is mounted twice has it twice. Empty where it is not known.
+    pub number: &'a [u8],
+    /// Not a part of its file system mounted elsewhere again.
+    pub whole: bool,
+}
+
+/// Reads `mountinfo`: `27 1 254:0 / / rw,relatime [tag…] - ext4 /dev/vda rw` (proc(5)).
+/// Lines that cannot be read are skipped.
+pub fn parse_mountinfo(bytes: &[u8]) -> Vec<Mount<'_>> {
+    super::scan::lines(bytes).filter_map(parse_mountinfo_line).collect()
+}
+
+fn parse_mountinfo_line(line: &[u8]) -> Option<Mount<'_>> {
+    // Split at single blanks: an empty field (a device named "") must not shift the others.
+    let mut fields = line.split(|&b| b == b' ').skip(2);
+    let number = fields.next()?;
+    let root = fields.next()?;
+    let point = decode(fields.next()?);
+    let options = fields.next()?;
+    fields.find(|field| *field == b"-")?;
+    let fstype = fields.next()?;
+    let device = decode(fields.next()?);
+    let super_options = fields.next().unwrap_or_default();
+    let whole = root == b"/";
+    Some(Mount { device, point, fstype, options, super_options, number, whole })
+}
+
+/// Reads `/proc/mounts`: `/dev/vda / ext4 rw,relatime 0 0`.
+pub fn parse_mounts(bytes: &[u8]) -> Vec<Mount<'_>> {
+    let parse = |line| {
+        let mut fields = <[u8]>::split(line, |&b: &u8| b == b' ');
+        let device = decode(fields.next()?);
+        let point = decode(fields.next()?);
+        let (fstype, options) = (fields.next()?, fields.next()?);
+        let (super_options, number) = (&b""[..], &b""[..]);
+        Some(Mount { device, point, fstype, options, super_options, number, whole: true })
+    };
+    super::scan::lines(bytes).filter_map(parse).collect()
+}
+
+/// Undoes the kernel's octal escapes (`\040` is a blank); what is no escape stays.
+fn decode(field: &[u8]) -> Cow<'_, [u8]> {
+    if !field.contains(&b'\\') {
+        return Cow::Borrowed(field);
+    }
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, after)) = rest.split_first() {
+        match rest {
+            [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..] => {
+                out.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
+                rest = after;
+            }
+            _ => {
+                out.push(first);
+                rest = after;
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
+impl Mount<'_> {
+    /// The mount point as a key: text of at most the length that a key may have.
+    pub fn key(&self) -> String {
+        let text = String::from_utf8_lossy(&self.point);
+        crate::text::cut(&text, limits::KEY_MAX).to_owned()
+    }
+
+    /// Whether asking for its fill may hang.
+    pub fn is_remote(&self) -> bool {
+        NETWORK_TYPES.contains(&self.fstype) || self.fstype.starts_with(b"fuse.")
+    }
+
+    /// On a disk of this machine; or the root, whatever it is on.
+    fn is_physical(&self) -> bool {
+        let on_disk = self.device.starts_with(b"/dev/") || DISK_TYPES.contains(&self.fstype);
+        self.point == &b"/"[..]
+            || (on_disk
+                && !self.is_remote()
+                && !IMAGE_TYPES.contains(&self.fstype)
+                && !ENGINE_FILES.contains(&&*self.point))
+    }
+}
+
+/// Which mounts to show: `include`, `exclude`, `fstypes` and `all` of a plugin's settings.
+pub struct Choice<'c>(pub &'c agent::Plugin);
+
+impl Choice<'_> {
+    /// The mounts to show, in the order of mounting: each mount point once (the last mounted, which
+    /// covers the others), and each device once: the whole of it rather than a part mounted again,
+    /// then the shortest mount point.
+    pub fn choose<'m>(&self, mounts: Vec<Mount<'m>>) -> Vec<Mount<'m>> {
+        let mut chosen: Vec<Mount<'m>> = Vec::new();
+        for mount in mounts.into_iter().filter(|mount| self.takes(mount)) {
+            chosen.retain(|other| other.key() != mount.key());
+            let same = |other: &Mount<'_>| !self.0.all && is_same_device(other, &mount);
+            match chosen.iter().position(same) {
+                Some(at) if is_better(&mount, &chosen[at]) => chosen[at] = mount,
+                None if chosen.len() < MOUNTS_MAX => chosen.push(mount),
+                _ => {}
+            }
+        }
+        chosen
+    }
+
+    /// A mount point that `include` names without a pattern is taken whatever its type.
+    fn takes(&self, mount: &Mount<'_>) -> bool {
+        let rule = self.0;
+        let named = rule.include.iter().any(|point| point.as_bytes() == &*mount.point);
+        // Asking an automounter mounts what is behind it.
+        if mount.fstype == b"autofs" || !mount.point.starts_with(b"/") {
+            return false;
+        }
+        if rule.exclude.as_ref().is_some_and(|patterns| glob::matches_any(patterns, &mount.point)) {
+            return false;
+        }
+        if named {
+            return true;
+        }
+        if !rule.include.is_empty() && !glob::matches_any(&rule.include, &mount.point) {
+            return false;
+        }
+        if rule.fstypes.is_empty() {
+            return rule.all || mount.is_physical();
+        }
+        rule.fstypes.iter().any(|fstype| fstype.as_bytes() == mount.fstype)
+    }
+}
+
+fn is_same_device(a: &Mount<'_>, b: &Mount<'_>) -> bool {
+    if a.number.is_empty() {
+        a.device == b.device && a.device.starts_with(b"/")
+    } else {
+        a.number == b.number
+    }
+}
+
+fn is_better(new: &Mount<'_>, old: &Mount<'_>) -> bool {
+    (!new.whole, new.point.len()) < (!old.whole, old.point.len())
+}
+
+/// The file that lists the mounts. With another `procfs` that is the host's: its first process sees
+/// the host's mounts, where `self` would be this container's.
+pub fn table(source: &Source) -> (KernelFile, bool) {
+    let candidates: &[(&str, bool)] = if source.procfs == Path::new("/proc") {
+        &[("self/mountinfo", true), ("mounts", false)]
+    } else {
+        &[("1/mountinfo", true), ("self/mountinfo", true), ("mounts", false)]
+    };
+    let mut buffer = Vec::new();
+    let open = |name: &str| KernelFile::new(source.procfs.join(name), LONG_MAX);
+    for (name, is_mountinfo) in candidates {
+        let mut file = open(name);
+        if file.read(&mut buffer).is_ok_and(|bytes| !bytes.is_empty()) {
+            return (file, *is_mountinfo);
+        }
+    }
+    (open("self/mountinfo"), true)
+}

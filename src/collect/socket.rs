@@ -1,0 +1,39 @@
+//! Numbers of connections from `/proc/net/snmp` and `sockstat`: two small files instead of the list of
+//! all sockets. Pure parsers.
+
+use super::scan;
+
+#[derive(Clone, Copy, Default, Debug, PartialEq)]
+pub struct Sockstat {
+    pub tcp_time_wait: Option<u64>,
+    pub udp: Option<u64>,
+}
+
+/// Established TCP connections, of both IP versions, by the names of the header line:
+/// `Tcp: … CurrEstab …` over `Tcp: … 12 …`.
+pub fn parse_established(bytes: &[u8]) -> Option<u64> {
+    let mut tcp = scan::lines(bytes).filter_map(|line| line.strip_prefix(b"Tcp:"));
+    let (names, values) = (tcp.next()?, tcp.next()?);
+    let at = scan::words(names).position(|name| name == b"CurrEstab")?;
+    scan::number(scan::words(values).nth(at)?)
+}
+
+/// Reads `/proc/net/sockstat` or `sockstat6`: `TCP: inuse 1 orphan 0 tw 0 …`, `UDP6: inuse 2`.
+pub fn parse_sockstat(bytes: &[u8]) -> Sockstat {
+    let mut stat = Sockstat::default();
+    for line in scan::lines(bytes) {
+        match scan::pair(line, b':') {
+            Some((b"TCP", rest)) => stat.tcp_time_wait = field(rest, b"tw"),
+            Some((b"UDP" | b"UDP6", rest)) => stat.udp = field(rest, b"inuse"),
+            _ => {}
+        }
+    }
+    stat
+}
+
+/// The number after `name` in `name number name number …`.
+fn field(rest: &[u8], name: &[u8]) -> Option<u64> {
+    let mut words = scan::words(rest);
+    words.find(|word| *word == name)?;
+    scan::number(words.next()?)
+}
