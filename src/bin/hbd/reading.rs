@@ -73,7 +73,10 @@ impl Reading {
 fn read_document(path: &Path) -> Result<(Document, Vec<Problem>), Problem> {
     let name = path.display().to_string();
     let bytes = file::read_bounded(path, limits::CONFIG_MAX).map_err(|e| match e.kind() {
-        std::io::ErrorKind::FileTooLarge => Problem::too_large(&name),
+        std::io::ErrorKind::FileTooLarge => {
+            let what = format!("larger than {} bytes", limits::CONFIG_MAX);
+            unreadable(&name, what, "split it into conf.d")
+        }
         _ => unreadable(&name, e.to_string(), "check the path and its permissions"),
     })?;
     let text = String::from_utf8(bytes).map_err(|e| {
