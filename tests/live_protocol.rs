@@ -4,6 +4,8 @@
 //! same runs with one rule broken must not: else the test would prove nothing. Runs are seeded; a failure
 //! names its seed. Some runs are written to `vectors/live/`, for the reducer in the browser.
 
+#![allow(clippy::unwrap_used)] // a test file: a panic is a failure
+
 use expect_test::{expect, expect_file};
 use heartbeat::engine::view::{
     AlertCounts, CHUNK, ConnState, Connection, Counters, Event, EventKind, Family, Gauges, Host,

@@ -147,3 +147,42 @@ fn write(info: &Meminfo, arc: Option<Arc>, out: &mut String) {
     object.number_to("swap_percent", swap_percent, 2);
     object.finish();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn available_of_an_old_kernel_is_computed() {
+        let bytes = b"MemTotal: 1000 kB\nMemFree: 100 kB\nBuffers: 50 kB\nCached: 300 kB\n\
+            SReclaimable: 80 kB\nShmem: 30 kB\n";
+        let info = parse_meminfo(bytes).expect("parsed");
+        assert_eq!(info.available(None), 500);
+        assert_eq!(parse_meminfo(b"MemFree: 1 kB"), None);
+    }
+
+    #[test]
+    fn arc_over_its_floor_is_available_and_never_more_than_all() {
+        let info = Meminfo { total: 1000, available: Some(100), ..Meminfo::default() };
+        let arc = |size: u64, floor: u64| Some(Arc { size: size * 1024, floor: floor * 1024 });
+        assert_eq!(info.available(arc(300, 50)), 350);
+        assert_eq!(info.available(arc(50, 300)), 100);
+        assert_eq!(info.available(arc(1 << 40, 0)), 1000);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_percentages_in_range(
+            bytes in any::<Vec<u8>>(),
+            text in "(MemTotal|MemFree|Cached|Shmem|SwapTotal|SwapFree): [0-9]{1,20} kB\n",
+            arc in "size 4 [0-9]{1,20}\nc_min 4 [0-9]{1,20}\n",
+        ) {
+            for bytes in [&bytes[..], text.as_bytes()] {
+                let Some(info) = parse_meminfo(bytes) else { continue };
+                prop_assert!(info.available(parse_arcstats(arc.as_bytes())) <= info.total);
+            }
+            parse_arcstats(&bytes);
+        }
+    }
+}

@@ -31,7 +31,7 @@ pub use json::ObjectWriter;
 
 use crate::config::agent::{self, Agent};
 use crate::time::Now;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the kernel's files are; other roots in tests and in containers that watch their host.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,5 +121,7 @@ fn open(
     })
 }
 
+#[cfg(test)]
+mod fixture_test;
 #[cfg(test)]
 mod live_test;

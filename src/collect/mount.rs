@@ -14,7 +14,8 @@ const DISK_TYPES: [&[u8]; 6] = [b"zfs", b"btrfs", b"bcachefs", b"ubifs", b"jffs2
 /// Images: read-only and full by nature, so that every threshold on their fill would fire.
 const IMAGE_TYPES: [&[u8]; 6] = [b"squashfs", b"iso9660", b"udf", b"erofs", b"cramfs", b"romfs"];
 /// Their server may be gone, and then a question to them hangs. `fuse.*` counts as well.
-const NETWORK_TYPES: [&[u8]; 14] = [
+const NETWORK_TYPES: [&[u8]; 15] = [
+    b"fuse",
     b"nfs",
     b"nfs4",
     b"cifs",
@@ -202,4 +203,116 @@ pub fn table(source: &Source) -> (KernelFile, bool) {
         }
     }
     (open("self/mountinfo"), true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::fixture_test;
+    use proptest::prelude::*;
+
+    fn points(bytes: &[u8], settings: &agent::Plugin) -> String {
+        let chosen = Choice(settings).choose(parse_mountinfo(bytes));
+        chosen.iter().map(Mount::key).collect::<Vec<_>>().join(" ")
+    }
+
+    fn list(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn default_choice_is_disks_and_the_root() {
+        let table = [
+            (fixture_test::DEBIAN, "/ /boot/efi /srv/big disk"),
+            (fixture_test::CENTOS, "/ /boot"),
+            (fixture_test::OPENWRT, "/overlay /"),
+            (fixture_test::ARMBIAN, "/ /var/log"),
+            (fixture_test::PROXMOX, "/ /rpool /rpool/data /mnt/btr"),
+            (fixture_test::DOCKER, "/ /data"),
+        ];
+        for (fixture, want) in table {
+            let bytes = fixture_test::bytes(fixture, "proc/self/mountinfo");
+            assert_eq!(points(&bytes, &agent::Plugin::default()), want, "{fixture}");
+        }
+    }
+
+    #[test]
+    fn settings_widen_and_narrow_the_choice() {
+        let bytes = fixture_test::bytes(fixture_test::DEBIAN, "proc/self/mountinfo");
+        let base = agent::Plugin::default();
+        let exclude = Some(list(&["/boot*"]));
+        let table = [
+            (agent::Plugin { exclude, ..base.clone() }, "/ /srv/big disk"),
+            (agent::Plugin { include: list(&["/s*"]), ..base.clone() }, "/srv/big disk"),
+            (agent::Plugin { include: list(&["/", "/mnt/nas"]), ..base.clone() }, "/ /mnt/nas"),
+            (agent::Plugin { include: list(&["/mnt/auto"]), ..base.clone() }, ""),
+            (
+                agent::Plugin { fstypes: list(&["nfs4", "vfat"]), ..base.clone() },
+                "/boot/efi /mnt/nas",
+            ),
+            (agent::Plugin { fstypes: list(&["squashfs"]), ..base.clone() }, "/snap/core22/1122"),
+        ];
+        for (settings, want) in table {
+            assert_eq!(points(&bytes, &settings), want, "{settings:?}");
+        }
+        let all = points(&bytes, &agent::Plugin { all: true, ..base });
+        assert!(all.contains("/proc") && all.contains("/www") && !all.contains("/mnt/auto"));
+    }
+
+    #[test]
+    fn mount_over_another_hides_it() {
+        let bytes = b"1 0 0:1 / / rw - rootfs rootfs rw\n2 1 8:1 / / rw - ext4 /dev/sda1 rw";
+        let chosen = Choice(&agent::Plugin::default()).choose(parse_mountinfo(bytes));
+        assert_eq!(chosen.len(), 1);
+        assert_eq!(chosen[0].fstype, b"ext4");
+    }
+
+    #[test]
+    fn mounts_are_bounded() {
+        let line = |i| format!("{i} 1 8:{i} / /mnt/{i} rw - ext4 /dev/sd{i} rw\n");
+        let bytes: String = (0..MOUNTS_MAX + 10).map(line).collect();
+        let chosen = Choice(&agent::Plugin::default()).choose(parse_mountinfo(bytes.as_bytes()));
+        assert_eq!(chosen.len(), MOUNTS_MAX);
+    }
+
+    #[test]
+    fn old_table_of_mounts_is_read_as_well() {
+        let bytes = fixture_test::bytes(fixture_test::CENTOS, "proc/mounts");
+        let chosen = Choice(&agent::Plugin::default()).choose(parse_mounts(&bytes));
+        let keys: Vec<String> = chosen.iter().map(Mount::key).collect();
+        assert_eq!(keys, ["/", "/boot"]);
+        assert_eq!(&*chosen[0].device, b"/dev/mapper/vg_web-lv_root");
+    }
+
+    #[test]
+    fn escapes_are_undone() {
+        let table: [(&[u8], &[u8]); 5] = [
+            (b"/a\\040b", b"/a b"),
+            (b"/a\\134040", b"/a\\040"),
+            (b"/a\\", b"/a\\"),
+            (b"/a\\400", b"/a\\400"),
+            (b"/a\\303\\274", "/a\u{fc}".as_bytes()),
+        ];
+        for (field, want) in table {
+            assert_eq!(&*decode(field), want);
+        }
+    }
+
+    #[test]
+    fn hosts_own_table_is_taken_under_another_root() {
+        let source = fixture_test::source(fixture_test::DEBIAN);
+        let (mut file, is_mountinfo) = table(&source);
+        assert!(is_mountinfo && file.read(&mut Vec::new()).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_table(bytes in any::<Vec<u8>>(), text in "[0-9:/ a-z\\\\\n-]{0,200}") {
+            for bytes in [&bytes[..], text.as_bytes()] {
+                let settings = agent::Plugin { all: true, ..agent::Plugin::default() };
+                Choice(&settings).choose(parse_mountinfo(bytes));
+                Choice(&settings).choose(parse_mounts(bytes));
+            }
+        }
+    }
 }

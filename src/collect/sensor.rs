@@ -133,3 +133,34 @@ fn entries(class: &Path) -> Vec<PathBuf> {
     paths.sort();
     paths
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::fixture_test;
+    use proptest::prelude::*;
+
+    #[test]
+    fn sensors_of_each_machine_are_found() {
+        let table = [
+            (fixture_test::DEBIAN, Some(3593.248), Some(52.375)),
+            (fixture_test::CENTOS, Some(1995.001), None),
+            (fixture_test::OPENWRT, None, None),
+            (fixture_test::ARMBIAN, Some(1500.398), Some(48.199)),
+        ];
+        for (fixture, mhz, celsius) in table {
+            let source = fixture_test::source(fixture);
+            let mut buffer = Vec::new();
+            assert_eq!(Frequency::find(&source).read(&mut buffer), mhz, "{fixture}");
+            assert_eq!(Temperature::find(&source).read(&mut buffer), celsius, "{fixture}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_have_a_finite_frequency(value in any::<Vec<u8>>()) {
+            let bytes = [&b"cpu MHz : "[..], &value].concat();
+            prop_assert!(parse_cpuinfo_mhz(&bytes).is_none_or(|mhz| mhz.is_finite() && mhz > 0.0));
+        }
+    }
+}

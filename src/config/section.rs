@@ -108,12 +108,16 @@ impl<'a> Report<'a> {
         self.push(problem);
     }
 
+    pub fn file(&self, span: Span) -> String {
+        let document = self.documents.get(usize::from(span.document));
+        document.map(|document| document.file.clone()).unwrap_or_default()
+    }
+
     fn problem(&self, severity: Severity, fault: Fault, span: Span, path: &str) -> Problem {
-        let file = self.documents.get(usize::from(span.document)).map(|d| d.file.clone());
         Problem {
             code: fault.code,
             severity,
-            file: file.unwrap_or_default(),
+            file: self.file(span),
             line: span.line,
             column: span.column,
             length: span.length.max(1),

@@ -32,6 +32,8 @@ pub struct Record {
     pub mids: Vec<u64>,
     /// Uptime at the last heartbeat, seconds: a drop is a reboot.
     pub uptime: Option<u64>,
+    /// The same and when, where this process heard it.
+    pub uptime_heard: Option<(u64, Mono)>,
     pub boot_told: Option<Wall>,
     /// `DOWN: H - never reported` was told.
     pub never_told: bool,
@@ -62,6 +64,7 @@ impl Record {
             bucket: Bucket::full(limits::HOST_BURST, now.mono),
             mids: Vec::new(),
             uptime: None,
+            uptime_heard: None,
             boot_told: None,
             never_told: false,
             touched: false,

@@ -13,8 +13,8 @@ use crate::time::{Duration, Now, Wall};
 use crate::wire::{self, Datagram, Htb, Kind, Message, Msg, Plg, Reject};
 use std::sync::Arc;
 
-/// Uptime may seem to shrink by this much through rounding and delay without being a reboot.
-const UPTIME_SLACK_S: u64 = 5;
+/// Uptimes are whole seconds, and datagrams take their time.
+const UPTIME_SLACK: Duration = Duration::from_secs(5);
 
 impl Engine {
     pub(super) fn receive(
@@ -170,22 +170,29 @@ impl Engine {
         }
     }
 
-    /// An uptime that shrank is a reboot; no clock of the agent is needed.
+    /// A machine that booted after it was last heard has rebooted; no clock of the agent is needed, and an old
+    /// heartbeat that comes late deceives nobody.
     fn note_uptime(&mut self, now: Now, id: HostId, up: Option<u64>) {
         let (Some(up), Some(record)) = (up, self.table.record(id)) else { return };
-        let before = record.uptime.replace(up);
+        let heard = record.uptime_heard.replace((up, now.mono));
+        let rebooted = match (heard, record.uptime) {
+            (Some((_, at)), _) => now.mono.since(at) + UPTIME_SLACK >= Duration::from_secs(up),
+            // Before this process: only the numbers themselves can tell.
+            (None, Some(before)) => {
+                Duration::from_secs(up) + UPTIME_SLACK < Duration::from_secs(before)
+            }
+            (None, None) => false,
+        } && record.uptime.is_some_and(|before| up < before);
+        let first = record.uptime.is_none();
+        record.uptime = Some(up);
         let booted = now.wall - Duration::from_secs(up);
-        let rebooted = before.is_some_and(|before| up + UPTIME_SLACK_S < before);
-        let told = record
-            .boot_told
-            .is_some_and(|told| told + Duration::from_secs(UPTIME_SLACK_S) >= booted);
+        let told = record.boot_told.is_some_and(|told| told + UPTIME_SLACK >= booted);
         if rebooted && !told {
             record.boot_told = Some(now.wall);
-            let name = self.table.host(id).map(|h| h.name.clone());
-            let text = notice::reboot(name.as_deref().unwrap_or_default(), Duration::from_secs(up));
+            let text = notice::reboot(&self.name_of(id), Duration::from_secs(up));
             self.tell_host(now, id, EventKind::Boot, Some(Level::Info), text);
         }
-        if before.is_none() || rebooted {
+        if first || rebooted {
             self.table.change(id, |host| host.boot_time = Some(booted));
             self.mark_unsaved(now, id);
         }

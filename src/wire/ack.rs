@@ -30,10 +30,10 @@ pub fn encode_ack(out: &mut [u8], seq: Option<u64>, time: Option<&str>, len_max:
     if ack.out.write_all(br#"{"ID":"ACK"}"#).is_err() {
         return 0;
     }
-    if let Some(seq) = seq {
-        if ack.member("ack", seq) {
-            ack.member("seq", seq);
-        }
+    if let Some(seq) = seq
+        && ack.member("ack", seq)
+    {
+        ack.member("seq", seq);
     }
     if let Some(time) = time {
         ack.member("time", time);
