@@ -73,13 +73,8 @@ const fn flag(
     Flag { short, long, value, help, taker }
 }
 
-const TABLES: Taker = Taker::These(&[
-    Action::Status,
-    Action::Hosts,
-    Action::Host,
-    Action::Events,
-    Action::Ghosts,
-]);
+const TABLES: Taker =
+    Taker::These(&[Action::Status, Action::Hosts, Action::Host, Action::Events, Action::Ghosts]);
 
 const FLAGS: &[Flag] = &[
     flag(Some('c'), "config", "FILE", Taker::All, "configuration file"),

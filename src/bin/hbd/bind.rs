@@ -128,7 +128,7 @@ pub fn inherited(listen_pid: Option<&str>, listen_fds: Option<&str>) -> io::Resu
                 let path = address.as_pathname().map(Path::to_owned).unwrap_or_default();
                 found.control = Some((path, socket.into()));
             }
-            _ => log::warn!("bind: inherited descriptor {fd} is of no use here"),
+            _ => log::warn!("inherited descriptor {fd} is of no use here"),
         }
     }
     Ok(found)
@@ -246,7 +246,8 @@ mod tests {
         let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
         let at = taken.local_addr().unwrap();
         let error = udp(&[at.ip()], at.port()).unwrap_err();
-        let start = format!("cannot bind UDP {at}: address in use (by pid {} \"", std::process::id());
+        let start =
+            format!("cannot bind UDP {at}: address in use (by pid {} \"", std::process::id());
         assert!(error.starts_with(&start), "{error}");
         assert!(error.ends_with("\") - stop it or set hb_port"), "{error}");
     }

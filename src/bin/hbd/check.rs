@@ -5,6 +5,7 @@ use crate::lookup::Environment;
 use crate::reading::{Reading, Source};
 use crate::{EXIT_CONFIG, EXIT_OK};
 use heartbeat::config::problem::{Problem, Severity};
+use heartbeat::config::server::Server;
 
 /// Returns the exit status: 78 where a problem is an error or an unknown key.
 pub fn run(invocation: &Invocation, env: Environment) -> u8 {
@@ -45,11 +46,16 @@ fn summary(reading: &Reading) -> String {
         counted(reading.server.hosts.len(), "host"),
         counted(reading.server.users.len(), "user"),
         counted(reading.server.threshold_configs.len(), "profile"),
-        counted(reading.limits(), "limit"),
+        counted(limits(&reading.server), "limit"),
         counted(errors, "error"),
         counted(warnings, "warning"),
     ];
     format!("{file}{parts}: {}", counts.join(", "))
+}
+
+/// Threshold entries, of the base and of the profiles.
+fn limits(server: &Server) -> usize {
+    server.thresholds.len() + server.threshold_configs.values().map(|set| set.len()).sum::<usize>()
 }
 
 fn counted(n: usize, what: &str) -> String {

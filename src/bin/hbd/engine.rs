@@ -10,7 +10,6 @@ use crate::store;
 use crate::udp::{Inbound, Outbound};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use heartbeat::config::server::Server;
-use heartbeat::engine::view::{self, Level};
 use heartbeat::engine::{Command, Effect, Engine, Event, Outcome, Path, Reply};
 use heartbeat::os::{clock, thread};
 use heartbeat::time::{Mono, Now};
@@ -33,8 +32,12 @@ const ORDERS_PER_TURN: usize = 64;
 /// A tick that is due waits until the sockets are empty, but for no more datagrams than this. Every datagram
 /// takes more than 256 bytes of a receive buffer of at most 4 MiB, so what had arrived when it fell due is read.
 const DRAIN_MAX: usize = 16_384;
-/// Views are published at most this often, and at once after an order.
+/// Views are published at most this often, and at once after an order. Where making one is expensive, because
+/// thousands of hosts reported since the last, the pause grows so that views cost at most a part of
+/// `PUBLISH_SHARE` of the thread's time.
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
+const PUBLISH_EVERY_MAX: Duration = Duration::from_millis(500);
+const PUBLISH_SHARE: u32 = 32;
 const WAKE: Token = Token(usize::MAX);
 const STACK: usize = 512 << 10;
 
@@ -67,7 +70,7 @@ impl Inbox {
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
         };
         if let Err(error) = self.waker.wake() {
-            log::error!("engine: cannot be woken error={error}");
+            log::error!("cannot be woken error={error}");
         }
         sent
     }
@@ -144,7 +147,7 @@ struct Loop {
     waiting: BTreeMap<u64, Sender<Answer>>,
     answered: Vec<(u64, Outcome)>,
     command_id: u64,
-    published: Mono,
+    publish_at: Mono,
     tick_due: bool,
     /// Datagrams read since it is.
     drained: usize,
@@ -174,7 +177,7 @@ impl Loop {
             waiting: BTreeMap::new(),
             answered: Vec::new(),
             command_id: 0,
-            published: Mono::ZERO,
+            publish_at: Mono::ZERO,
             tick_due: false,
             drained: 0,
             kernel_drops: 0,
@@ -202,7 +205,7 @@ impl Loop {
         self.engine.handle(now, Event::Stop);
         self.carry_out();
         self.flush();
-        self.publish(now);
+        self.publish();
     }
 
     /// In this order: (1) effects, drained after every single mutation and sent at the end of each batch, so that
@@ -215,8 +218,8 @@ impl Loop {
         self.obey(now);
         self.tick(now, due);
         self.flush();
-        if self.engine.dirty() && now.mono >= self.published + PUBLISH_EVERY {
-            self.publish(now);
+        if self.engine.dirty() && now.mono >= self.publish_at {
+            self.publish();
         }
         self.shared.engine_turns.fetch_add(1, Ordering::Relaxed);
     }
@@ -226,7 +229,7 @@ impl Loop {
         if !self.orders.is_empty() || self.ports.iter().any(|port| port.readable) {
             return Some(Duration::ZERO);
         }
-        let publish = self.engine.dirty().then(|| self.published + PUBLISH_EVERY);
+        let publish = self.engine.dirty().then_some(self.publish_at);
         let next = [self.engine.poll_timeout(), publish].into_iter().flatten().min();
         // A turn at least every second stamps the progress counter that the watchdog reads.
         Some(next.map_or(Duration::MAX, |at| at.since(now)).min(Duration::from_secs(1)))
@@ -241,7 +244,7 @@ impl Loop {
                 let n = match self.inbound.receive(self.ports[at].socket.as_fd()) {
                     Ok(n) => n,
                     Err(error) => {
-                        log::warn!("engine: receive failed error={error}");
+                        log::warn!("receive failed error={error}");
                         0
                     }
                 };
@@ -266,7 +269,7 @@ impl Loop {
         self.engine.handle(now, Event::Datagram { path, len: bytes.len(), decoded });
         if poison {
             let head: String = bytes.iter().take(64).map(|b| format!("{b:02x}")).collect();
-            log::error!("engine: decoder failed from={} len={} bytes={head}", path.from, bytes.len());
+            log::error!("decoder failed from={} len={} bytes={head}", path.from, bytes.len());
             self.decoder = Decoder::new();
         }
         if let Some(drops) = drops {
@@ -301,7 +304,7 @@ impl Loop {
             self.carry_out();
         }
         if obeyed {
-            self.publish(now);
+            self.publish();
             self.answer();
         }
     }
@@ -322,7 +325,8 @@ impl Loop {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
                 Effect::Send { path, reply } => self.send(&path, reply),
-                Effect::Publish(event) => log_event(&event),
+                // It is in the next view, and the engine has logged it.
+                Effect::Publish(_) => {}
                 Effect::Persist(records) => self.store.save(records),
                 Effect::Answer { id, outcome } => self.answered.push((id, outcome)),
             }
@@ -348,9 +352,12 @@ impl Loop {
         }
     }
 
-    fn publish(&mut self, now: Now) {
+    fn publish(&mut self) {
+        let before = clock::now().mono;
         self.shared.set_view(self.engine.view());
-        self.published = now.mono;
+        let after = clock::now().mono;
+        let pause = after.since(before).saturating_mul(PUBLISH_SHARE);
+        self.publish_at = after + pause.clamp(PUBLISH_EVERY, PUBLISH_EVERY_MAX);
     }
 
     /// What changed something is told once it is on disk, anything else at once. Nobody may be waiting any more:
@@ -366,14 +373,5 @@ impl Loop {
                 let _ = answer.try_send(Ok(outcome));
             }
         }
-    }
-}
-
-fn log_event(event: &view::Event) {
-    match event.level {
-        Some(Level::Warning | Level::Unknown | Level::Critical) => {
-            log::warn!(target: "hbd::event", "{}", event.text);
-        }
-        Some(Level::Info) | None => log::info!(target: "hbd::event", "{}", event.text),
     }
 }

@@ -6,6 +6,7 @@ mod args;
 mod ask;
 mod bind;
 mod check;
+mod effective;
 mod engine;
 mod fault;
 mod gate;

@@ -43,7 +43,8 @@ fn holder(link: &str) -> Option<u32> {
         };
         let Ok(descriptors) = std::fs::read_dir(entry.path().join("fd")) else { continue };
         for descriptor in descriptors.flatten() {
-            if std::fs::read_link(descriptor.path()).is_ok_and(|target| target.as_os_str() == link) {
+            if std::fs::read_link(descriptor.path()).is_ok_and(|target| target.as_os_str() == link)
+            {
                 return Some(pid);
             }
         }

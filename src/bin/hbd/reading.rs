@@ -1,5 +1,6 @@
 //! Reading the configuration files and `templates_dir`: bounded, all problems collected, nothing decided here.
 
+use crate::effective;
 use crate::lookup::{self, Environment, Files};
 use heartbeat::config::node::Document;
 use heartbeat::config::problem::{self, Problem, Severity};
@@ -67,6 +68,11 @@ impl Reading {
         problem::render_all(&self.problems, |file| {
             self.documents.iter().find(|d| d.file == file).map(|d| d.text.as_str())
         })
+    }
+
+    /// What is in force, as YAML.
+    pub fn render_effective(&self) -> String {
+        effective::render(&self.documents, server::key::TOP)
     }
 }
 

@@ -53,7 +53,7 @@ pub fn run(options: Options) -> u8 {
         Ok(()) => EXIT_OK,
         Err(error) => {
             eprintln!("hbd: {error}");
-            log::error!("serve: {error}");
+            log::error!("{error}");
             EXIT_FAILED
         }
     }
@@ -130,14 +130,14 @@ fn start(
     };
     sink::init("hbd", options.verbosity, target).map_err(|e| format!("logfile: {e}"))?;
     for remark in &prepared.remarks {
-        log::warn!("serve: {remark}");
+        log::warn!("{remark}");
     }
     let ready = Ready::new(&prepared).map_err(|e| format!("sockets: {e}"))?;
     let now = clock::now();
     let mut machine = Engine::new(Arc::clone(&config), seed(), now);
     let store = Store::open(&prepared.store, &mut |saved| machine.restore(now, saved));
     let store = store.map_err(|e| e.to_string())?;
-    log::info!("serve: hbd {} store={}", env!("CARGO_PKG_VERSION"), store.path().display());
+    log::info!("hbd {} store={}", env!("CARGO_PKG_VERSION"), store.path().display());
     trim_heap();
     let facts = ready.facts(&prepared);
     let shared = Arc::new(Shared::new(machine.view(), Arc::clone(&config), facts));
@@ -186,7 +186,7 @@ fn start(
     if let Some(path) = control_path {
         let _ = std::fs::remove_file(path);
     }
-    log::info!("serve: stopped");
+    log::info!("stopped");
     Ok(())
 }
 

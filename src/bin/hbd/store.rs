@@ -207,7 +207,7 @@ impl Store {
                 let aside = bad_name(&path);
                 std::fs::rename(&path, &aside).map_err(|e| OpenError::Io(path.clone(), e))?;
                 log::error!(
-                    "store: {} is damaged ({why}), set aside as {}; starting with an empty one",
+                    "{} is damaged ({why}), set aside as {}; starting with an empty one",
                     path.display(),
                     aside.display()
                 );
@@ -284,7 +284,7 @@ fn pick(path: &Path) -> Result<PathBuf, OpenError> {
     other.push(".redb");
     let other = PathBuf::from(other);
     log::warn!(
-        "store: {} is not a store of hbd and stays as it is; using {}",
+        "{} is not a store of hbd and stays as it is; using {}",
         path.display(),
         other.display()
     );
@@ -332,6 +332,7 @@ fn open_database(path: &Path) -> Result<Database, Failure> {
     if zeros {
         return Err(Failure::Damaged("it was never completed".to_owned()));
     }
+    create_private(path).map_err(Failure::Io)?;
     let database = Builder::new()
         .set_cache_size(CACHE_BYTES)
         .set_check_integrity_on_open(len > 0 && len <= CHECKED_BYTES_MAX)
@@ -343,6 +344,15 @@ fn open_database(path: &Path) -> Result<Database, Failure> {
         DatabaseError::Storage(error) => from_storage(error),
         other => Failure::Other(other.to_string()),
     })
+}
+
+/// The store holds sessions and what hosts report: nobody else may read it.
+fn create_private(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+        _ => Ok(()),
+    }
 }
 
 fn read_head(path: &Path) -> io::Result<Vec<u8>> {
@@ -423,7 +433,7 @@ fn run(store: Store, inbox: &Inbox) {
         tell(&path, &mut healthy, written);
         if batch.stopping {
             if !written {
-                log::error!("store: {} records could not be saved", batch.records.len());
+                log::error!("{} records could not be saved", batch.records.len());
             }
             return;
         }
@@ -436,7 +446,7 @@ fn run(store: Store, inbox: &Inbox) {
 
 fn tell(path: &Path, healthy: &mut bool, written: bool) {
     if written && !*healthy {
-        log::info!("store: {} is writable again", path.display());
+        log::info!("{} is writable again", path.display());
     }
     *healthy = written;
 }
@@ -460,7 +470,7 @@ fn commit(database: &mut Option<Database>, path: &Path, batch: &Waiting) -> bool
         }
         Err(why) => {
             if first {
-                log::error!("store: {why}; keeping everything in memory, trying again every 10 s");
+                log::error!("{why}; keeping everything in memory, trying again every 10 s");
             }
             false
         }

@@ -27,7 +27,9 @@ const STACK: usize = 128 << 10;
 pub enum Order {
     Signal(i32),
     /// Load the configuration again; the keys that changed, or the problems.
-    Reload { answer: Sender<Result<Vec<String>, Vec<String>>> },
+    Reload {
+        answer: Sender<Result<Vec<String>, Vec<String>>>,
+    },
 }
 
 /// The thread `signal`: turns signals into orders.
@@ -76,12 +78,12 @@ impl Supervisor {
             match self.orders.recv_timeout(self.watchdog_every.unwrap_or(TURN).min(TURN)) {
                 Ok(Order::Signal(SIGHUP)) => {
                     if let Err(error) = sink::reopen() {
-                        log::error!("supervisor: log file cannot be opened anew error={error}");
+                        log::error!("log file cannot be opened anew error={error}");
                     }
                     let _ = self.reload();
                 }
                 Ok(Order::Signal(signal)) => {
-                    log::info!("supervisor: stopping signal={signal}");
+                    log::info!("stopping signal={signal}");
                     return;
                 }
                 Ok(Order::Reload { answer }) => {
@@ -109,10 +111,8 @@ impl Supervisor {
 
     /// All or nothing: on an error the old configuration stays (SPEC section 1).
     fn reload(&self) -> Result<Vec<String>, Vec<String>> {
-        self.notifier.tell(&format!(
-            "RELOADING=1\nMONOTONIC_USEC={}",
-            clock::now().mono.as_nanos() / 1000
-        ));
+        self.notifier
+            .tell(&format!("RELOADING=1\nMONOTONIC_USEC={}", clock::now().mono.as_nanos() / 1000));
         let result = self.replace_config(self.source.read());
         self.notifier.tell("READY=1");
         result
@@ -127,10 +127,14 @@ impl Supervisor {
             return Err(reading.problem_lines());
         }
         let old = self.shared.config();
-        let (new, changed, restart) = merge(&old, reading.server);
-        for key in &restart {
-            log::warn!("config: {key}: needs a restart");
+        let mut new = reading.server;
+        let (live, fixed): (Vec<_>, Vec<_>) =
+            difference(&old, &new).into_iter().partition(|change| change.live);
+        for change in &fixed {
+            log::warn!("config: {}: needs a restart", change.key);
         }
+        keep_fixed(&old, &mut new);
+        let changed: Vec<String> = live.into_iter().map(|change| change.key).collect();
         let new = Arc::new(new);
         self.app.set_pages(reading::pages(&new));
         self.shared.set_config(Arc::clone(&new));
@@ -145,5 +149,57 @@ impl Supervisor {
         let view = self.shared.view();
         let down = view.counts[usize::from(Severity::Down.code())];
         format!("STATUS={} hosts, {down} down", view.hosts.len)
+    }
+}
+
+/// What only a restart changes keeps its old value (CONFIG.md, column "live").
+fn keep_fixed(old: &Server, new: &mut Server) {
+    new.hb_port = old.hb_port;
+    new.hb_host.clone_from(&old.hb_host);
+    new.hbd_port = old.hbd_port;
+    new.hbd_host.clone_from(&old.hbd_host);
+    new.ws_port = old.ws_port;
+    new.wss_port = old.wss_port;
+    new.https_port = old.https_port;
+    new.state_dir.clone_from(&old.state_dir);
+    new.pickfile.clone_from(&old.pickfile);
+    new.control_socket.clone_from(&old.control_socket);
+    new.history_enabled = old.history_enabled;
+    new.hosts_max = old.hosts_max;
+    new.ghosts_max = old.ghosts_max;
+    new.agent_enabled = old.agent_enabled;
+    new.agent.clone_from(&old.agent);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heartbeat::config::server::key;
+
+    #[test]
+    fn fixed_keys_keep_their_old_value() {
+        let old = Server::default();
+        let other = Some(std::path::PathBuf::from("/x"));
+        let mut new = Server {
+            hb_port: 1,
+            hb_host: vec!["127.0.0.1".parse().unwrap()],
+            hbd_port: 2,
+            hbd_host: vec!["127.0.0.1".parse().unwrap()],
+            ws_port: None,
+            wss_port: Some(3),
+            https_port: Some(4),
+            state_dir: other.clone(),
+            pickfile: other.clone(),
+            control_socket: other,
+            history_enabled: !old.history_enabled,
+            hosts_max: 5,
+            ghosts_max: 6,
+            agent_enabled: true,
+            ..Server::default()
+        };
+        let fixed = key::TOP.iter().filter(|key| !key.live).count();
+        assert_eq!(difference(&old, &new).len(), fixed);
+        keep_fixed(&old, &mut new);
+        assert_eq!(difference(&old, &new), []);
     }
 }
