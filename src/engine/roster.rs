@@ -294,7 +294,7 @@ fn describe(host: &mut view::Host, declared: Option<&server::Host>, watch_overri
     host.description = declared.and_then(|d| shared(&d.description));
     host.tags =
         declared.map_or_else(Arc::default, |d| d.tags.iter().map(|t| Arc::from(&**t)).collect());
-    if host.connections.iter().all(Option::is_none) {
+    if host.state == State::Unknown {
         host.why = Arc::from(match declared {
             Some(_) => "In the configuration, never heard from",
             None => "Never heard from",
