@@ -59,9 +59,9 @@ limits! {
     HTTP_CONNS_PER_ADDRESS: usize = 32, "connections";
     HTTP_IN_FLIGHT: usize = 32, "requests";
     HTTP_QUEUE: usize = 64, "requests";
-    /// Of one answer that waits for a slow peer, may always be in memory.
+    /// An answer up to this long is always taken on, however much waits for slow peers.
     HTTP_OUT_EACH: usize = 64 << 10, "bytes";
-    /// Of all answers together; above it the pool waits for the peer.
+    /// Answers that wait for slow peers, together; above it a longer one gets 503.
     HTTP_OUT_ALL: usize = 32 << 20, "bytes";
     HEAD_MAX: usize = 16 << 10, "bytes";
     HEADERS_MAX: usize = 64, "headers";

@@ -6,7 +6,7 @@
 use crate::gate::App;
 use crate::gate::counter::{Count, Counters};
 use crate::gate::peer;
-use crate::gate::stream::Stream;
+use crate::gate::stream::{Stream, unblocked};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use heartbeat::engine::view::View;
 use heartbeat::limits;
@@ -15,7 +15,7 @@ use heartbeat::time::{Duration, Mono, Now};
 use heartbeat::web::live::{self, Close, Viewer};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Read};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -69,15 +69,13 @@ impl Inbox {
         self.open.load(Ordering::Acquire) < self.open_max
     }
 
-    /// Whether the thread takes it; where its inbox is full, the connection is closed.
-    pub fn send(&self, newcomer: Newcomer) -> bool {
+    /// Where the inbox is full, the connection is closed.
+    pub fn send(&self, newcomer: Newcomer) {
         self.open.fetch_add(1, Ordering::AcqRel);
-        let taken = self.sender.try_send(newcomer).is_ok();
-        if !taken {
+        if self.sender.try_send(newcomer).is_err() {
             self.open.fetch_sub(1, Ordering::AcqRel);
         }
         self.wake();
-        taken
     }
 
     pub fn wake(&self) {
@@ -262,6 +260,8 @@ struct Client {
     pinged: Mono,
     /// The closing handshake ends then at the latest.
     closing: Option<Mono>,
+    /// It broke the protocol: what it sends is thrown away. (tungstenite must not be asked to read again.)
+    deaf: bool,
 }
 
 impl Client {
@@ -285,6 +285,7 @@ impl Client {
             heard: now,
             pinged: now,
             closing: None,
+            deaf: false,
         }
     }
 
@@ -308,22 +309,37 @@ impl Client {
             if !self.readable {
                 return true;
             }
+            if self.deaf {
+                return self.discard();
+            }
             match self.socket.read() {
                 Ok(message) => self.take(message, now, counters),
                 Err(Error::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => {
                     self.readable = false;
                 }
                 Err(Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed) => return false,
-                Err(_) if self.closing.is_some() => return false,
                 Err(e) => {
                     log::debug!("a live client broke the protocol error={e}");
                     counters.add(Count::WsBad);
+                    self.deaf = true;
                     self.close(Close::BAD_MESSAGE, "bad message", now.mono);
-                    return true;
                 }
             }
         }
         true
+    }
+
+    /// Takes one piece off the socket unread, so that the peer can read our close frame.
+    fn discard(&mut self) -> bool {
+        let (stream, mut piece) = (self.socket.get_mut(), [0; 4 << 10]);
+        match unblocked(|| stream.read(&mut piece)) {
+            Ok(Some(n)) => n > 0,
+            Ok(None) => {
+                self.readable = false;
+                true
+            }
+            Err(_) => false,
+        }
     }
 
     fn take(&mut self, message: Message, now: Now, counters: &Counters) {
@@ -432,5 +448,83 @@ impl Client {
             return !self.settle(pinged, now);
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::net::UnixStream;
+    use std::io::Write;
+
+    const NOW: Mono = Mono::from_secs(1000);
+
+    fn pair() -> (Client, std::os::unix::net::UnixStream) {
+        let (here, there) = UnixStream::pair().expect("a pair");
+        let newcomer = Newcomer { stream: Stream::Unix(here), leftover: Vec::new(), address: None };
+        let there = std::os::unix::net::UnixStream::from(std::os::fd::OwnedFd::from(there));
+        (Client::new(newcomer, None, NOW), there)
+    }
+
+    #[test]
+    fn long_message_goes_in_pieces_and_arrives_whole_while_pings_pass() {
+        let (mut client, there) = pair();
+        let counters = Counters::new();
+        let mut browser = WebSocket::from_raw_socket(there, Role::Client, None);
+        let text = "é".repeat(500_000);
+        client.tell(text.clone());
+        client.tell("next".to_owned());
+        assert!(client.flush(NOW) && client.blocked.is_some(), "the socket takes less at once");
+        assert!(!client.is_due(NOW, true), "nothing is told before it has gone");
+        (client.heard, client.pinged) = (NOW - PING, NOW - PING);
+        assert!(!client.is_over(NOW, &counters));
+        let (mut said, mut pings) = (Vec::new(), 0);
+        browser.get_mut().set_nonblocking(true).expect("set");
+        while said.len() < 2 {
+            client.writable = true;
+            assert!(client.flush(NOW));
+            match browser.read() {
+                Ok(Message::Text(text)) => said.push(text.as_str().to_owned()),
+                Ok(Message::Ping(_)) => pings += 1,
+                Ok(other) => panic!("{other:?}"),
+                Err(Error::Io(e)) => assert_eq!(e.kind(), io::ErrorKind::WouldBlock),
+                Err(e) => panic!("{e}"),
+            }
+        }
+        assert!(said == [text, "next".to_owned()] && pings == 1);
+        assert!(client.is_due(NOW, true));
+    }
+
+    #[test]
+    fn h2_client_that_takes_nothing_is_closed_after_its_time() {
+        let (mut client, _there) = pair();
+        let counters = Counters::new();
+        client.tell("x".repeat(4 << 20));
+        assert!(client.flush(NOW));
+        let late = NOW + TOO_SLOW;
+        assert!(!client.is_over(late - Duration::from_secs(1), &counters));
+        assert!(client.closing.is_none());
+        assert!(!client.is_over(late, &counters));
+        assert!(client.closing.is_some() && client.waiting.is_empty());
+        assert!(client.is_over(late + CLOSING, &counters));
+        assert!(counters.list().contains(&("ws_too_slow", 1)));
+    }
+
+    #[test]
+    fn silent_client_is_pinged_and_then_given_up() {
+        let (mut client, mut there) = pair();
+        let counters = Counters::new();
+        assert!(!client.is_over(NOW + PING - Duration::from_secs(1), &counters));
+        assert!(!client.is_over(NOW + PING, &counters));
+        let mut frame = [0; 2];
+        there.read_exact(&mut frame).expect("a ping");
+        assert_eq!(frame, [0x89, 0]);
+        assert!(!client.is_over(NOW + DEAD - Duration::from_secs(1), &counters));
+        // A masked pong keeps it.
+        there.write_all(&[0x8a, 0x80, 0, 0, 0, 0]).expect("sent");
+        client.readable = true;
+        let now = Now { mono: NOW + DEAD, ..Now::default() };
+        assert!(client.read(now, &counters) && !client.is_over(now.mono, &counters));
+        assert!(client.is_over(now.mono + DEAD, &counters));
     }
 }

@@ -143,3 +143,71 @@ fn http_date(now: Wall) -> String {
         .map(|t| t.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    fn head(text: &str, bodiless: bool) -> Option<(String, u64)> {
+        let head = decode_head(text.as_bytes(), bodiless, true).ok()??;
+        assert_eq!(head.len, text.find("\r\n\r\n").map_or(0, |at| at + 4));
+        Some((String::from_utf8(head.bytes).ok()?, head.body_len))
+    }
+
+    #[test]
+    fn head_of_the_pool_is_rewritten_for_the_peer() {
+        let (text, len) = head(
+            "HTTP/1.1 200 OK\r\nServer: x\r\nDate: d\r\nConnection: close\r\nContent-Length: 7\r\n\r\nbody",
+            false,
+        )
+        .unwrap();
+        assert_eq!(len, 7);
+        expect![[r#"
+            "HTTP/1.1 200 OK\r\nDate: d\r\nContent-Length: 7\r\nConnection: keep-alive\r\n\r\n"
+        "#]]
+        .assert_debug_eq(&text);
+    }
+
+    #[test]
+    fn answers_without_a_body_have_none() {
+        let table =
+            [("200 OK", true, 0), ("204 x", false, 0), ("304 x", false, 0), ("200 x", false, 7)];
+        for (status, bodiless, want) in table {
+            let text = format!("HTTP/1.1 {status}\r\nContent-Length: 7\r\n\r\n");
+            assert_eq!(head(&text, bodiless).unwrap().1, want, "{status}");
+        }
+    }
+
+    #[test]
+    fn head_of_the_pool_is_waited_for_or_refused() {
+        let long = format!("HTTP/1.1 200 OK\r\nA: {}", "a".repeat(limits::HEAD_MAX));
+        let table = [
+            ("HTTP/1.1 200 OK\r\n", Ok(None)),
+            ("HTTP/1.1 200 OK\r\n\r\n", Err(BadHead)),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Err(BadHead)),
+            ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", Err(BadHead)),
+            ("nonsense\r\n\r\n", Err(BadHead)),
+            (&long, Err(BadHead)),
+        ];
+        for (text, want) in table {
+            assert_eq!(decode_head(text.as_bytes(), false, true), want, "{}", &text[..17]);
+        }
+    }
+
+    #[test]
+    fn refusal_is_a_problem_with_its_length() {
+        let bytes = refusal(503, "the server is busy", false, Wall::from_secs(784_111_777));
+        expect![[r#"
+            HTTP/1.1 503 Service Unavailable
+            Date: Sun, 06 Nov 1994 08:49:37 GMT
+            Content-Type: application/problem+json
+            Content-Length: 115
+            Cache-Control: no-store
+            Retry-After: 1
+            Connection: close
+
+            {"type":"about:blank","title":"Service Unavailable","status":503,"detail":"the server is busy","code":"overloaded"}"#]]
+        .assert_eq(&String::from_utf8(bytes).unwrap().replace('\r', ""));
+    }
+}

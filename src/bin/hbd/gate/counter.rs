@@ -25,6 +25,8 @@ counters! {
     /// Closed or refused because a deadline passed.
     Overdue = "http_overdue",
     QueueFull = "http_queue_full",
+    /// A long answer was refused because peers were slow to take others.
+    MemoryFull = "http_memory_full",
     PoolFailed = "http_pool_failed",
     Panics = "http_panics",
     Upgrades = "ws_upgrades",

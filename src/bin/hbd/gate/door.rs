@@ -7,6 +7,9 @@ use mio::{Interest, Registry, Token};
 use std::io;
 use std::net::IpAddr;
 
+/// Connections that the kernel holds for us; it may allow fewer.
+const BACKLOG: i32 = 1024;
+
 #[derive(Debug)]
 enum Listener {
     Tcp(TcpListener),
@@ -24,6 +27,8 @@ pub struct Door {
 impl Door {
     pub fn tcp(listener: std::net::TcpListener, kind: Kind) -> io::Result<Door> {
         listener.set_nonblocking(true)?;
+        // Longer than what std asks for: a storm of connections must not make others wait for a second SYN.
+        socket2::SockRef::from(&listener).listen(BACKLOG)?;
         Ok(Door { listener: Listener::Tcp(TcpListener::from_std(listener)), kind, ready: true })
     }
 

@@ -75,7 +75,7 @@ pub struct Exchange {
     bodiless: bool,
     ask: Vec<u8>,
     sent: usize,
-    /// The answer's head as far as it came; empty once it was read.
+    /// The answer's head as far as it came; once it was read, what is to be handed out of it.
     head: Vec<u8>,
     /// Bytes of the body still to come; `None` before the head.
     body_left: Option<u64>,
@@ -88,7 +88,7 @@ pub enum Pump {
     Wait,
     /// Bytes for the peer.
     Moved,
-    /// The head came, and says how long the body is.
+    /// The head came, and says how long the body is. Nothing of it was handed out yet.
     Head(u64),
     Done,
 }
@@ -108,26 +108,36 @@ impl Exchange {
         }
     }
 
-    /// No byte of the answer has reached the peer yet.
+    /// No byte of the answer was handed out yet.
     pub fn is_unanswered(&self) -> bool {
-        self.body_left.is_none()
+        self.body_left.is_none() || !self.head.is_empty()
+    }
+
+    /// How many bytes will still be handed out; 0 before the head.
+    pub fn to_come(&self) -> usize {
+        let body = self.body_left.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        body.map_or(0, |n| n.saturating_add(self.head.len()))
     }
 
     pub fn is_bodiless(&self) -> bool {
         self.bodiless
     }
 
-    /// Moves what can be moved without blocking: at most `scratch.len()` bytes, given to `out`.
+    /// Moves what can be moved without blocking: at most `scratch.len()` bytes, handed to `out`.
     pub fn pump(&mut self, scratch: &mut [u8], out: &mut dyn FnMut(&[u8])) -> io::Result<Pump> {
+        if self.body_left.is_some() && !self.head.is_empty() {
+            out(&std::mem::take(&mut self.head));
+            return Ok(Pump::Moved);
+        }
         if self.body_left == Some(0) {
             return Ok(Pump::Done);
         }
         self.send()?;
-        if !self.readable || scratch.is_empty() {
+        if !self.readable {
             return Ok(Pump::Wait);
         }
         let want =
-            self.body_left.map_or(limits::HEAD_MAX, |n| n.min(scratch.len() as u64) as usize);
+            self.body_left.map_or(limits::HEAD_MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
         let want = want.min(scratch.len());
         let stream = &mut self.stream;
         match unblocked(|| stream.read(&mut scratch[..want]))? {
@@ -155,23 +165,22 @@ impl Exchange {
     }
 
     fn take(&mut self, bytes: &[u8], out: &mut dyn FnMut(&[u8])) -> io::Result<Pump> {
-        let Some(left) = &mut self.body_left else { return self.take_head(bytes, out) };
+        let Some(left) = &mut self.body_left else { return self.take_head(bytes) };
         *left -= bytes.len() as u64;
         out(bytes);
         Ok(if *left == 0 { Pump::Done } else { Pump::Moved })
     }
 
-    fn take_head(&mut self, bytes: &[u8], out: &mut dyn FnMut(&[u8])) -> io::Result<Pump> {
+    fn take_head(&mut self, bytes: &[u8]) -> io::Result<Pump> {
         self.head.extend_from_slice(bytes);
         let head = answer::decode_head(&self.head, self.bodiless, self.keep)
             .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
-        let Some(head) = head else { return Ok(Pump::Moved) };
-        out(&head.bytes);
+        let Some(mut head) = head else { return Ok(Pump::Moved) };
         let rest = &self.head[head.len..];
         let rest = &rest[..rest.len().min(usize::try_from(head.body_len).unwrap_or(usize::MAX))];
-        out(rest);
+        head.bytes.extend_from_slice(rest);
         self.body_left = Some(head.body_len - rest.len() as u64);
-        self.head = Vec::new();
+        self.head = head.bytes;
         Ok(Pump::Head(head.body_len))
     }
 }

@@ -8,10 +8,12 @@ mod answer;
 mod conn;
 pub(crate) mod counter;
 mod door;
+mod entry;
 pub(crate) mod exchange;
 mod front;
 pub(crate) mod peer;
 mod request;
+mod serve;
 pub(crate) mod stream;
 #[cfg(test)]
 #[path = "../../../../tests/gate/mod.rs"]

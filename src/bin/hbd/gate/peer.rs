@@ -47,3 +47,56 @@ fn parse_hop(text: &str) -> Option<IpAddr> {
     let address = text.parse().ok().or_else(|| bare?.parse().ok());
     address.or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|a| a.ip()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::{Decoder, Step};
+    use super::*;
+
+    fn request(fields: &str) -> Request {
+        let mut decoder = Decoder::default();
+        decoder.push(format!("GET / HTTP/1.0\r\n{fields}\r\n").as_bytes());
+        match decoder.step() {
+            Step::Request(request) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn client_is_the_last_address_that_no_trusted_proxy_has() {
+        let cidr = |text: &str, prefix| Cidr { address: text.parse().unwrap(), prefix };
+        let config = Server {
+            trusted_proxies: vec![cidr("10.0.0.0", 8), cidr("::1", 128)],
+            ..Server::default()
+        };
+        let table = [
+            ("192.0.2.1", "X-Forwarded-For: 9.9.9.9\r\n", "192.0.2.1"),
+            ("10.0.0.1", "", "10.0.0.1"),
+            ("10.0.0.1", "X-Forwarded-For: 9.9.9.9\r\n", "9.9.9.9"),
+            ("::1", "X-Forwarded-For: 1.1.1.1, 9.9.9.9, 10.2.2.2\r\n", "9.9.9.9"),
+            ("10.0.0.1", "X-Forwarded-For: 1.1.1.1\r\nx-forwarded-for: 9.9.9.9\r\n", "9.9.9.9"),
+            ("10.0.0.1", "X-Forwarded-For: 1.1.1.1, nonsense\r\n", "10.0.0.1"),
+            ("10.0.0.1", "X-Forwarded-For: 1.1.1.1, nonsense, 10.2.2.2\r\n", "10.2.2.2"),
+            ("10.0.0.1", "X-Forwarded-For: [2001:db8::1]:4711\r\n", "2001:db8::1"),
+            ("10.0.0.1", "X-Forwarded-For: 9.9.9.9:4711\r\n", "9.9.9.9"),
+            ("10.0.0.1", "X-Forwarded-For: ::ffff:9.9.9.9\r\n", "9.9.9.9"),
+            ("::ffff:10.0.0.1", "X-Forwarded-For: 9.9.9.9\r\n", "9.9.9.9"),
+        ];
+        for (address, fields, want) in table {
+            let client = client(address.parse().unwrap(), &request(fields), &config);
+            assert_eq!(client, want.parse::<IpAddr>().unwrap(), "{address} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn limits_count_v6_by_64_and_mapped_v4_whole() {
+        let table = [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ];
+        for (address, want) in table {
+            assert_eq!(block(address.parse().unwrap()), want.parse::<IpAddr>().unwrap());
+        }
+    }
+}

@@ -184,6 +184,7 @@ impl Decoder {
     fn head(&mut self) -> Result<Option<Request>, Refusal> {
         while self.bytes.starts_with(b"\r\n") {
             self.bytes.drain(..2);
+            self.scanned = 0;
         }
         let Some(end) = self.head_end()? else {
             let full = self.bytes.len() >= limits::HEAD_MAX;
@@ -359,4 +360,215 @@ fn parse_content_length(text: &str) -> Result<usize, Refusal> {
 fn is_token(text: &str) -> bool {
     let special = b"!#$%&'*+-.^_`|~";
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || special.contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// All requests in `bytes`, pushed `piece` bytes at a time, as one line each; then how it ended.
+    fn decode(bytes: &[u8], piece: usize) -> Vec<String> {
+        let mut decoder = Decoder::default();
+        let mut said = Vec::new();
+        let mut rest = bytes;
+        loop {
+            match decoder.step() {
+                Step::Request(r) => said.push(format!(
+                    "{} {} host={:?} body={} keep={}",
+                    r.method(),
+                    r.target(),
+                    r.header("host").unwrap_or("-"),
+                    String::from_utf8_lossy(&r.body),
+                    r.keeps_alive()
+                )),
+                Step::Continue => said.push("continue".to_owned()),
+                Step::Refuse(refusal) => {
+                    said.push(format!("{refusal:?}"));
+                    return said;
+                }
+                Step::Need => {
+                    let n = rest.len().min(piece).min(decoder.room());
+                    assert!(n > 0 || rest.is_empty(), "it needs more and has no room");
+                    if n == 0 {
+                        return said;
+                    }
+                    decoder.push(&rest[..n]);
+                    rest = &rest[n..];
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn request_reads_or_is_refused_the_same_in_every_cut() {
+        let table: &[(&str, &[&str])] = &[
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &["GET / host=\"a\" body= keep=true"]),
+            ("\r\n\r\nGET / HTTP/1.0\r\n\r\n", &["GET / host=\"-\" body= keep=false"]),
+            (
+                "GET /?q HTTP/1.0\r\nConnection: x, Keep-Alive\r\n\r\n",
+                &["GET /?q host=\"-\" body= keep=true"],
+            ),
+            (
+                "GET / HTTP/1.1\r\nHOST:\t a \t\r\nConnection: close\r\n\r\n",
+                &["GET / host=\"a\" body= keep=false"],
+            ),
+            ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", &["OPTIONS * host=\"a\" body= keep=true"]),
+            (
+                "GET http://b:1/p?q HTTP/1.1\r\nHost: a\r\n\r\n",
+                &["GET /p?q host=\"b:1\" body= keep=true"],
+            ),
+            ("GET HTTP://b HTTP/1.1\r\nHost: a\r\n\r\n", &["GET / host=\"b\" body= keep=true"]),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhiGET / HTTP/1.1\r\nHost: b\r\n\r\n",
+                &["POST / host=\"a\" body=hi keep=true", "GET / host=\"b\" body= keep=true"],
+            ),
+            (
+                "PUT / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n",
+                &["PUT / host=\"-\" body= keep=false"],
+            ),
+            ("GET / HTTP/1.1\r\n\r\n", &["Host"]),
+            ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", &["Host"]),
+            ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", &["RequestLine"]),
+            ("GET http:///p HTTP/1.1\r\nHost: a\r\n\r\n", &["RequestLine"]),
+            ("GET http://b?q HTTP/1.1\r\nHost: a\r\n\r\n", &["RequestLine"]),
+            ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", &["RequestLine"]),
+            ("GET  / HTTP/1.1\r\n\r\n", &["RequestLine"]),
+            ("GET / HTTP/1.1 \r\n\r\n", &["RequestLine"]),
+            ("GET /\u{e9} HTTP/1.1\r\n\r\n", &["RequestLine"]),
+            ("G@T / HTTP/1.1\r\n\r\n", &["RequestLine"]),
+            ("GET / http/1.1\r\n\r\n", &["RequestLine"]),
+            ("GET / HTTP/0.9\r\n\r\n", &["Version"]),
+            ("GET / HTTP/1.2\r\n\r\n", &["Version"]),
+            ("GET / HTTP/1.1\nHost: a\n\n", &["Header"]),
+            ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", &["Header"]),
+            ("GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", &["Header"]),
+            ("GET / HTTP/1.1\r\nHost: a\r\nb\r\n\r\n", &["Header"]),
+            ("GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", &["Header"]),
+            ("GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n", &["Header"]),
+            ("GET / HTTP/1.1\r\nHost: a\0\r\n\r\n", &["Header"]),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n",
+                &["TransferEncoding"],
+            ),
+            ("GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", &["Expectation"]),
+        ];
+        for (bytes, want) in table {
+            for piece in [1, 7, 4096] {
+                assert_eq!(decode(bytes.as_bytes(), piece), *want, "{bytes:?} by {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn content_length_is_digits_within_the_limit_or_refused() {
+        let table = [
+            ("0", "ok"),
+            ("00", "ok"),
+            ("", "ContentLength"),
+            ("+5", "ContentLength"),
+            ("-5", "ContentLength"),
+            ("5x", "ContentLength"),
+            ("5, 5", "ContentLength"),
+            ("0x5", "ContentLength"),
+            ("5 5", "ContentLength"),
+            ("5\r\nContent-Length: 5", "ContentLength"),
+            ("65537", "BodyTooLong"),
+            ("100000000000", "BodyTooLong"),
+            ("99999999999999999999999999", "BodyTooLong"),
+        ];
+        for (text, want) in table {
+            let bytes = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {text}\r\n\r\n");
+            let said = decode(bytes.as_bytes(), 4096);
+            let said = if said[0].starts_with("POST") { "ok" } else { &said[0] };
+            assert_eq!(said, want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn head_is_refused_from_its_limit_on() {
+        for (len, want) in [(limits::HEAD_MAX, "ok"), (limits::HEAD_MAX + 1, "HeadTooLong")] {
+            let start = "GET / HTTP/1.1\r\nHost: a\r\nB: ";
+            let fill = "b".repeat(len - start.len() - 4);
+            let said = decode(format!("{start}{fill}\r\n\r\n").as_bytes(), 4096);
+            let said = if said[0].starts_with("GET") { "ok" } else { &said[0] };
+            assert_eq!(said, want, "{len}");
+        }
+        for (count, want) in
+            [(limits::HEADERS_MAX - 1, "ok"), (limits::HEADERS_MAX, "HeadersTooMany")]
+        {
+            let bytes = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "a: b\r\n".repeat(count));
+            let said = decode(bytes.as_bytes(), 4096);
+            let said = if said[0].starts_with("GET") { "ok" } else { &said[0] };
+            assert_eq!(said, want, "{count}");
+        }
+    }
+
+    #[test]
+    fn continue_is_said_once_and_only_while_no_body_came() {
+        let head = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-Continue\r\n\r\n";
+        let done = "PUT / host=\"a\" body=hi keep=true";
+        assert_eq!(decode(format!("{head}hi").as_bytes(), head.len()), ["continue", done]);
+        assert_eq!(decode(format!("{head}hi").as_bytes(), 4096), [done]);
+    }
+
+    #[test]
+    fn foreign_bytes_in_values_become_question_marks() {
+        let mut decoder = Decoder::default();
+        decoder.push(b"GET / HTTP/1.0\r\nCookie: a=\xc3\xa9; sid=1\r\n\r\n");
+        let Step::Request(request) = decoder.step() else { panic!("a request") };
+        assert_eq!(request.header("cookie"), Some("a=??; sid=1"));
+    }
+
+    fn piece() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            Just(b"GET / HTTP/1.1\r\n".to_vec()),
+            Just(b"POST http://h/p HTTP/1.1\r\n".to_vec()),
+            Just(b"Host: a\r\n".to_vec()),
+            Just(b"Content-Length: 3\r\n".to_vec()),
+            Just(b"Expect: 100-continue\r\n".to_vec()),
+            Just(b"\r\n".to_vec()),
+            proptest::collection::vec(any::<u8>(), 0..8),
+            "[ -~]{0,12}(\r\n)?".prop_map(String::into_bytes),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_alike_in_every_cut(
+            pieces in proptest::collection::vec(piece(), 0..12),
+            cut in 1usize..40,
+        ) {
+            let bytes = pieces.concat();
+            let strip = |said: Vec<String>| -> Vec<String> {
+                said.into_iter().filter(|line| line != "continue").collect()
+            };
+            prop_assert_eq!(strip(decode(&bytes, cut)), strip(decode(&bytes, usize::MAX)));
+        }
+
+        /// What we take, httparse takes and reads alike.
+        #[test]
+        fn accepted_head_reads_alike_in_httparse(
+            pieces in proptest::collection::vec(piece(), 1..8),
+        ) {
+            let mut bytes = pieces.concat();
+            bytes.extend_from_slice(b"\r\n\r\n");
+            let mut decoder = Decoder::default();
+            decoder.push(&bytes);
+            let Ok(Some(ours)) = decoder.head() else { return Ok(()) };
+            let mut fields = [httparse::EMPTY_HEADER; limits::HEADERS_MAX];
+            let mut theirs = httparse::Request::new(&mut fields);
+            let parsed = theirs.parse(&bytes);
+            prop_assert!(matches!(parsed, Ok(httparse::Status::Complete(_))), "{:?}", parsed);
+            prop_assert_eq!(theirs.method, Some(ours.method()));
+            prop_assert_eq!(theirs.version, Some(u8::from(!ours.is_http_1_0())));
+            let names: Vec<&str> = theirs.headers.iter().map(|h| h.name).collect();
+            prop_assert_eq!(names, ours.fields().map(|(n, _)| n).collect::<Vec<_>>());
+            for (h, (name, value)) in theirs.headers.iter().zip(ours.fields()) {
+                let plain: String =
+                    h.value.iter().map(|b| if b.is_ascii() { char::from(*b) } else { '?' }).collect();
+                prop_assert!(name.eq_ignore_ascii_case("host") || plain == value);
+            }
+        }
+    }
 }
