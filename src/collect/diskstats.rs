@@ -33,8 +33,8 @@ pub struct DiskRate {
     pub busy_percent: Option<f64>,
 }
 
-/// Reads the whole disks of `/proc/diskstats` (Documentation/admin-guide/iostats.rst) that were ever
-/// read from: a real one is, when the kernel looks for its partitions; an unused slot is not.
+/// Reads `/proc/diskstats` (Documentation/admin-guide/iostats.rst): the whole disks that were ever
+/// read from. A real one is, when the kernel looks for its partitions; an unused slot is not.
 pub fn parse_diskstats(bytes: &[u8]) -> Vec<Disk> {
     let mut disks = Vec::new();
     // The kernel lists a disk's partitions right behind it.
@@ -55,7 +55,7 @@ pub fn parse_diskstats(bytes: &[u8]) -> Vec<Disk> {
     disks
 }
 
-/// `254 0 vda 35325 7189 …`; partitions before Linux 2.6.25 have four counters only and are skipped.
+/// `254 0 vda 35325 7189 …`; a line with fewer counters (partitions before 2.6.25) is skipped.
 fn parse_line(line: &[u8]) -> Option<(&[u8], [u64; 10])> {
     let mut words = scan::words(line).skip(2);
     let name = words.next()?;
@@ -162,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_statistics(bytes in any::<Vec<u8>>(), text in "([a-z0-9 ]{0,90}\n){0,9}") {
+        fn any_bytes_are_taken(bytes in any::<Vec<u8>>(), text in "([a-z0-9 ]{0,90}\n){0,9}") {
             for bytes in [&bytes[..], text.as_bytes()] {
                 prop_assert!(parse_diskstats(bytes).len() <= DISKS_MAX);
             }

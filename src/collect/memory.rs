@@ -1,8 +1,8 @@
 //! `memory_monitor`: `/proc/meminfo`, and the ZFS cache where there is one.
 //!
-//! Percentages are psutil's: `(total - available) / total`. The ZFS cache (ARC) gives memory back on
-//! demand down to its floor, but the kernel counts it as used; so what is over the floor (`size`
-//! minus `c_min`) counts as available here. `arc_mb` is its whole size.
+//! Percentages are psutil's: `(total - available) / total`. The ZFS cache (ARC) gives memory back
+//! on demand down to its floor, but the kernel counts it as used; so what is over the floor
+//! (`size` minus `c_min`) counts as available here. `arc_mb` is its whole size.
 
 use super::kernel_file::{BYTES_MAX, KernelFile};
 use super::{CollectError, ObjectWriter, Plugin, PluginKind, Source, scan};
@@ -73,8 +73,8 @@ pub fn parse_arcstats(bytes: &[u8]) -> Option<Arc> {
 }
 
 impl Meminfo {
-    /// What programs can still get, in KiB, at most the total. Kernels before 3.14 do not say:
-    /// free, buffers, page cache and reclaimable slab, without shared memory, which the cache counts.
+    /// What programs can still get, in KiB, at most the total. Kernels before 3.14 do not say: it
+    /// is free, buffers, cache and reclaimable slab, less shared memory, which the cache counts.
     pub fn available(&self, arc: Option<Arc>) -> u64 {
         let base = self.available.unwrap_or_else(|| {
             [self.buffers, self.cached, self.reclaimable]

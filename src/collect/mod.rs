@@ -31,7 +31,7 @@ pub use json::ObjectWriter;
 
 use crate::config::agent::{self, Agent};
 use crate::time::Now;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Where the kernel's files are; other roots in tests and in containers that watch their host.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! Mounts: `/proc/self/mountinfo` (or `/proc/mounts`), and which of them are worth showing.
 
 use super::kernel_file::{KernelFile, LONG_MAX};
-use super::{Source, glob};
+use super::{CollectError, Source, glob};
 use crate::{config::agent, limits};
 use std::borrow::Cow;
 use std::path::Path;
@@ -113,6 +113,11 @@ impl Mount<'_> {
         crate::text::cut(&text, limits::KEY_MAX).to_owned()
     }
 
+    /// The part of the mount point that tells it from others as a key.
+    fn shown(&self) -> &[u8] {
+        &self.point[..self.point.len().min(limits::KEY_MAX)]
+    }
+
     /// Whether asking for its fill may hang.
     pub fn is_remote(&self) -> bool {
         NETWORK_TYPES.contains(&self.fstype) || self.fstype.starts_with(b"fuse.")
@@ -139,7 +144,7 @@ impl Choice<'_> {
     pub fn choose<'m>(&self, mounts: Vec<Mount<'m>>) -> Vec<Mount<'m>> {
         let mut chosen: Vec<Mount<'m>> = Vec::new();
         for mount in mounts.into_iter().filter(|mount| self.takes(mount)) {
-            chosen.retain(|other| other.key() != mount.key());
+            chosen.retain(|other| other.shown() != mount.shown());
             let same = |other: &Mount<'_>| !self.0.all && is_same_device(other, &mount);
             match chosen.iter().position(same) {
                 Some(at) if is_better(&mount, &chosen[at]) => chosen[at] = mount,
@@ -186,23 +191,35 @@ fn is_better(new: &Mount<'_>, old: &Mount<'_>) -> bool {
     (!new.whole, new.point.len()) < (!old.whole, old.point.len())
 }
 
-/// The file that lists the mounts. With another `procfs` that is the host's: its first process sees
-/// the host's mounts, where `self` would be this container's.
-pub fn table(source: &Source) -> (KernelFile, bool) {
-    let candidates: &[(&str, bool)] = if source.procfs == Path::new("/proc") {
-        &[("self/mountinfo", true), ("mounts", false)]
-    } else {
-        &[("1/mountinfo", true), ("self/mountinfo", true), ("mounts", false)]
-    };
-    let mut buffer = Vec::new();
-    let open = |name: &str| KernelFile::new(source.procfs.join(name), LONG_MAX);
-    for (name, is_mountinfo) in candidates {
-        let mut file = open(name);
-        if file.read(&mut buffer).is_ok_and(|bytes| !bytes.is_empty()) {
-            return (file, *is_mountinfo);
+/// The kernel's list of mounts, kept open.
+pub struct Table {
+    file: KernelFile,
+    parse: fn(&[u8]) -> Vec<Mount<'_>>,
+}
+
+impl Table {
+    /// With another `procfs`, that is the host's: its first process sees the host's mounts, where
+    /// `self` would be this container's.
+    pub fn find(source: &Source) -> Result<Table, CollectError> {
+        let own = [("self/mountinfo", parse_mountinfo as _), ("mounts", parse_mounts as _)];
+        let host = [("1/mountinfo", parse_mountinfo as _)];
+        let foreign = source.procfs != Path::new("/proc");
+        let mut buffer = Vec::new();
+        let mut first_error = None;
+        for (name, parse) in host.into_iter().filter(|_| foreign).chain(own) {
+            let mut file = KernelFile::new(source.procfs.join(name), LONG_MAX);
+            match file.require(&mut buffer) {
+                Ok(_) => return Ok(Table { file, parse }),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
         }
+        Err(first_error.unwrap_or_else(|| CollectError("no list of mounts".to_owned())))
     }
-    (open("self/mountinfo"), true)
+
+    /// All mounts as they are now, in the order of mounting.
+    pub fn read<'b>(&mut self, buffer: &'b mut Vec<u8>) -> Result<Vec<Mount<'b>>, CollectError> {
+        Ok((self.parse)(self.file.require(buffer)?))
+    }
 }
 
 #[cfg(test)]
@@ -300,10 +317,26 @@ mod tests {
 
     #[test]
     fn hosts_own_table_is_taken_under_another_root() {
-        let source = fixture_test::source(fixture_test::DEBIAN);
-        let (mut file, is_mountinfo) = table(&source);
-        assert!(is_mountinfo && file.read(&mut Vec::new()).is_ok());
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path().to_path_buf();
+        let source = Source { procfs: root.clone(), sysfs: root.clone(), rootfs: root.clone() };
+        let count = || Some(Table::find(&source).ok()?.read(&mut Vec::new()).ok()?.len());
+        let write = |name: &str, lines: usize| {
+            let line = if name == "mounts" { "/dev/a / ext4 rw 0 0\n" } else { LINE };
+            std::fs::write(root.join(name), line.repeat(lines)).expect("written");
+        };
+        std::fs::create_dir(root.join("1")).expect("made");
+        std::fs::create_dir(root.join("self")).expect("made");
+        assert_eq!(count(), None);
+        write("mounts", 1);
+        assert_eq!(count(), Some(1));
+        write("self/mountinfo", 2);
+        assert_eq!(count(), Some(2));
+        write("1/mountinfo", 3);
+        assert_eq!(count(), Some(3));
     }
+
+    const LINE: &str = "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n";
 
     proptest! {
         #[test]

@@ -29,8 +29,8 @@ impl Counters {
     }
 }
 
-/// Reads `/proc/net/dev`, those interfaces that `wanted` takes. Old kernels put no blank between the
-/// colon and the first counter (`eth0:123`), and an alias has a colon in its name.
+/// Reads `/proc/net/dev`, those interfaces that `wanted` takes. Old kernels put no blank between
+/// the colon and the first counter (`eth0:123`), and an alias has a colon in its name.
 pub fn parse_netdev(bytes: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Vec<Counters> {
     let parse = |line: &[u8]| {
         let colon = line.iter().rposition(|&b| b == b':')?;
@@ -102,7 +102,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_counters(bytes in any::<Vec<u8>>(), text in "([a-z]{0,3}:[0-9 ]{0,80}\n){0,9}") {
+        fn any_bytes_are_taken(
+            bytes in any::<Vec<u8>>(),
+            text in "([a-z]{0,3}:[0-9 ]{0,80}\n){0,9}",
+        ) {
             for bytes in [&bytes[..], text.as_bytes()] {
                 for counters in parse_netdev(bytes, |_| true) {
                     counters.errors();

@@ -1,4 +1,4 @@
-//! Which distribution this is: `os-release` (os-release(5)), or the older files of OpenWrt and Red Hat.
+//! Which distribution this is: os-release(5), or an older file of OpenWrt or Red Hat.
 
 use super::kernel_file::{BYTES_MAX, read_once};
 use super::scan;
@@ -14,9 +14,11 @@ pub struct Release {
     pub version: Option<String>,
 }
 
+type Parser = fn(&[u8]) -> Release;
+
 /// Looks below `rootfs`; the first file that names a distribution wins.
 pub fn read(rootfs: &Path) -> Release {
-    let files: [(&str, fn(&[u8]) -> Release); 4] = [
+    let files: [(&str, Parser); 4] = [
         ("etc/os-release", parse_os_release),
         ("usr/lib/os-release", parse_os_release),
         ("etc/openwrt_release", parse_openwrt_release),

@@ -1,4 +1,4 @@
-//! Words and numbers in the text files of the kernel. Bytes, not `str`: nothing there promises UTF-8.
+//! Words and numbers in the kernel's text files. Bytes, not `str`: nothing promises UTF-8 there.
 
 /// The lines without their ends; a last line without an end counts.
 pub fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -1,6 +1,6 @@
 //! Clock frequency and temperature of the processor, from whichever file of this machine tells it.
 //!
-//! The files are chosen and opened once: a scan of `/sys` each time would cost more than all the rest.
+//! The files are chosen and opened once: to scan `/sys` each time would cost more than the rest.
 
 use super::kernel_file::{BYTES_MAX, KernelFile, read_once};
 use super::{Source, scan};

@@ -1,5 +1,5 @@
-//! Numbers of connections from `/proc/net/snmp` and `sockstat`: two small files instead of the list of
-//! all sockets. Pure parsers.
+//! Numbers of connections from `/proc/net/snmp` and `sockstat`: two small files instead of the
+//! list of all sockets. Pure parsers.
 
 use super::scan;
 
@@ -61,7 +61,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_taken(bytes in any::<Vec<u8>>(), text in "((Tcp|TCP|UDP):[a-zA-Z0-9 ]{0,40}\n){0,9}") {
+        fn any_bytes_are_taken(
+            bytes in any::<Vec<u8>>(),
+            text in "((Tcp|TCP|UDP):[a-zA-Z0-9 ]{0,40}\n){0,9}",
+        ) {
             for bytes in [&bytes[..], text.as_bytes()] {
                 parse_established(bytes);
                 parse_sockstat(bytes);

@@ -16,9 +16,15 @@ const STACK: usize = 64 << 10;
 
 /// Asks for the fill of mounts. A network mount is asked in a thread of its own, one per mount at
 /// the most: as long as that does not come back, the mount is unavailable and is not asked again.
-#[derive(Default)]
 pub struct Surveyor {
+    question: fn(&Path) -> Option<Space>,
     pending: BTreeMap<Vec<u8>, Question>,
+}
+
+impl Default for Surveyor {
+    fn default() -> Surveyor {
+        Surveyor { question: |path| system::space(path).ok(), pending: BTreeMap::new() }
+    }
 }
 
 struct Question {
@@ -40,7 +46,7 @@ impl Surveyor {
             if mount.is_remote() {
                 self.answer(&mount.point, &mut wait)
             } else {
-                system::space(&located(mount, rootfs)).ok()
+                (self.question)(&located(mount, rootfs))
             }
         };
         mounts.iter().map(answer).collect()
@@ -53,10 +59,11 @@ impl Surveyor {
             return;
         }
         let (sender, answer) = sync_channel(1);
-        let question = move || {
-            let _ = sender.send(system::space(&path).ok());
+        let question = self.question;
+        let body = move || {
+            let _ = sender.send(question(&path));
         };
-        if thread::spawn("statvfs", STACK, question).is_ok() {
+        if thread::spawn("statvfs", STACK, body).is_ok() {
             self.pending.insert(mount.point.to_vec(), Question { answer, late: false });
         }
     }
@@ -83,4 +90,40 @@ impl Surveyor {
 fn located(mount: &Mount<'_>, rootfs: &Path) -> PathBuf {
     let point = Path::new(std::ffi::OsStr::from_bytes(&mount.point));
     rootfs.join(point.strip_prefix("/").unwrap_or(point))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::mount;
+    use std::sync::Mutex;
+
+    static SERVER: Mutex<()> = Mutex::new(());
+
+    /// Hangs below `/nas` as long as the server does.
+    fn question(path: &Path) -> Option<Space> {
+        let _answered = path.starts_with("/nas").then(|| SERVER.lock());
+        Some(Space { total: 1, ..Space::default() })
+    }
+
+    #[test]
+    fn hanging_mount_is_unavailable_until_it_answers_and_asked_once() {
+        let mounts = mount::parse_mounts(
+            b"/dev/a / ext4 rw\nnas:/a /nas/a nfs rw\nnas:/b /nas/b nfs4 rw\nx: /x fuse.sshfs rw\n",
+        );
+        let mut surveyor = Surveyor { question, pending: BTreeMap::new() };
+        let mut answered = || {
+            let spaces = surveyor.survey(&mounts, Path::new("/"));
+            (spaces.iter().map(Option::is_some).collect::<Vec<_>>(), surveyor.pending.len())
+        };
+        let hang = SERVER.lock().expect("held by nobody");
+        assert_eq!(answered(), (vec![true, false, false, true], 2));
+        assert_eq!(answered(), (vec![true, false, false, true], 2));
+        drop(hang);
+        let mut rounds = 0;
+        while answered().0 != [true; 4] {
+            rounds += 1;
+            assert!(rounds < 1000, "the mounts answer again");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The kernel's own counters as text: `/proc/stat`, `loadavg`, `uptime`, `pressure/*`. Pure parsers.
+//! The kernel's own counters: `/proc/stat`, `loadavg`, `uptime`, `pressure/cpu`. Pure parsers.
 
 use super::scan;
 
@@ -80,8 +80,8 @@ fn parse_ticks(rest: &[u8]) -> Option<Ticks> {
 }
 
 impl Ticks {
-    /// Shares since `earlier`; `None` where fewer than `ticks_min` passed or the counters were reset.
-    /// Single counters may step back a little (`iowait` is known for it): that one counts as 0.
+    /// Shares since `earlier`; `None` where fewer than `ticks_min` passed or the counters were
+    /// reset. A single one may step back a little (`iowait` is known for it): it counts as 0.
     pub fn since(&self, earlier: &Ticks, ticks_min: u64) -> Option<Share> {
         if !self.is_later(earlier) {
             return None;
