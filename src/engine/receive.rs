@@ -35,12 +35,12 @@ impl Engine {
         };
         self.counters.accepted += 1;
         self.acknowledge(path, len, &datagram);
-        self.note_seq(id, path, datagram.seq);
         match datagram.message {
             Message::Htb(htb) => self.heartbeat(now, id, path, htb),
             Message::Plg(plg) => self.take_sample(now, id, path, &plg),
             Message::Msg(msg) => self.one_off(now, id, msg),
         }
+        self.note_seq(id, path, datagram.seq);
     }
 
     /// Finds the host that speaks, or makes it where the policy lets it appear.

@@ -109,10 +109,21 @@ fn unreadable(file: &str, what: String, fix: &str) -> Problem {
     }
 }
 
-/// The pages with the files of `templates_dir` over the built-in ones. What cannot be read is named in the log
-/// and left out.
+/// The pages with the files of `templates_dir` over the built-in ones, in the configured zone. What cannot be read
+/// is named in the log and left out.
 pub fn pages(config: &Server) -> Pages {
-    let Some(dir) = &config.templates_dir else { return Pages::built_in() };
+    let pages = match &config.templates_dir {
+        Some(dir) => Pages::with_overrides(overrides(dir)),
+        None => Pages::built_in(),
+    };
+    let pages = pages.with_zone(config.timezone.as_deref());
+    for problem in pages.problems() {
+        log::warn!("pages: {problem}");
+    }
+    pages
+}
+
+fn overrides(dir: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     match std::fs::read_dir(dir) {
         Ok(entries) => {
@@ -122,11 +133,7 @@ pub fn pages(config: &Server) -> Pages {
         }
         Err(error) => log::warn!("templates_dir: {}: {error}", dir.display()),
     }
-    let pages = Pages::with_overrides(files);
-    for problem in pages.problems() {
-        log::warn!("templates_dir: {problem}");
-    }
-    pages
+    files
 }
 
 fn read_template(entry: &std::fs::DirEntry, files: &mut BTreeMap<String, Vec<u8>>) {
