@@ -1,4 +1,5 @@
-//! The plugins over captured files of several kernels, in `fixtures/<system>/{proc,sys,root}`.
+//! The plugins over the files of six systems, in `fixtures/<system>/{proc,sys,root}`: the layout is
+//! that of the kernel and distribution named, the numbers are made up.
 
 use super::*;
 use crate::time::Mono;
