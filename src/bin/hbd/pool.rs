@@ -1,7 +1,9 @@
-//! The pool that answers complete requests: `http-N` threads behind tiny_http on a private unix socket.
+//! The pool that answers complete requests: `http-N` threads behind tiny_http on a private unix
+//! socket.
 //!
-//! Only the gate talks to it, one checked request a connection. It owns the socket's directory (mode 0700), and
-//! brings tiny_http up again where its accept loop ended, which it does for good at the first error.
+//! Only the gate talks to it, one checked request a connection. It owns the socket's directory
+//! (mode 0700), and brings tiny_http up again where its accept loop ended, which it does for good
+//! at the first error.
 
 use crate::gate::App;
 use crate::gate::counter::{Count, Counters};
@@ -20,6 +22,9 @@ use std::thread::JoinHandle;
 
 /// Threads that answer.
 const WORKERS: usize = 4;
+/// Requests given to the pool at once. tiny_http starts a thread for a connection that finds none
+/// idle, and more than twice the workers would only wait there instead of in the gate's queue.
+pub const IN_FLIGHT: usize = 2 * WORKERS;
 /// Bytes; templates recurse.
 const STACK: usize = 1 << 20;
 /// Longest path of a unix socket on every supported system, with its zero.
