@@ -1,11 +1,12 @@
-//! Which `Host` and `Origin` headers are believed: the defence against DNS rebinding and against pages of
-//! other sites that open our live connection (THREATS H5, H6). One rule for pages and WebSockets.
+//! Which `Host` and `Origin` headers are believed: the defence against DNS rebinding and against
+//! pages of other sites that open our live connection (THREATS H5, H6). One rule for pages and
+//! WebSockets.
 
 use crate::config::server::Server;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Whether a `Host` header's value is an address, `localhost`, a name of this machine (`machine`: its host name
-/// and full name), the host of `public_url`, or one of `http_hosts`.
+/// Whether a `Host` header's value is an address, `localhost`, a name of this machine (`machine`:
+/// its host name and full name), the host of `public_url`, or one of `http_hosts`.
 pub fn is_host_allowed(value: &str, config: &Server, machine: &[String]) -> bool {
     let Some(host) = host_of(value) else { return false };
     host.parse::<IpAddr>().is_ok()
@@ -14,8 +15,8 @@ pub fn is_host_allowed(value: &str, config: &Server, machine: &[String]) -> bool
         || machine.iter().any(|name| host.eq_ignore_ascii_case(name))
 }
 
-/// Whether an `Origin` header's value belongs to the `Host` that was asked: the same host, at any port, or one
-/// that the configuration names.
+/// Whether an `Origin` header's value belongs to the `Host` that was asked: the same host, at any
+/// port, or one that the configuration names.
 pub fn is_origin_allowed(origin: &str, host: &str, config: &Server) -> bool {
     let Some(from) = host_of_url(origin) else { return false };
     host_of(host).is_some_and(|to| to == from) || is_named(&from, config)
@@ -27,14 +28,16 @@ fn is_named(host: &str, config: &Server) -> bool {
         || config.http_hosts.iter().any(|name| name.eq_ignore_ascii_case(host))
 }
 
-/// The host of `scheme://host:port/…`, as `host_of` gives it. `null` and other opaque origins have none.
+/// The host of `scheme://host:port/…`, as `host_of` gives it. `null` and other opaque origins have
+/// none.
 fn host_of_url(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
     web.then(|| rest.split(['/', '?', '#']).next()).flatten().and_then(host_of)
 }
 
-/// The host of `host`, `host:port`, `[v6]` or `[v6]:port`: lower case, without brackets and closing dot.
+/// The host of `host`, `host:port`, `[v6]` or `[v6]:port`: lower case, without brackets and closing
+/// dot.
 fn host_of(value: &str) -> Option<String> {
     if let Some(rest) = value.strip_prefix('[') {
         let (address, port) = rest.split_once(']')?;

@@ -113,13 +113,16 @@ fn internal_fields_from_outside_never_reach_the_app() {
     let rig = Rig::new();
     let mut client = rig.connect();
     client.send(
-        b"GET /headers HTTP/1.1\r\nHost: x\r\nX-Gate-Peer: control\r\nx-gate-secure: 1\r\nTE: chunked\r\n\
-          X-Gate-Other: 1\r\nCookie: a=\xc3\xa9; s=1\r\n\r\n",
+        b"GET /headers HTTP/1.1\r\nHost: x\r\nX-Gate-Peer: control\r\nx-gate-secure: 1\r\n\
+          TE: chunked\r\nX-Gate-Other: 1\r\nCookie: a=\xc3\xa9; s=1\r\n\r\n",
     );
     let (status, body) = client.answer();
     assert_eq!(status, 200);
     assert_eq!(body, "Host=x;Cookie=a=??; s=1;Content-Length=0;Connection=close;");
-    client.send(b"GET /peer HTTP/1.1\r\nHost: x\r\nX-Gate-Peer: control\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n");
+    client.send(
+        b"GET /peer HTTP/1.1\r\nHost: x\r\nX-Gate-Peer: control\r\n\
+          X-Forwarded-For: 9.9.9.9\r\n\r\n",
+    );
     assert_eq!(client.answer().1, "Remote(127.0.0.1) false");
     rig.front.stop();
 }

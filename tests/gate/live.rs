@@ -93,7 +93,7 @@ fn live_client_gets_hello_snapshot_and_what_changes() {
     socket.send(Message::text(r#"{"t":"open","topics":["fleet"]}"#)).expect("open");
     let snap = text(&mut socket);
     assert!(snap.contains(r#""t":"snap""#) && snap.contains(r#""seq":1"#), "{snap}");
-    rig.app.publish();
+    rig.app.publish(1, 1);
     let stopped = os::thread::spawn("stop", 64 << 10, || rig.front.stop()).expect("a thread");
     let bye = text(&mut socket);
     assert!(bye.contains(r#""t":"bye""#), "{bye}");
@@ -101,6 +101,32 @@ fn live_client_gets_hello_snapshot_and_what_changes() {
     while socket.read().is_ok() {}
     drop(socket);
     stopped.join().expect("stopped");
+}
+
+#[test]
+fn h2_stalled_client_neither_grows_nor_holds_up_others() {
+    const ROUND: usize = 50;
+    let rig = Rig::new();
+    let mut stalled = open(rig.connect(), "/api/0/live/ws");
+    let mut quick = open(rig.connect(), "/api/0/live/ws");
+    for socket in [&mut stalled, &mut quick] {
+        assert!(text(socket).contains("hello"));
+        socket.send(Message::text(r#"{"t":"open","topics":["ev"]}"#)).expect("open");
+    }
+    let mut next = 1;
+    for round in 1..=6 {
+        rig.app.publish(ROUND, 20 << 10);
+        while next <= round * ROUND {
+            let frame = text(&mut quick);
+            for item in frame.split(r#"{"id":"#).skip(1) {
+                assert!(item.starts_with(&format!("{next},")), "{}", &item[..20]);
+                next += 1;
+            }
+        }
+    }
+    assert_eq!(rig.count("ws_too_slow"), 0, "its time is not over");
+    drop((stalled, quick));
+    rig.front.stop();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::gate::{App, Front, Listeners, start};
 use heartbeat::config::server::{Cidr, Server};
-use heartbeat::engine::view::{Counters, HostTable, View};
+use heartbeat::engine::view::{Counters, Event, EventKind, HostTable, View};
 use heartbeat::os;
 use heartbeat::time::{Duration, Now};
 use heartbeat::web::{Body, Method, Peer, Request, Response};
@@ -40,10 +40,26 @@ impl TestApp {
         self.ahead_ms.fetch_add(span.as_millis() as u64, Ordering::SeqCst);
     }
 
-    pub fn publish(&self) {
+    /// Publishes a view with `count` more events, each with a text of `len` bytes.
+    pub fn publish(&self, count: usize, len: usize) {
         let mut view = self.view.lock().expect("no test panics with it");
         let mut next = View::clone(&view);
         next.ver += 1;
+        let mut events = VecDeque::clone(&next.events);
+        for _ in 0..count {
+            events.push_back(Arc::new(Event {
+                id: events.back().map_or(1, |last| last.id + 1),
+                at: next.now.wall,
+                kind: EventKind::Message,
+                host: None,
+                level: None,
+                from: None,
+                to: None,
+                text: "x".repeat(len).into(),
+                user: None,
+            }));
+        }
+        next.events = Arc::new(events);
         *view = Arc::new(next);
     }
 }

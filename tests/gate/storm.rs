@@ -1,6 +1,6 @@
-//! Many peers at once, against a front in a process of its own, whose memory and descriptors are seen from
-//! outside. Each case runs small in the suite and large by hand:
-//! `HB_STORM=full cargo test --release --bin hbd storm -- --nocapture --test-threads 1`.
+//! Many peers at once, against a front in a process of its own, whose memory and descriptors are
+//! seen from outside. Each case runs small in the suite and large by hand: `HB_STORM=full cargo
+//! test --release --bin hbd storm -- --nocapture --test-threads 1`.
 
 use super::rig::{Client, Rig, connect};
 use heartbeat::limits;
@@ -104,7 +104,8 @@ impl Far {
         spans.sort();
         let grown = self.rss().saturating_sub(rss_before);
         println!(
-            "{what}: good request median {:?}, slowest of 50 {:?}; RSS {rss_before} kB and {grown} more; {} threads",
+            "{what}: good request median {:?}, slowest of 50 {:?}; RSS {rss_before} kB and \
+             {grown} more; {} threads",
             spans[25],
             spans[49],
             self.threads()
@@ -264,7 +265,7 @@ fn requests_beyond_queue_and_flight_are_told_to_come_back() {
 }
 
 #[test]
-fn tiny_http_keeps_few_threads_with_all_places_in_flight() {
+fn s11_tiny_http_keeps_few_threads_with_all_places_in_flight() {
     let far = Far::new(1024);
     let mut most = 0;
     for _ in 0..sized(5, 100) {
@@ -274,6 +275,6 @@ fn tiny_http_keeps_few_threads_with_all_places_in_flight() {
             client.rest();
         });
     }
-    println!("32 requests in flight: at most {most} threads");
-    assert!(most <= 50, "{most} threads");
+    println!("32 requests at once: at most {most} threads");
+    assert!(most <= 24, "{most} threads");
 }

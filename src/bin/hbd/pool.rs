@@ -1,7 +1,9 @@
-//! The pool that answers complete requests: `http-N` threads behind tiny_http on a private unix socket.
+//! The pool that answers complete requests: `http-N` threads behind tiny_http on a private unix
+//! socket.
 //!
-//! Only the gate talks to it, one checked request a connection. It owns the socket's directory (mode 0700), and
-//! brings tiny_http up again where its accept loop ended, which it does for good at the first error.
+//! Only the gate talks to it, one checked request a connection. It owns the socket's directory
+//! (mode 0700), and brings tiny_http up again where its accept loop ended, which it does for good
+//! at the first error.
 
 use crate::gate::App;
 use crate::gate::counter::{Count, Counters};
@@ -11,7 +13,9 @@ use heartbeat::os;
 use heartbeat::time::Duration;
 use heartbeat::web::{Body, Method, Peer, Request, Response};
 use std::io::{self, Cursor, Read};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,8 +24,14 @@ use std::thread::JoinHandle;
 
 /// Threads that answer.
 const WORKERS: usize = 4;
+/// Requests given to the pool at once. tiny_http starts a thread for a connection that finds none
+/// idle, and more than twice the workers would only wait there instead of in the gate's queue.
+pub const IN_FLIGHT: usize = 2 * WORKERS;
 /// Bytes; templates recurse.
 const STACK: usize = 1 << 20;
+const DIR_PREFIX: &str = "hbd-pool-";
+/// Entries of a directory looked at.
+const SWEEP_MAX: usize = 4096;
 /// Longest path of a unix socket on every supported system, with its zero.
 const SOCKET_PATH_MAX: usize = 100;
 
@@ -156,8 +166,9 @@ fn make_dir() -> io::Result<PathBuf> {
         if base.as_os_str().len() > SOCKET_PATH_MAX - 40 {
             continue;
         }
+        sweep(&base);
         for attempt in 0..64 {
-            let dir = base.join(format!("hbd-{}-{attempt}", std::process::id()));
+            let dir = base.join(format!("{DIR_PREFIX}{}-{attempt}", std::process::id()));
             match std::fs::DirBuilder::new().mode(0o700).create(&dir) {
                 Ok(()) => return Ok(dir),
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => last = e,
@@ -169,6 +180,30 @@ fn make_dir() -> io::Result<PathBuf> {
         }
     }
     Err(last)
+}
+
+/// Removes what servers that were killed left behind: our own directories in which nobody listens.
+fn sweep(base: &Path) {
+    let Ok(entries) = std::fs::read_dir(base) else { return };
+    for entry in entries.flatten().take(SWEEP_MAX) {
+        let ours = entry.file_name().as_bytes().starts_with(DIR_PREFIX.as_bytes())
+            && entry
+                .metadata()
+                .is_ok_and(|meta| meta.is_dir() && meta.uid() == nix::unistd::geteuid().as_raw());
+        if ours && is_deserted(&entry.path()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Whether there are sockets, and none of them is listened on. (An empty one is just being made.)
+fn is_deserted(dir: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(dir) else { return false };
+    let mut sockets = entries.flatten().take(SWEEP_MAX).peekable();
+    let refused = |path: PathBuf| {
+        UnixStream::connect(path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
+    };
+    sockets.peek().is_some() && sockets.all(|socket| refused(socket.path()))
 }
 
 fn answer(mut request: tiny_http::Request, app: &dyn App, counters: &Counters) {
@@ -280,4 +315,27 @@ fn render(response: Response) -> tiny_http::Response<Cursor<Bytes>> {
         None,
     )
     .with_chunked_threshold(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn directory_of_a_killed_server_is_swept_and_others_stay() {
+        let base = tempfile::tempdir().expect("a directory");
+        let make = |name: &str| {
+            let dir = base.path().join(name);
+            std::fs::create_dir(&dir).expect("made");
+            dir
+        };
+        let (dead, alive) = (make("hbd-pool-1-0"), make("hbd-pool-2-0"));
+        let (empty, foreign) = (make("hbd-pool-3-0"), make("other"));
+        drop(UnixListener::bind(dead.join("pool-0")).expect("bound"));
+        drop(UnixListener::bind(foreign.join("pool-0")).expect("bound"));
+        let _listener = UnixListener::bind(alive.join("pool-0")).expect("bound");
+        sweep(base.path());
+        assert!(!dead.exists() && alive.exists() && empty.exists() && foreign.exists());
+    }
 }

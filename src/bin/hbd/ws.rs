@@ -1,7 +1,9 @@
-//! The thread `ws`: all live connections after their handshake, and when each viewer is asked for frames.
+//! The thread `ws`: all live connections after their handshake, and when each viewer is asked for
+//! frames.
 //!
-//! It builds frames only for a client that has taken the last ones, looks for a new view at most four times a
-//! second, and sleeps where there are no clients. What is told is decided in `heartbeat::web::live`.
+//! It builds frames only for a client that has taken the last ones, looks for a new view at most
+//! four times a second, and sleeps where there are no clients. What is told is decided in
+//! `heartbeat::web::live`.
 
 use crate::gate::App;
 use crate::gate::counter::{Count, Counters};
@@ -260,7 +262,8 @@ struct Client {
     pinged: Mono,
     /// The closing handshake ends then at the latest.
     closing: Option<Mono>,
-    /// It broke the protocol: what it sends is thrown away. (tungstenite must not be asked to read again.)
+    /// It broke the protocol: what it sends is thrown away. (tungstenite must not be asked to read
+    /// again.)
     deaf: bool,
 }
 

@@ -1,4 +1,5 @@
-//! The table of connections, their phases and their deadlines. Does no I/O beyond handing bytes to a stream.
+//! The table of connections, their phases and their deadlines. Does no I/O beyond handing bytes to
+//! a stream.
 
 use super::exchange::{Ask, Exchange};
 use super::peer;

@@ -27,7 +27,8 @@ pub struct Door {
 impl Door {
     pub fn tcp(listener: std::net::TcpListener, kind: Kind) -> io::Result<Door> {
         listener.set_nonblocking(true)?;
-        // Longer than what std asks for: a storm of connections must not make others wait for a second SYN.
+        // Longer than what std asks for: a storm of connections must not make others wait for a
+        // second SYN.
         socket2::SockRef::from(&listener).listen(BACKLOG)?;
         Ok(Door { listener: Listener::Tcp(TcpListener::from_std(listener)), kind, ready: true })
     }
@@ -45,7 +46,8 @@ impl Door {
         }
     }
 
-    /// The next connection and its address; a stranger on the control socket is an error of that connection.
+    /// The next connection and its address; a stranger on the control socket is an error of that
+    /// connection.
     pub fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
         match &self.listener {
             Listener::Tcp(listener) => {

@@ -1,4 +1,5 @@
-//! One request on its way through the pool: written to the private socket, its answer read back piece by piece.
+//! One request on its way through the pool: written to the private socket, its answer read back
+//! piece by piece.
 
 use super::answer;
 use super::request::Request;

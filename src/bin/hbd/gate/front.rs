@@ -1,5 +1,5 @@
-//! The thread `gate`: one loop over all listeners and connections. It never blocks but in `poll`, and never ends
-//! before it is told to.
+//! The thread `gate`: one loop over all listeners and connections. It never blocks but in `poll`,
+//! and never ends before it is told to.
 //!
 //! Order of a turn: events, accepts, deadlines, the queue for the pool.
 
@@ -57,7 +57,8 @@ pub struct Gate {
 /// What changes from turn to turn.
 pub struct Work {
     pub table: Table,
-    /// Slots that wait for a place in flight, oldest first; at most `HTTP_QUEUE`.
+    /// Slots that wait for a place in flight, oldest first; with those in flight at most
+    /// `HTTP_QUEUE` and `HTTP_IN_FLIGHT`.
     pub queue: VecDeque<usize>,
     pub in_flight: usize,
     /// Bytes of answers in memory, of all connections.
@@ -240,7 +241,8 @@ impl Gate {
         }
     }
 
-    /// Ends what is idle and lets answers on their way go out; true when nothing is left, or time is up.
+    /// Ends what is idle and lets answers on their way go out; true when nothing is left, or time
+    /// is up.
     fn wind_down(&mut self, now: Now) -> bool {
         if self.work.stop_at.is_none() {
             self.doors.clear();

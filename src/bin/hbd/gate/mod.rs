@@ -1,8 +1,9 @@
-//! The HTTP front: owns every stream socket of the server, from accept to the last byte of an answer.
+//! The HTTP front: owns every stream socket of the server, from accept to the last byte of an
+//! answer.
 //!
-//! Three kinds of thread: `gate` (accepts, checks, limits, relays), `http-N` (the pool that answers complete
-//! requests, behind tiny_http on a private socket) and `ws` (the live connections). None of them owns state of
-//! the fleet: they read views and ask the `App`.
+//! Three kinds of thread: `gate` (accepts, checks, limits, relays), `http-N` (the pool that answers
+//! complete requests, behind tiny_http on a private socket) and `ws` (the live connections). None
+//! of them owns state of the fleet: they read views and ask the `App`.
 
 mod answer;
 mod conn;
@@ -59,8 +60,8 @@ pub struct Listeners {
 
 /// What the front needs of the server.
 pub trait App: Send + Sync {
-    /// Answers a complete, checked request. May block; a panic in it is answered with 500 where the request only
-    /// reads, and ends the process where it changes something.
+    /// Answers a complete, checked request. May block; a panic in it is answered with 500 where the
+    /// request only reads, and ends the process where it changes something.
     fn respond(&self, request: &Request<'_>) -> Response;
     fn view(&self) -> Arc<View>;
     fn config(&self) -> Arc<Server>;
@@ -133,6 +134,12 @@ impl Front {
     }
 }
 
+/// Within the limit of the contract.
+const IN_FLIGHT: usize = {
+    assert!(pool::IN_FLIGHT <= limits::HTTP_IN_FLIGHT);
+    pool::IN_FLIGHT
+};
+
 /// How many of each the process may have open, given its limit of descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
@@ -144,7 +151,7 @@ pub struct Budget {
 impl Budget {
     fn new(files_max: u64) -> Budget {
         let free = files_max.saturating_sub(RESERVED_FILES);
-        let in_flight = (free / 8).clamp(1, limits::HTTP_IN_FLIGHT as u64);
+        let in_flight = (free / 8).clamp(1, IN_FLIGHT as u64);
         let half = free.saturating_sub(FILES_IN_FLIGHT * in_flight) / 2;
         let of = |max: usize| (half.max(4) as usize).min(max);
         Budget {

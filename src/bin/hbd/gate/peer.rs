@@ -1,5 +1,5 @@
-//! Who is at the other end: the forwarded address behind trusted proxies, and the block of addresses that
-//! per-address limits count. Pure.
+//! Who is at the other end: the forwarded address behind trusted proxies, and the block of
+//! addresses that per-address limits count. Pure.
 
 use super::request::Request;
 use heartbeat::config::server::{Cidr, Server};
@@ -17,8 +17,8 @@ pub fn is_trusted(address: IpAddr, proxies: &[Cidr]) -> bool {
     proxies.iter().any(|cidr| cidr.contains(address))
 }
 
-/// The client's address: what `X-Forwarded-For` says where the peer is a trusted proxy, read from the right and
-/// past further trusted proxies; what cannot be read ends the search.
+/// The client's address: what `X-Forwarded-For` says where the peer is a trusted proxy, read from
+/// the right and past further trusted proxies; what cannot be read ends the search.
 pub fn client(address: IpAddr, request: &Request, config: &Server) -> IpAddr {
     let proxies = &config.trusted_proxies;
     let mut client = address.to_canonical();

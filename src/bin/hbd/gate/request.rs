@@ -1,8 +1,9 @@
-//! Bytes to requests: a state machine that takes what came over a connection and says what is there. It never
-//! reads, never waits, and holds at most one head (`HEAD_MAX`) and one body (`BODY_MAX`).
+//! Bytes to requests: a state machine that takes what came over a connection and says what is
+//! there. It never reads, never waits, and holds at most one head (`HEAD_MAX`) and one body
+//! (`BODY_MAX`).
 //!
-//! Stricter than RFC 9112 asks: one reading of every byte, or none. Bare LF, folded lines, blanks before a
-//! colon, `Transfer-Encoding` and every doubtful `Content-Length` are refused.
+//! Stricter than RFC 9112 asks: one reading of every byte, or none. Bare LF, folded lines, blanks
+//! before a colon, `Transfer-Encoding` and every doubtful `Content-Length` are refused.
 
 use heartbeat::limits;
 use std::ops::Range;
@@ -70,8 +71,8 @@ pub enum Stage {
     Body,
 }
 
-/// A complete request. Text is ASCII: bytes above 0x7f in field values were replaced by `?`, so that a foreign
-/// cookie does not hide ours.
+/// A complete request. Text is ASCII: bytes above 0x7f in field values were replaced by `?`, so
+/// that a foreign cookie does not hide ours.
 #[derive(Debug)]
 pub struct Request {
     head: String,
@@ -321,7 +322,8 @@ fn check(mut request: Request) -> Result<Request, Refusal> {
     }
 }
 
-/// Brings `http://host/path` down to `/path`; its host then stands for the `Host` header (RFC 9112, 3.2.2).
+/// Brings `http://host/path` down to `/path`; its host then stands for the `Host` header (RFC 9112,
+/// 3.2.2).
 fn reduce_target(request: &mut Request) -> Result<(), Refusal> {
     let range = request.target.clone();
     let target = &request.head[range.clone()];
@@ -367,7 +369,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// All requests in `bytes`, pushed `piece` bytes at a time, as one line each; then how it ended.
+    /// All requests in `bytes`, pushed `piece` bytes at a time, as one line each; then how it
+    /// ended.
     fn decode(bytes: &[u8], piece: usize) -> Vec<String> {
         let mut decoder = Decoder::default();
         let mut said = Vec::new();
@@ -420,7 +423,8 @@ mod tests {
             ),
             ("GET HTTP://b HTTP/1.1\r\nHost: a\r\n\r\n", &["GET / host=\"b\" body= keep=true"]),
             (
-                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhiGET / HTTP/1.1\r\nHost: b\r\n\r\n",
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi\
+                 GET / HTTP/1.1\r\nHost: b\r\n\r\n",
                 &["POST / host=\"a\" body=hi keep=true", "GET / host=\"b\" body= keep=true"],
             ),
             (
@@ -565,8 +569,8 @@ mod tests {
             let names: Vec<&str> = theirs.headers.iter().map(|h| h.name).collect();
             prop_assert_eq!(names, ours.fields().map(|(n, _)| n).collect::<Vec<_>>());
             for (h, (name, value)) in theirs.headers.iter().zip(ours.fields()) {
-                let plain: String =
-                    h.value.iter().map(|b| if b.is_ascii() { char::from(*b) } else { '?' }).collect();
+                let plain = |b: &u8| if b.is_ascii() { char::from(*b) } else { '?' };
+                let plain: String = h.value.iter().map(plain).collect();
                 prop_assert!(name.eq_ignore_ascii_case("host") || plain == value);
             }
         }

@@ -39,7 +39,8 @@ impl Gate {
         }
     }
 
-    /// Reads what the decoder has room for, and moves the deadline where the request has come further.
+    /// Reads what the decoder has room for, and moves the deadline where the request has come
+    /// further.
     fn fill(&mut self, slot: usize, now: Now) -> Next {
         let Some(conn) = self.work.table.get_mut(slot) else { return Next::Wait };
         let stage = conn.decoder.stage();
@@ -97,7 +98,8 @@ impl Gate {
             ),
         };
         let ask = Ask::new(&request, peer, secure, keep);
-        if self.work.queue.len() >= limits::HTTP_QUEUE {
+        let pending = self.work.in_flight + self.work.queue.len();
+        if pending >= limits::HTTP_IN_FLIGHT + limits::HTTP_QUEUE {
             self.counters.add(Count::QueueFull);
             return self.refuse_as(slot, 503, "the server is busy", ask.bodiless, now);
         }
@@ -239,7 +241,8 @@ impl Gate {
         }
     }
 
-    /// Takes an answer of `len` bytes on, or not: slow peers must fill neither the memory nor the workers.
+    /// Takes an answer of `len` bytes on, or not: slow peers must fill neither the memory nor the
+    /// workers.
     fn promise(&mut self, slot: usize, len: u64, now: Now) -> Next {
         let Some(conn) = self.work.table.get_mut(slot) else { return Next::Wait };
         let Phase::Asking(exchange) = &conn.phase else { return Next::Again };

@@ -1,5 +1,5 @@
-//! The byte stream of a connection, whatever carries it. TLS becomes one more variant here; nothing above
-//! this file knows the difference.
+//! The byte stream of a connection, whatever carries it. TLS becomes one more variant here; nothing
+//! above this file knows the difference.
 
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
