@@ -1,4 +1,5 @@
-//! The plain ACK (PROTOCOL C1): written by the server, never longer than what it answers; read by agents.
+//! The plain ACK (PROTOCOL C1): written by the server, never longer than what it answers; read by
+//! agents.
 
 use super::Reject;
 use super::inflate::is_zlib;
@@ -30,10 +31,10 @@ pub fn encode_ack(out: &mut [u8], seq: Option<u64>, time: Option<&str>, len_max:
     if ack.out.write_all(br#"{"ID":"ACK"}"#).is_err() {
         return 0;
     }
-    if let Some(seq) = seq {
-        if ack.member("ack", seq) {
-            ack.member("seq", seq);
-        }
+    if let Some(seq) = seq
+        && ack.member("ack", seq)
+    {
+        ack.member("seq", seq);
     }
     if let Some(time) = time {
         ack.member("time", time);
@@ -60,7 +61,8 @@ impl AckText<'_> {
     }
 }
 
-/// Reads an ACK, as JSON or zlib. Other messages and damaged ones are refused; unknown fields are ignored.
+/// Reads an ACK, as JSON or zlib. Other messages and damaged ones are refused; unknown fields are
+/// ignored.
 pub fn decode_ack(bytes: &[u8]) -> Result<Ack, Reject> {
     let inflated;
     let json = if is_zlib(bytes) {

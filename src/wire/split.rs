@@ -6,7 +6,8 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// Most bytes that a PLG adds around its data: the longest name and plugin, every field at its widest.
+/// Most bytes that a PLG adds around its data: the longest name and plugin, every field at its
+/// widest.
 pub const ENVELOPE_MAX: usize = 320;
 /// Most parts of one sample.
 pub const PARTS_MAX: usize = 64;
@@ -15,8 +16,9 @@ const STRING_MAX: usize = 1000;
 /// Containers are opened down to this depth.
 const DEPTH_MAX: usize = 6;
 
-/// Splits a JSON object by its keys into objects of which each, packed and with `ENVELOPE_MAX` bytes
-/// around it, takes at most `bytes_max` bytes. Applied one after the other they give the whole.
+/// Splits a JSON object by its keys into objects of which each takes at most `bytes_max` bytes when
+/// packed; leave `ENVELOPE_MAX` bytes of a datagram for the rest of its message. Applied one after
+/// the other they give the whole.
 ///
 /// A value that does not fit by itself is opened if it is an object and keeps its path; a string is
 /// cut; a list is left out, since a part of one would be another list. At most 64 parts are made.
@@ -47,12 +49,11 @@ struct Splitter<'a> {
 
 impl<'a> Splitter<'a> {
     fn fits(&mut self, data: &str) -> bool {
-        let room = self.bytes_max.saturating_sub(ENVELOPE_MAX);
-        if data.len() <= room {
+        if data.len() <= self.bytes_max {
             return true;
         }
         pack(data, &mut self.scratch);
-        self.scratch.len() <= room
+        self.scratch.len() <= self.bytes_max
     }
 
     /// Halves until it fits; the depth of the recursion is the logarithm of the number of items.
@@ -144,6 +145,8 @@ mod tests {
     use crate::wire::PlgOut;
     use serde_json::{Map, Value, json};
 
+    const DATA_MAX: usize = SEND_MAX - ENVELOPE_MAX;
+
     fn noise(prng: &mut Prng, len: usize) -> String {
         (0..len).map(|_| (b'0' + prng.below(75) as u8) as char).collect()
     }
@@ -187,8 +190,8 @@ mod tests {
     #[test]
     fn c8_data_that_fits_is_one_part_as_it_is() {
         let data = r#"{ "a": 1 }"#;
-        assert_eq!(split(data, SEND_MAX), [data]);
-        assert_eq!(split("no json", SEND_MAX), ["no json"]);
+        assert_eq!(split(data, DATA_MAX), [data]);
+        assert_eq!(split("no json", DATA_MAX), ["no json"]);
     }
 
     #[test]
@@ -200,7 +203,7 @@ mod tests {
             partitions.insert(format!("/mnt/\"{i}"), json!({ "percent": i, "device": device }));
         }
         let data = json!({ "errors": 0, "partitions": partitions, "z": { "y": [1, 2] } });
-        let parts = split(&data.to_string(), SEND_MAX);
+        let parts = split(&data.to_string(), DATA_MAX);
         assert!((3..20).contains(&parts.len()), "{}", parts.len());
         assert_eq!(joined(&parts), data);
     }
@@ -211,7 +214,7 @@ mod tests {
         let long = noise(&mut prng, 3000);
         let list: Vec<_> = (0..400).map(|_| noise(&mut prng, 9)).collect();
         let data = json!({ "a": 1, "list": list, "out": long });
-        let whole = joined(&split(&data.to_string(), SEND_MAX));
+        let whole = joined(&split(&data.to_string(), DATA_MAX));
         let kept = whole["out"].as_str().unwrap();
         assert!(long.starts_with(kept) && kept.len() >= 500);
         assert_eq!((&whole["a"], &whole["list"]), (&json!(1), &Value::Null));
@@ -222,6 +225,6 @@ mod tests {
         let mut prng = Prng::new(7);
         let many: Map<_, _> =
             (0..200).map(|i| (i.to_string(), Value::from(noise(&mut prng, 800)))).collect();
-        assert_eq!(split(&Value::Object(many).to_string(), SEND_MAX).len(), PARTS_MAX);
+        assert_eq!(split(&Value::Object(many).to_string(), DATA_MAX).len(), PARTS_MAX);
     }
 }

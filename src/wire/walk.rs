@@ -1,4 +1,5 @@
-//! One streaming pass over JSON with a budget: depth, values and keys, leaves, lengths (THREATS U6).
+//! One streaming pass over JSON with a budget: depth, values and keys, leaves, lengths (THREATS
+//! U6).
 //!
 //! Collects the leaves of plugin data on its way. Builds no tree, so hostile JSON costs time in
 //! proportion to its bytes and no memory of its own.
@@ -33,7 +34,8 @@ impl<'a> Budget<'a> {
         self.fault = None;
     }
 
-    /// Walks one complete JSON value whose containers begin at `depth`. With `collect` its leaves are kept.
+    /// Walks one complete JSON value whose containers begin at `depth`. With `collect` its leaves
+    /// are kept.
     pub fn walk(&mut self, text: &'a str, depth: usize, collect: bool) -> Result<(), Reject> {
         self.path.clear();
         let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -218,5 +220,80 @@ impl<'a> Visitor<'a> for Key<'_, 'a> {
             self.budget.path.push_str(key);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Datagram, Decoder, Message};
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    fn tree() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            (-1e9f64..1e9).prop_map(Value::from),
+            "\\PC{0,12}|[\\n\"\\\\\\x01]{1,4}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 64, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                members(inner),
+            ]
+        })
+    }
+
+    fn members(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
+        let members = proptest::collection::btree_map("[a-z/\"é]{1,6}", value, 0..6);
+        members.prop_map(|members| Value::from(members.into_iter().collect::<Map<_, _>>()))
+    }
+
+    fn leaves<'v>(value: &'v Value, path: &str, found: &mut Vec<(String, &'v Value)>) {
+        let join = |key: &str| {
+            if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+        };
+        match value {
+            Value::Array(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    leaves(item, &join(&i.to_string()), found);
+                }
+            }
+            Value::Object(members) => {
+                members.iter().for_each(|(key, member)| leaves(member, &join(key), found));
+            }
+            leaf => found.push((path.to_owned(), leaf)),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn leaves_are_those_of_the_parsed_tree(data in members(tree())) {
+            let message = json!({"ID": "PLG", "name": "a", "plugin": "p", "data": data});
+            let text = message.to_string();
+            // Parsed again, so that both have read the same digits.
+            let parsed: Value = serde_json::from_str(&text).unwrap();
+            let mut want = Vec::new();
+            leaves(&parsed["data"], "", &mut want);
+            let mut decoder = Decoder::new();
+            let Ok(Datagram { message: Message::Plg(plg), .. }) = decoder.decode(text.as_bytes())
+            else {
+                return Err(TestCaseError::fail("no PLG"));
+            };
+            prop_assert_eq!(plg.leaves.len(), want.len());
+            for (leaf, (path, value)) in plg.leaves.iter().zip(want) {
+                prop_assert_eq!(leaf.path, path);
+                let same = match leaf.value {
+                    LeafValue::Number(n) => value.as_f64() == Some(n),
+                    LeafValue::Bool(b) => value.as_bool() == Some(b),
+                    LeafValue::Text(text) => value.as_str() == Some(text),
+                    LeafValue::Null => value.is_null(),
+                };
+                prop_assert!(same, "{:?} is not {}", leaf, value);
+            }
+        }
     }
 }
