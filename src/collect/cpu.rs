@@ -2,7 +2,7 @@
 
 use super::kernel_file::{BYTES_MAX, KernelFile, LONG_MAX};
 use super::sensor::{Frequency, Temperature};
-use super::stat::{self, Share, Stat};
+use super::stat::{self, Share, Stat, Ticks};
 use super::{CollectError, ObjectWriter, Plugin, PluginKind, Source};
 use crate::config::agent;
 use crate::time::Now;
@@ -21,6 +21,7 @@ pub struct CpuMonitor {
     temperature: Temperature,
     per_core: bool,
     last: Stat,
+    is_first: bool,
     buffer: Vec<u8>,
 }
 
@@ -42,24 +43,35 @@ impl CpuMonitor {
             temperature: Temperature::find(source),
             per_core: settings.per_core,
             last,
+            is_first: true,
             buffer,
         })
     }
 
-    /// The shares since the last reading; over the whole time since boot where that is too short.
-    fn shares(&mut self, stat: &Stat) -> (Option<Share>, Vec<Share>) {
-        let last = std::mem::take(&mut self.last);
-        let reset = stat.all.since(&last.all, 1).is_none() && stat.all != last.all;
-        if reset {
-            return (None, Vec::new());
+    /// The shares since the last reading, of all CPUs together and of each. Where that is too short
+    /// a time: the first sample takes the time since boot, a later one has none and the next one
+    /// covers this time as well. None either where the counters were reset.
+    fn shares(&mut self, stat: Stat) -> (Option<Share>, Vec<Share>) {
+        let mut last = std::mem::replace(&mut self.last, stat);
+        let stat = &self.last;
+        let mut share = stat.all.since(&last.all, TICKS_MIN);
+        if share.is_none() && self.is_first {
+            last.all = Ticks::default();
+            last.cpus.iter_mut().for_each(|(_, ticks)| *ticks = Ticks::default());
+            share = stat.all.since(&last.all, 1);
         }
-        let recent = stat.all.since(&last.all, TICKS_MIN);
+        self.is_first = false;
         let same = last.cpus.iter().map(|(n, _)| n).eq(stat.cpus.iter().map(|(n, _)| n));
-        let cores = stat.cpus.iter().zip(&last.cpus).filter(|_| same).map(|((_, t), (_, l))| {
-            t.since(l, 1).filter(|_| recent.is_some()).or_else(|| t.since(&Default::default(), 1))
-        });
-        let cores = cores.map(Option::unwrap_or_default).collect();
-        (recent.or_else(|| stat.all.since(&Default::default(), 1)), cores)
+        let mut cores = Vec::new();
+        if share.is_some() && same {
+            let each = stat.cpus.iter().zip(&last.cpus);
+            // One that did not tick slept through.
+            cores =
+                each.map(|((_, now), (_, then))| now.since(then, 1).unwrap_or_default()).collect();
+        } else if share.is_none() && stat.all.is_later(&last.all) {
+            self.last = last;
+        }
+        (share, cores)
     }
 }
 
@@ -75,8 +87,7 @@ impl Plugin for CpuMonitor {
     fn collect(&mut self, _now: Now, out: &mut String) -> Result<(), CollectError> {
         let stat = stat::parse_stat(self.stat.require(&mut self.buffer)?, self.per_core)
             .ok_or_else(|| self.stat.unusable("no cpu line"))?;
-        let (share, cores) = self.shares(&stat);
-        self.last = stat;
+        let (share, cores) = self.shares(stat);
         let mut object = ObjectWriter::new(out);
         if let Some(share) = share {
             object.number_to("cpu_percent", share.busy, 2);

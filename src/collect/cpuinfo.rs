@@ -73,3 +73,44 @@ fn clean(value: &[u8]) -> String {
     value.retain(|c| !text::is_hostile(c));
     text::cut(&value, TEXT_MAX).to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::fixture_test;
+    use proptest::prelude::*;
+
+    #[test]
+    fn model_is_found_on_every_architecture() {
+        let table = [
+            (fixture_test::DEBIAN, "AMD Ryzen 5 3600 6-Core Processor"),
+            (fixture_test::CENTOS, "Intel(R) Xeon(R) CPU E5405 @ 2.00GHz"),
+            (fixture_test::OPENWRT, "MediaTek MT7621 ver:1 eco:3, MIPS 1004Kc V2.15"),
+            (fixture_test::ARMBIAN, "Cortex-A72"),
+        ];
+        for (fixture, want) in table {
+            let bytes = fixture_test::bytes(fixture, "proc/cpuinfo");
+            assert_eq!(parse_model(&bytes).as_deref(), Some(want));
+        }
+        assert_eq!(parse_model(b"CPU part\t: 0xfff").as_deref(), Some("ARM part 0xfff"));
+        assert_eq!(parse_model(b"cpu\t\t: POWER9, altivec").as_deref(), Some("POWER9, altivec"));
+        assert_eq!(parse_model(b"Hardware\t: Allwinner sun8i").as_deref(), Some("Allwinner sun8i"));
+        assert_eq!(parse_model(b""), None);
+    }
+
+    #[test]
+    fn guest_is_known_by_its_flag() {
+        assert!(is_hypervisor_guest(&fixture_test::bytes(fixture_test::CENTOS, "proc/cpuinfo")));
+        assert!(!is_hypervisor_guest(&fixture_test::bytes(fixture_test::DEBIAN, "proc/cpuinfo")));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_have_a_harmless_model(value in any::<Vec<u8>>()) {
+            let bytes = [&b"model name : "[..], &value].concat();
+            if let Some(model) = parse_model(&bytes) {
+                prop_assert!(model.len() <= TEXT_MAX && !model.chars().any(text::is_hostile));
+            }
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::diskstats::{self, Disk};
 use super::kernel_file::{KernelFile, LONG_MAX};
-use super::mount::{self, Choice, Mount};
+use super::mount::{Choice, Mount, Table};
 use super::rate::Interval;
 use super::space::Surveyor;
 use super::{CollectError, ObjectWriter, Plugin, PluginKind, Source, scan};
@@ -17,8 +17,7 @@ const GB: f64 = (1u64 << 30) as f64;
 const MB: f64 = (1u64 << 20) as f64;
 
 pub struct DiskMonitor {
-    mounts: KernelFile,
-    is_mountinfo: bool,
+    mounts: Table,
     /// `None` where the kernel keeps none, or `io: false`.
     diskstats: Option<KernelFile>,
     settings: agent::Plugin,
@@ -33,14 +32,12 @@ impl DiskMonitor {
     /// Takes the first reading of the disks, so that the first sample has rates.
     pub fn new(source: &Source, settings: &agent::Plugin) -> Result<DiskMonitor, CollectError> {
         let mut buffer = Vec::new();
-        let (mut mounts, is_mountinfo) = mount::table(source);
-        mounts.require(&mut buffer)?;
+        let mounts = Table::find(source)?;
         let mut diskstats = KernelFile::new(source.procfs.join("diskstats"), LONG_MAX);
         let first = if settings.io { diskstats.read(&mut buffer).ok() } else { None };
         let last = first.map(diskstats::parse_diskstats);
         Ok(DiskMonitor {
             mounts,
-            is_mountinfo,
             diskstats: last.is_some().then_some(diskstats),
             settings: agent::Plugin { all: false, ..settings.clone() },
             rootfs: source.rootfs.clone(),
@@ -52,13 +49,7 @@ impl DiskMonitor {
     }
 
     fn write_partitions(&mut self, object: &mut ObjectWriter<'_>) -> Result<(), CollectError> {
-        let bytes = self.mounts.require(&mut self.buffer)?;
-        let mounts = if self.is_mountinfo {
-            mount::parse_mountinfo(bytes)
-        } else {
-            mount::parse_mounts(bytes)
-        };
-        let mounts = Choice(&self.settings).choose(mounts);
+        let mounts = Choice(&self.settings).choose(self.mounts.read(&mut self.buffer)?);
         let spaces = self.surveyor.survey(&mounts, &self.rootfs);
         object.begin("partitions");
         for (mount, space) in mounts.iter().zip(&spaces) {

@@ -33,8 +33,8 @@ pub struct DiskRate {
     pub busy_percent: Option<f64>,
 }
 
-/// Reads the whole disks of `/proc/diskstats` (Documentation/admin-guide/iostats.rst) that were ever
-/// read from: a real one is, when the kernel looks for its partitions; an unused slot is not.
+/// Reads `/proc/diskstats` (Documentation/admin-guide/iostats.rst): the whole disks that were ever
+/// read from. A real one is, when the kernel looks for its partitions; an unused slot is not.
 pub fn parse_diskstats(bytes: &[u8]) -> Vec<Disk> {
     let mut disks = Vec::new();
     // The kernel lists a disk's partitions right behind it.
@@ -55,7 +55,7 @@ pub fn parse_diskstats(bytes: &[u8]) -> Vec<Disk> {
     disks
 }
 
-/// `254 0 vda 35325 7189 …`; partitions before Linux 2.6.25 have four counters only and are skipped.
+/// `254 0 vda 35325 7189 …`; a line with fewer counters (partitions before 2.6.25) is skipped.
 fn parse_line(line: &[u8]) -> Option<(&[u8], [u64; 10])> {
     let mut words = scan::words(line).skip(2);
     let name = words.next()?;
@@ -92,6 +92,80 @@ impl Disk {
             read_iops: rate(self.reads, before.reads),
             write_iops: rate(self.writes, before.writes),
             busy_percent: rate(self.busy_ms, before.busy_ms).map(|ms| (ms / 10.0).min(100.0)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::fixture_test;
+    use proptest::prelude::*;
+
+    #[test]
+    fn whole_disks_only_are_taken() {
+        let table = [
+            (fixture_test::DEBIAN, "nvme0n1 sda"),
+            (fixture_test::CENTOS, "sda"),
+            (fixture_test::OPENWRT, "mtdblock6 ubiblock0_0"),
+            (fixture_test::ARMBIAN, "mmcblk0"),
+            (fixture_test::PROXMOX, "sda zd0"),
+        ];
+        for (fixture, want) in table {
+            let disks = parse_diskstats(&fixture_test::bytes(fixture, "proc/diskstats"));
+            let names: Vec<&str> = disks.iter().map(|disk| &*disk.name).collect();
+            assert_eq!(names.join(" "), want, "{fixture}");
+        }
+    }
+
+    #[test]
+    fn part_of_a_disk_table() {
+        let table = [
+            ("sda1", "sda", true),
+            ("sdaa", "sda", false),
+            ("sda", "sda", false),
+            ("nvme0n1p12", "nvme0n1", true),
+            ("nvme0n12", "nvme0n1", false),
+            ("mmcblk0boot1", "mmcblk0", true),
+            ("mmcblk0rpmb", "mmcblk0", true),
+            ("loop10", "loop1", false),
+            ("xvda1", "", false),
+        ];
+        for (name, whole, want) in table {
+            assert_eq!(is_part(name.as_bytes(), whole.as_bytes()), want, "{name} of {whole}");
+        }
+    }
+
+    #[test]
+    fn rates_are_per_second_and_wrapped_counters_have_none() {
+        let disk = |reads, sectors, busy_ms| Disk {
+            name: "sda".to_owned(),
+            reads,
+            read_sectors: sectors,
+            writes: 10,
+            written_sectors: 4_294_967_290,
+            busy_ms,
+        };
+        let before = disk(100, 0, 1000);
+        let mut after = disk(300, 40_960, 6000);
+        after.written_sectors = 4;
+        let want = DiskRate {
+            read_mb_s: Some(2.0),
+            write_mb_s: None,
+            read_iops: Some(20.0),
+            write_iops: Some(0.0),
+            busy_percent: Some(50.0),
+        };
+        assert_eq!(after.since(&before, 10.0), want);
+        assert_eq!(after.since(&before, 1.0).busy_percent, Some(100.0));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_taken(bytes in any::<Vec<u8>>(), text in "([a-z0-9 ]{0,90}\n){0,9}") {
+            for bytes in [&bytes[..], text.as_bytes()] {
+                prop_assert!(parse_diskstats(bytes).len() <= DISKS_MAX);
+            }
         }
     }
 }

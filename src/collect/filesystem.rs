@@ -1,7 +1,6 @@
 //! `filesystem_info`: which file systems are mounted where, with which options.
 
-use super::kernel_file::KernelFile;
-use super::mount::{self, Choice, Mount};
+use super::mount::{Choice, Mount, Table};
 use super::space::Surveyor;
 use super::{CollectError, ObjectWriter, Plugin, PluginKind, Source, scan};
 use crate::config::agent;
@@ -16,8 +15,7 @@ const OPTIONS_MAX: usize = 256;
 const GB: f64 = (1u64 << 30) as f64;
 
 pub struct FilesystemInfo {
-    mounts: KernelFile,
-    is_mountinfo: bool,
+    mounts: Table,
     settings: agent::Plugin,
     rootfs: PathBuf,
     surveyor: Surveyor,
@@ -26,16 +24,12 @@ pub struct FilesystemInfo {
 
 impl FilesystemInfo {
     pub fn new(source: &Source, settings: &agent::Plugin) -> Result<FilesystemInfo, CollectError> {
-        let mut buffer = Vec::new();
-        let (mut mounts, is_mountinfo) = mount::table(source);
-        mounts.require(&mut buffer)?;
         Ok(FilesystemInfo {
-            mounts,
-            is_mountinfo,
+            mounts: Table::find(source)?,
             settings: settings.clone(),
             rootfs: source.rootfs.clone(),
             surveyor: Surveyor::default(),
-            buffer,
+            buffer: Vec::new(),
         })
     }
 }
@@ -50,13 +44,7 @@ impl Plugin for FilesystemInfo {
     }
 
     fn collect(&mut self, _now: Now, out: &mut String) -> Result<(), CollectError> {
-        let bytes = self.mounts.require(&mut self.buffer)?;
-        let mounts = if self.is_mountinfo {
-            mount::parse_mountinfo(bytes)
-        } else {
-            mount::parse_mounts(bytes)
-        };
-        let mounts = Choice(&self.settings).choose(mounts);
+        let mounts = Choice(&self.settings).choose(self.mounts.read(&mut self.buffer)?);
         let spaces = self.surveyor.survey(&mounts, &self.rootfs);
         let mut object = ObjectWriter::new(out);
         object.begin("filesystems");

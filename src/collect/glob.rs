@@ -1,4 +1,4 @@
-//! Patterns over names: `*` is any run of characters (of `/` too), `?` is one. Nothing else is special.
+//! Patterns over names: `*` is any run of characters (of `/` too), `?` is one; no more than that.
 
 /// Whether the whole name matches.
 pub fn matches(pattern: &[u8], name: &[u8]) -> bool {

@@ -86,3 +86,51 @@ fn parse_flags(bytes: &[u8]) -> Option<u64> {
 fn parse_speed(bytes: &[u8]) -> Option<u64> {
     scan::number(bytes.trim_ascii()).filter(|speed| (1..u64::from(u32::MAX)).contains(speed))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::fixture_test;
+
+    #[test]
+    fn state_and_speed_table() {
+        let table = [
+            (fixture_test::DEBIAN, "enp3s0", Some(true), Some(1000)),
+            (fixture_test::DEBIAN, "docker0", Some(false), None),
+            (fixture_test::DEBIAN, "wg0", Some(true), None),
+            (fixture_test::CENTOS, "eth0", Some(true), None),
+            (fixture_test::OPENWRT, "br-lan", Some(true), None),
+            (fixture_test::ARMBIAN, "wlan0", Some(false), None),
+            (fixture_test::PROXMOX, "eno1", None, None),
+            (fixture_test::DEBIAN, "../net/enp3s0", None, None),
+        ];
+        for (fixture, name, up, speed) in table {
+            let class = fixture_test::source(fixture).sysfs.join("class/net");
+            let mut link = Link::new(&class, name);
+            link.update(&mut Vec::new());
+            assert_eq!((link.up(), link.speed()), (up, speed), "{fixture} {name}");
+        }
+    }
+
+    #[test]
+    fn speed_follows_the_state() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let eth0 = dir.path().join("eth0");
+        let write =
+            |name: &str, text: &str| std::fs::write(eth0.join(name), text).expect("written");
+        std::fs::create_dir(&eth0).expect("made");
+        write("operstate", "up\n");
+        write("speed", "1000\n");
+        let mut link = Link::new(dir.path(), "eth0");
+        let mut buffer = Vec::new();
+        link.update(&mut buffer);
+        assert_eq!((link.up(), link.speed()), (Some(true), Some(1000)));
+        write("operstate", "down\n");
+        link.update(&mut buffer);
+        assert_eq!((link.up(), link.speed()), (Some(false), None));
+        write("operstate", "up\n");
+        write("speed", "100\n");
+        link.update(&mut buffer);
+        assert_eq!(link.speed(), Some(100));
+    }
+}

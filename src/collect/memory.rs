@@ -1,8 +1,8 @@
 //! `memory_monitor`: `/proc/meminfo`, and the ZFS cache where there is one.
 //!
-//! Percentages are psutil's: `(total - available) / total`. The ZFS cache (ARC) gives memory back on
-//! demand down to its floor, but the kernel counts it as used; so what is over the floor (`size`
-//! minus `c_min`) counts as available here. `arc_mb` is its whole size.
+//! Percentages are psutil's: `(total - available) / total`. The ZFS cache (ARC) gives memory back
+//! on demand down to its floor, but the kernel counts it as used; so what is over the floor
+//! (`size` minus `c_min`) counts as available here. `arc_mb` is its whole size.
 
 use super::kernel_file::{BYTES_MAX, KernelFile};
 use super::{CollectError, ObjectWriter, Plugin, PluginKind, Source, scan};
@@ -73,8 +73,8 @@ pub fn parse_arcstats(bytes: &[u8]) -> Option<Arc> {
 }
 
 impl Meminfo {
-    /// What programs can still get, in KiB, at most the total. Kernels before 3.14 do not say:
-    /// free, buffers, page cache and reclaimable slab, without shared memory, which the cache counts.
+    /// What programs can still get, in KiB, at most the total. Kernels before 3.14 do not say: it
+    /// is free, buffers, cache and reclaimable slab, less shared memory, which the cache counts.
     pub fn available(&self, arc: Option<Arc>) -> u64 {
         let base = self.available.unwrap_or_else(|| {
             [self.buffers, self.cached, self.reclaimable]
@@ -146,4 +146,43 @@ fn write(info: &Meminfo, arc: Option<Arc>, out: &mut String) {
         if info.swap_total > 0 { swap_used as f64 / info.swap_total as f64 * 100.0 } else { 0.0 };
     object.number_to("swap_percent", swap_percent, 2);
     object.finish();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn available_of_an_old_kernel_is_computed() {
+        let bytes = b"MemTotal: 1000 kB\nMemFree: 100 kB\nBuffers: 50 kB\nCached: 300 kB\n\
+            SReclaimable: 80 kB\nShmem: 30 kB\n";
+        let info = parse_meminfo(bytes).expect("parsed");
+        assert_eq!(info.available(None), 500);
+        assert_eq!(parse_meminfo(b"MemFree: 1 kB"), None);
+    }
+
+    #[test]
+    fn arc_over_its_floor_is_available_and_never_more_than_all() {
+        let info = Meminfo { total: 1000, available: Some(100), ..Meminfo::default() };
+        let arc = |size: u64, floor: u64| Some(Arc { size: size * 1024, floor: floor * 1024 });
+        assert_eq!(info.available(arc(300, 50)), 350);
+        assert_eq!(info.available(arc(50, 300)), 100);
+        assert_eq!(info.available(arc(1 << 40, 0)), 1000);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_percentages_in_range(
+            bytes in any::<Vec<u8>>(),
+            text in "(MemTotal|MemFree|Cached|Shmem|SwapTotal|SwapFree): [0-9]{1,20} kB\n",
+            arc in "size 4 [0-9]{1,20}\nc_min 4 [0-9]{1,20}\n",
+        ) {
+            for bytes in [&bytes[..], text.as_bytes()] {
+                let Some(info) = parse_meminfo(bytes) else { continue };
+                prop_assert!(info.available(parse_arcstats(arc.as_bytes())) <= info.total);
+            }
+            parse_arcstats(&bytes);
+        }
+    }
 }

@@ -5,26 +5,26 @@
 //! touches `/proc/net/tcp*` or the list of processes (5 ms each).
 
 mod cpu;
-mod cpuinfo;
+pub mod cpuinfo;
 mod disk;
-mod diskstats;
+pub mod diskstats;
 mod filesystem;
-mod glob;
+pub mod glob;
 mod json;
 mod kernel_file;
 mod link;
-mod memory;
-mod mount;
-mod netdev;
+pub mod memory;
+pub mod mount;
+pub mod netdev;
 mod network;
 mod osinfo;
 mod rate;
-mod release;
+pub mod release;
 mod scan;
 mod sensor;
-mod socket;
+pub mod socket;
 mod space;
-mod stat;
+pub mod stat;
 mod virtualization;
 
 pub use json::ObjectWriter;
@@ -121,5 +121,7 @@ fn open(
     })
 }
 
+#[cfg(test)]
+mod fixture_test;
 #[cfg(test)]
 mod live_test;

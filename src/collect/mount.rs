@@ -1,7 +1,7 @@
 //! Mounts: `/proc/self/mountinfo` (or `/proc/mounts`), and which of them are worth showing.
 
 use super::kernel_file::{KernelFile, LONG_MAX};
-use super::{Source, glob};
+use super::{CollectError, Source, glob};
 use crate::{config::agent, limits};
 use std::borrow::Cow;
 use std::path::Path;
@@ -14,7 +14,8 @@ const DISK_TYPES: [&[u8]; 6] = [b"zfs", b"btrfs", b"bcachefs", b"ubifs", b"jffs2
 /// Images: read-only and full by nature, so that every threshold on their fill would fire.
 const IMAGE_TYPES: [&[u8]; 6] = [b"squashfs", b"iso9660", b"udf", b"erofs", b"cramfs", b"romfs"];
 /// Their server may be gone, and then a question to them hangs. `fuse.*` counts as well.
-const NETWORK_TYPES: [&[u8]; 14] = [
+const NETWORK_TYPES: [&[u8]; 15] = [
+    b"fuse",
     b"nfs",
     b"nfs4",
     b"cifs",
@@ -112,6 +113,11 @@ impl Mount<'_> {
         crate::text::cut(&text, limits::KEY_MAX).to_owned()
     }
 
+    /// The part of the mount point that tells it from others as a key.
+    fn shown(&self) -> &[u8] {
+        &self.point[..self.point.len().min(limits::KEY_MAX)]
+    }
+
     /// Whether asking for its fill may hang.
     pub fn is_remote(&self) -> bool {
         NETWORK_TYPES.contains(&self.fstype) || self.fstype.starts_with(b"fuse.")
@@ -138,7 +144,7 @@ impl Choice<'_> {
     pub fn choose<'m>(&self, mounts: Vec<Mount<'m>>) -> Vec<Mount<'m>> {
         let mut chosen: Vec<Mount<'m>> = Vec::new();
         for mount in mounts.into_iter().filter(|mount| self.takes(mount)) {
-            chosen.retain(|other| other.key() != mount.key());
+            chosen.retain(|other| other.shown() != mount.shown());
             let same = |other: &Mount<'_>| !self.0.all && is_same_device(other, &mount);
             match chosen.iter().position(same) {
                 Some(at) if is_better(&mount, &chosen[at]) => chosen[at] = mount,
@@ -185,21 +191,161 @@ fn is_better(new: &Mount<'_>, old: &Mount<'_>) -> bool {
     (!new.whole, new.point.len()) < (!old.whole, old.point.len())
 }
 
-/// The file that lists the mounts. With another `procfs` that is the host's: its first process sees
-/// the host's mounts, where `self` would be this container's.
-pub fn table(source: &Source) -> (KernelFile, bool) {
-    let candidates: &[(&str, bool)] = if source.procfs == Path::new("/proc") {
-        &[("self/mountinfo", true), ("mounts", false)]
-    } else {
-        &[("1/mountinfo", true), ("self/mountinfo", true), ("mounts", false)]
-    };
-    let mut buffer = Vec::new();
-    let open = |name: &str| KernelFile::new(source.procfs.join(name), LONG_MAX);
-    for (name, is_mountinfo) in candidates {
-        let mut file = open(name);
-        if file.read(&mut buffer).is_ok_and(|bytes| !bytes.is_empty()) {
-            return (file, *is_mountinfo);
+/// The kernel's list of mounts, kept open.
+pub struct Table {
+    file: KernelFile,
+    parse: fn(&[u8]) -> Vec<Mount<'_>>,
+}
+
+impl Table {
+    /// With another `procfs`, that is the host's: its first process sees the host's mounts, where
+    /// `self` would be this container's.
+    pub fn find(source: &Source) -> Result<Table, CollectError> {
+        let own = [("self/mountinfo", parse_mountinfo as _), ("mounts", parse_mounts as _)];
+        let host = [("1/mountinfo", parse_mountinfo as _)];
+        let foreign = source.procfs != Path::new("/proc");
+        let mut buffer = Vec::new();
+        let mut first_error = None;
+        for (name, parse) in host.into_iter().filter(|_| foreign).chain(own) {
+            let mut file = KernelFile::new(source.procfs.join(name), LONG_MAX);
+            match file.require(&mut buffer) {
+                Ok(_) => return Ok(Table { file, parse }),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        Err(first_error.unwrap_or_else(|| CollectError("no list of mounts".to_owned())))
+    }
+
+    /// All mounts as they are now, in the order of mounting.
+    pub fn read<'b>(&mut self, buffer: &'b mut Vec<u8>) -> Result<Vec<Mount<'b>>, CollectError> {
+        Ok((self.parse)(self.file.require(buffer)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::fixture_test;
+    use proptest::prelude::*;
+
+    fn points(bytes: &[u8], settings: &agent::Plugin) -> String {
+        let chosen = Choice(settings).choose(parse_mountinfo(bytes));
+        chosen.iter().map(Mount::key).collect::<Vec<_>>().join(" ")
+    }
+
+    fn list(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn default_choice_is_disks_and_the_root() {
+        let table = [
+            (fixture_test::DEBIAN, "/ /boot/efi /srv/big disk"),
+            (fixture_test::CENTOS, "/ /boot"),
+            (fixture_test::OPENWRT, "/overlay /"),
+            (fixture_test::ARMBIAN, "/ /var/log"),
+            (fixture_test::PROXMOX, "/ /rpool /rpool/data /mnt/btr"),
+            (fixture_test::DOCKER, "/ /data"),
+        ];
+        for (fixture, want) in table {
+            let bytes = fixture_test::bytes(fixture, "proc/self/mountinfo");
+            assert_eq!(points(&bytes, &agent::Plugin::default()), want, "{fixture}");
         }
     }
-    (open("self/mountinfo"), true)
+
+    #[test]
+    fn settings_widen_and_narrow_the_choice() {
+        let bytes = fixture_test::bytes(fixture_test::DEBIAN, "proc/self/mountinfo");
+        let base = agent::Plugin::default();
+        let exclude = Some(list(&["/boot*"]));
+        let table = [
+            (agent::Plugin { exclude, ..base.clone() }, "/ /srv/big disk"),
+            (agent::Plugin { include: list(&["/s*"]), ..base.clone() }, "/srv/big disk"),
+            (agent::Plugin { include: list(&["/", "/mnt/nas"]), ..base.clone() }, "/ /mnt/nas"),
+            (agent::Plugin { include: list(&["/mnt/auto"]), ..base.clone() }, ""),
+            (
+                agent::Plugin { fstypes: list(&["nfs4", "vfat"]), ..base.clone() },
+                "/boot/efi /mnt/nas",
+            ),
+            (agent::Plugin { fstypes: list(&["squashfs"]), ..base.clone() }, "/snap/core22/1122"),
+        ];
+        for (settings, want) in table {
+            assert_eq!(points(&bytes, &settings), want, "{settings:?}");
+        }
+        let all = points(&bytes, &agent::Plugin { all: true, ..base });
+        assert!(all.contains("/proc") && all.contains("/www") && !all.contains("/mnt/auto"));
+    }
+
+    #[test]
+    fn mount_over_another_hides_it() {
+        let bytes = b"1 0 0:1 / / rw - rootfs rootfs rw\n2 1 8:1 / / rw - ext4 /dev/sda1 rw";
+        let chosen = Choice(&agent::Plugin::default()).choose(parse_mountinfo(bytes));
+        assert_eq!(chosen.len(), 1);
+        assert_eq!(chosen[0].fstype, b"ext4");
+    }
+
+    #[test]
+    fn mounts_are_bounded() {
+        let line = |i| format!("{i} 1 8:{i} / /mnt/{i} rw - ext4 /dev/sd{i} rw\n");
+        let bytes: String = (0..MOUNTS_MAX + 10).map(line).collect();
+        let chosen = Choice(&agent::Plugin::default()).choose(parse_mountinfo(bytes.as_bytes()));
+        assert_eq!(chosen.len(), MOUNTS_MAX);
+    }
+
+    #[test]
+    fn old_table_of_mounts_is_read_as_well() {
+        let bytes = fixture_test::bytes(fixture_test::CENTOS, "proc/mounts");
+        let chosen = Choice(&agent::Plugin::default()).choose(parse_mounts(&bytes));
+        let keys: Vec<String> = chosen.iter().map(Mount::key).collect();
+        assert_eq!(keys, ["/", "/boot"]);
+        assert_eq!(&*chosen[0].device, b"/dev/mapper/vg_web-lv_root");
+    }
+
+    #[test]
+    fn escapes_are_undone() {
+        let table: [(&[u8], &[u8]); 5] = [
+            (b"/a\\040b", b"/a b"),
+            (b"/a\\134040", b"/a\\040"),
+            (b"/a\\", b"/a\\"),
+            (b"/a\\400", b"/a\\400"),
+            (b"/a\\303\\274", "/a\u{fc}".as_bytes()),
+        ];
+        for (field, want) in table {
+            assert_eq!(&*decode(field), want);
+        }
+    }
+
+    #[test]
+    fn hosts_own_table_is_taken_under_another_root() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path().to_path_buf();
+        let source = Source { procfs: root.clone(), sysfs: root.clone(), rootfs: root.clone() };
+        let count = || Some(Table::find(&source).ok()?.read(&mut Vec::new()).ok()?.len());
+        let write = |name: &str, lines: usize| {
+            let line = if name == "mounts" { "/dev/a / ext4 rw 0 0\n" } else { LINE };
+            std::fs::write(root.join(name), line.repeat(lines)).expect("written");
+        };
+        std::fs::create_dir(root.join("1")).expect("made");
+        std::fs::create_dir(root.join("self")).expect("made");
+        assert_eq!(count(), None);
+        write("mounts", 1);
+        assert_eq!(count(), Some(1));
+        write("self/mountinfo", 2);
+        assert_eq!(count(), Some(2));
+        write("1/mountinfo", 3);
+        assert_eq!(count(), Some(3));
+    }
+
+    const LINE: &str = "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n";
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_table(bytes in any::<Vec<u8>>(), text in "[0-9:/ a-z\\\\\n-]{0,200}") {
+            for bytes in [&bytes[..], text.as_bytes()] {
+                let settings = agent::Plugin { all: true, ..agent::Plugin::default() };
+                Choice(&settings).choose(parse_mountinfo(bytes));
+                Choice(&settings).choose(parse_mounts(bytes));
+            }
+        }
+    }
 }

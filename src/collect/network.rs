@@ -1,4 +1,4 @@
-//! `network_monitor`: traffic, errors and state of the interfaces, and how many connections there are.
+//! `network_monitor`: traffic, errors and state of the interfaces, and numbers of connections.
 
 use super::kernel_file::{BYTES_MAX, KernelFile, LONG_MAX};
 use super::rate::{self, Interval};
@@ -57,7 +57,7 @@ impl NetworkMonitor {
         })
     }
 
-    /// The states of the interfaces of `counters`, in their order; those known keep their open files.
+    /// The states of the interfaces of `counters`, in their order; known ones keep their files.
     fn update_links(&mut self, counters: &[Counters]) {
         let mut known = std::mem::take(&mut self.links);
         self.links = counters

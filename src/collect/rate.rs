@@ -9,8 +9,8 @@ const SECONDS_MIN: f64 = 0.1;
 
 /// The time between two readings of one plugin.
 ///
-/// The first reading is taken when the plugin is made, where nobody tells the time: the kernel's own
-/// `/proc/uptime` measures the time to the second one, the caller's clock all later ones.
+/// The first reading is taken when the plugin is made, where nobody tells the time: the kernel's
+/// own `/proc/uptime` measures the time to the second one, the caller's clock all later ones.
 pub struct Interval {
     last: Option<Mono>,
     uptime: KernelFile,

@@ -1,6 +1,6 @@
 //! Clock frequency and temperature of the processor, from whichever file of this machine tells it.
 //!
-//! The files are chosen and opened once: a scan of `/sys` each time would cost more than all the rest.
+//! The files are chosen and opened once: to scan `/sys` each time would cost more than the rest.
 
 use super::kernel_file::{BYTES_MAX, KernelFile, read_once};
 use super::{Source, scan};
@@ -128,8 +128,42 @@ fn is_cpu_zone(kind: &[u8]) -> bool {
 /// The directories of a class of `/sys`, in the order of their names.
 fn entries(class: &Path) -> Vec<PathBuf> {
     let Ok(directory) = std::fs::read_dir(class) else { return Vec::new() };
-    let mut paths: Vec<PathBuf> =
-        directory.take(SENSORS_MAX).filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.sort();
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for entry in directory.take(SENSORS_MAX).flatten() {
+        let path = entry.path();
+        let at = paths.partition_point(|before| *before < path);
+        paths.insert(at, path);
+    }
     paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::fixture_test;
+    use proptest::prelude::*;
+
+    #[test]
+    fn sensors_of_each_machine_are_found() {
+        let table = [
+            (fixture_test::DEBIAN, Some(3593.248), Some(52.375)),
+            (fixture_test::CENTOS, Some(1995.001), None),
+            (fixture_test::OPENWRT, None, None),
+            (fixture_test::ARMBIAN, Some(1500.398), Some(48.199)),
+        ];
+        for (fixture, mhz, celsius) in table {
+            let source = fixture_test::source(fixture);
+            let mut buffer = Vec::new();
+            assert_eq!(Frequency::find(&source).read(&mut buffer), mhz, "{fixture}");
+            assert_eq!(Temperature::find(&source).read(&mut buffer), celsius, "{fixture}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_have_a_finite_frequency(value in any::<Vec<u8>>()) {
+            let bytes = [&b"cpu MHz : "[..], &value].concat();
+            prop_assert!(parse_cpuinfo_mhz(&bytes).is_none_or(|mhz| mhz.is_finite() && mhz > 0.0));
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The kernel's own counters as text: `/proc/stat`, `loadavg`, `uptime`, `pressure/*`. Pure parsers.
+//! The kernel's own counters: `/proc/stat`, `loadavg`, `uptime`, `pressure/cpu`. Pure parsers.
 
 use super::scan;
 
@@ -80,10 +80,10 @@ fn parse_ticks(rest: &[u8]) -> Option<Ticks> {
 }
 
 impl Ticks {
-    /// Shares since `earlier`; `None` where fewer than `ticks_min` passed or the counters were reset.
-    /// Single counters may step back a little (`iowait` is known for it): that one counts as 0.
+    /// Shares since `earlier`; `None` where fewer than `ticks_min` passed or the counters were
+    /// reset. A single one may step back a little (`iowait` is known for it): it counts as 0.
     pub fn since(&self, earlier: &Ticks, ticks_min: u64) -> Option<Share> {
-        if self.sum() < earlier.sum() {
+        if !self.is_later(earlier) {
             return None;
         }
         let passed = Ticks {
@@ -105,6 +105,11 @@ impl Ticks {
             iowait: percent(passed.iowait),
             steal: percent(passed.steal),
         })
+    }
+
+    /// Not reset since `earlier`, as far as can be seen.
+    pub fn is_later(&self, earlier: &Ticks) -> bool {
+        self.sum() >= earlier.sum()
     }
 
     fn sum(&self) -> u64 {
@@ -143,4 +148,74 @@ pub fn parse_pressure(bytes: &[u8]) -> Option<f64> {
     let line = scan::lines(bytes).find_map(|line| line.strip_prefix(b"some "))?;
     let value = scan::words(line).find_map(|word| word.strip_prefix(b"avg10="))?;
     scan::decimal(value).filter(|percent| (0.0..=100.0).contains(percent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn stat_of_an_early_kernel_has_four_counters() {
+        let stat = parse_stat(b"cpu  10 1 5 84\ncpu0 10 1 5 84\n", true).expect("parsed");
+        assert_eq!(stat.all, Ticks { user: 11, system: 5, idle: 84, ..Ticks::default() });
+        assert_eq!(stat.cpus, [(0, stat.all)]);
+        assert_eq!(stat.boot_time, None);
+    }
+
+    #[test]
+    fn stat_without_its_line_is_none() {
+        for bytes in [&b""[..], b"cpu0 1 2 3 4", b"cpu  1 2 3", b"cpu  1 x 3 4", b"cpu"] {
+            assert_eq!(parse_stat(bytes, true), None);
+        }
+    }
+
+    #[test]
+    fn shares_add_up_and_guests_are_not_counted_twice() {
+        let before = parse_stat(b"cpu  100 0 100 700 100 0 0 0 50 0", false).expect("parsed").all;
+        let after = parse_stat(b"cpu  130 10 110 730 110 5 5 0 80 0", false).expect("parsed").all;
+        let share = after.since(&before, 10).expect("100 ticks passed");
+        let want = Share { busy: 60.0, user: 40.0, system: 20.0, iowait: 10.0, steal: 0.0 };
+        assert_eq!(share, want);
+    }
+
+    #[test]
+    fn counters_that_step_back_give_no_share_or_zero() {
+        let ticks = |user, idle, iowait| Ticks { user, idle, iowait, ..Ticks::default() };
+        assert_eq!(ticks(0, 5, 0).since(&ticks(100, 100, 0), 1), None);
+        assert_eq!(ticks(1, 5, 0).since(&ticks(1, 5, 0), 0), None);
+        let share = ticks(50, 150, 8).since(&ticks(0, 100, 10), 1).expect("98 ticks passed");
+        assert_eq!((share.iowait, share.busy), (0.0, 50.0));
+    }
+
+    #[test]
+    fn small_files_are_read_or_refused() {
+        let loadavg = parse_loadavg(b"0.25 0.11 0.08 1/94 8801\n").expect("parsed");
+        assert_eq!(loadavg, Loadavg { load: [0.25, 0.11, 0.08], entities: Some(94) });
+        assert_eq!(parse_loadavg(b"0.25 0.11"), None);
+        assert_eq!(parse_loadavg(b"nan inf -1 1/2 3"), None);
+        assert_eq!(parse_uptime(b"1146.38 2167.25\n"), Some(1146.38));
+        assert_eq!(parse_uptime(b"\n"), None);
+        let pressure = b"some avg10=0.68 avg60=0.88 avg300=0.39 total=8549484\nfull avg10=9.00";
+        assert_eq!(parse_pressure(pressure), Some(0.68));
+        assert_eq!(parse_pressure(b"some avg10=1e9"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_taken(bytes in any::<Vec<u8>>(), text in "(cpu[0-9 ]{0,80}\n){0,9}") {
+            for bytes in [&bytes[..], text.as_bytes()] {
+                if let Some(stat) = parse_stat(bytes, true) {
+                    for (_, ticks) in &stat.cpus {
+                        if let Some(share) = ticks.since(&stat.all, 1) {
+                            prop_assert!((0.0..=100.0001).contains(&share.busy));
+                        }
+                    }
+                }
+                parse_loadavg(bytes);
+                parse_uptime(bytes);
+                parse_pressure(bytes);
+            }
+        }
+    }
 }

@@ -82,3 +82,25 @@ fn find(bytes: &[u8], table: &[(&[u8], &'static str)]) -> Option<&'static str> {
     let holds = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
     table.iter().find(|(part, _)| holds(part)).map(|(_, name)| *name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::fixture_test;
+
+    #[test]
+    fn container_guest_and_iron_are_told_apart() {
+        let table = [
+            (fixture_test::DEBIAN, "none"),
+            (fixture_test::CENTOS, "vmware"),
+            (fixture_test::OPENWRT, "none"),
+            (fixture_test::DOCKER, "docker"),
+        ];
+        for (fixture, want) in table {
+            let cpuinfo = fixture_test::bytes(fixture, "proc/cpuinfo");
+            assert_eq!(detect(&fixture_test::source(fixture), &cpuinfo), want, "{fixture}");
+        }
+        let nothing = fixture_test::source("absent");
+        assert_eq!(detect(&nothing, b"flags : fpu hypervisor"), "vm-other");
+    }
+}
