@@ -4,6 +4,8 @@
 //! Plain scalars mean what they mean to PyYAML (`no`, `0755`, `1_000`, `<<`), with three exceptions:
 //! JSON's `1e3` is a number, and `22:00` is text and not 1320; and `{a: 1,2}` holds the text `1,2`. Never reads a file.
 
+#![allow(clippy::result_large_err, reason = "a problem is made once a run, and kept in lists")]
+
 use crate::config::node::{Key, Node, Span, Value};
 use crate::config::problem::{Problem, Severity, quoted};
 use crate::limits;

@@ -1,5 +1,7 @@
 //! Reads JSON into the tree. A syntax error knows its line and column; nodes only know their key path.
 
+#![allow(clippy::result_large_err, reason = "a problem is made once a run, and kept in lists")]
+
 use super::node::{Key, Node, Span, Value};
 use super::problem::{Problem, Severity, quoted};
 use crate::limits;
