@@ -1,8 +1,10 @@
-//! What is wrong with a configuration, as a value with a place and a way to mend it, and its one rendering.
+//! What is wrong with a configuration, as a value with a place and a way to mend it, and its one
+//! rendering.
 //!
 //! Owns the codes, the form of `ui/UI.md` section 10 and the masking of secrets in the lines shown.
 //! Never prints; never stops at the first problem.
 
+use super::node::Span;
 use crate::limits;
 use crate::text::is_hostile;
 use std::fmt::Write as _;
@@ -13,7 +15,8 @@ pub enum Severity {
     Warning,
 }
 
-/// One problem. `line` 0: only the key path is known (JSON). Neither `what` nor `fix` holds a secret.
+/// One problem. `line` 0: only the key path is known (JSON). Neither `what` nor `fix` holds a
+/// secret.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Problem {
     /// Stable, for `hbd help CODE`; errors begin with `E`, warnings with `W`.
@@ -53,6 +56,42 @@ pub const UNKNOWN_KEY: &str = "W0201";
 pub const OLD_KEY: &str = "W0202";
 
 impl Problem {
+    /// A problem whose code tells its severity.
+    pub fn new(code: &'static str, file: &str, span: Span, what: String, fix: &str) -> Problem {
+        let warning = code.starts_with('W');
+        Problem {
+            code,
+            severity: if warning { Severity::Warning } else { Severity::Error },
+            file: file.to_owned(),
+            line: span.line,
+            column: span.column,
+            length: span.length.max(1),
+            key: String::new(),
+            what,
+            fix: fix.to_owned(),
+            note: None,
+            secret: false,
+        }
+    }
+
+    /// The file itself cannot be read; `why` is the system's word for it.
+    pub fn unreadable(file: &str, why: &str) -> Problem {
+        let what = format!("the file cannot be read: {why}");
+        Problem::new("E0100", file, Span::default(), what, "check its path and its permissions")
+    }
+
+    pub(crate) fn too_large(file: &str) -> Problem {
+        let what = format!("the file is larger than {} bytes", limits::CONFIG_MAX);
+        let fix = "split it, or check that it is the file you meant";
+        Problem::new("E0102", file, Span::default(), what, fix)
+    }
+
+    pub(crate) fn repeated_key(file: &str, span: Span, key: String) -> Problem {
+        let what = format!("the key {} occurs twice; the last one counts", quoted(&key));
+        let fix = "remove the one that is not meant";
+        Problem { key, ..Problem::new("W0203", file, span, what, fix) }
+    }
+
     /// Whether `check-config` fails on it: errors do, and unknown keys.
     pub fn fails_check(&self) -> bool {
         self.severity == Severity::Error || self.code == UNKNOWN_KEY
@@ -155,8 +194,8 @@ pub fn has_error(problems: &[Problem]) -> bool {
     problems.iter().any(|problem| problem.severity == Severity::Error)
 }
 
-/// The first [`limits::PROBLEMS_MAX`] problems in full, then how many more there are. `source` gives the
-/// text of a file by its name.
+/// The first [`limits::PROBLEMS_MAX`] problems in full, then how many more there are. `source`
+/// gives the text of a file by its name.
 pub fn render_all<'a>(problems: &[Problem], source: impl Fn(&str) -> Option<&'a str>) -> String {
     let shown: Vec<String> = problems
         .iter()
@@ -212,7 +251,8 @@ fn nth_line(source: &str, line: u32) -> &str {
     source.lines().nth(line.saturating_sub(1) as usize).unwrap_or("")
 }
 
-/// One line for a terminal: a tab is a blank, what could mislead is escaped, 200 characters at most.
+/// One line for a terminal: a tab is a blank, what could mislead is escaped, 200 characters at
+/// most.
 fn shown(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars().take(200) {
@@ -232,8 +272,8 @@ fn shown_width(line: &str, columns: u32) -> usize {
     shown(&before).chars().count()
 }
 
-/// Whether the values of a key are secrets somewhere; they are shown only where they are what is wrong
-/// and no secret there.
+/// Whether the values of a key are secrets somewhere; they are shown only where they are what is
+/// wrong and no secret there.
 fn is_secret_name(name: &str) -> bool {
     const NAMES: [&str; 6] = ["key", "user", "to", "headers", "env", "labels"];
     const PARTS: [&str; 5] = ["pass", "token", "secret", "url", "_user"];
@@ -241,8 +281,8 @@ fn is_secret_name(name: &str) -> bool {
     NAMES.contains(&name.as_str()) || PARTS.iter().any(|part| name.contains(part))
 }
 
-/// The line with secrets starred out, width for width: the values of secret-looking keys, and what the
-/// problem itself says.
+/// The line with secrets starred out, width for width: the values of secret-looking keys, and what
+/// the problem itself says.
 fn masked_line(line: &str, mask: Mask) -> String {
     let chars: Vec<char> = line.chars().collect();
     let mut hidden = vec![false; chars.len()];
@@ -299,8 +339,8 @@ enum Mask {
     HideValueAfter(u32),
 }
 
-/// Hides one value from `at` on and tells where it ends. A reference to a secret is shown, and so are
-/// numbers, true and false.
+/// Hides one value from `at` on and tells where it ends. A reference to a secret is shown, and so
+/// are numbers, true and false.
 fn hide_value(chars: &[char], at: usize, hidden: &mut [bool]) -> usize {
     let start = at + chars[at..].iter().take_while(|c| c.is_whitespace()).count();
     let rest = &chars[start..];
@@ -337,21 +377,28 @@ const fn topic_of(code: &'static str, title: &'static str, text: &'static str) -
 /// Every code.
 pub const TOPICS: &[Topic] = &[
     topic_of(
+        "E0100",
+        "the file cannot be read",
+        "It is not there, is no text, or its owner allows no reading.",
+    ),
+    topic_of(
         "E0101",
         "the file cannot be read as YAML or JSON",
-        "The place is where reading failed; the cause is often a little before it: a quote or bracket that \
-         is not closed, a tab in the indentation, or a line that is indented less than its neighbours.",
+        "The place is where reading failed; the cause is often a little before it: a quote or \
+         bracket that is not closed, a tab in the indentation, or a line that is indented less \
+         than its neighbours.",
     ),
     topic_of(
         "E0102",
         "the file is larger than a configuration may be",
-        "A file may have 1 MiB, 32 levels, and 10,000 values that come from aliases. Put hosts into files of \
-         their own under conf.d.",
+        "A file may have 1 MiB, 32 levels, and 10,000 values that come from aliases. Put hosts \
+         into files of their own under conf.d.",
     ),
     topic_of(
         "E0103",
         "the value has another type",
-        "The message names what is expected. Text that looks like a number or like yes and no needs quotes.",
+        "The message names what is expected. Text that looks like a number or like yes and no \
+         needs quotes.",
     ),
     topic_of(
         "E0104",
@@ -362,27 +409,24 @@ pub const TOPICS: &[Topic] = &[
     topic_of(
         "E0106",
         "the value is malformed",
-        "Names, addresses, address blocks, URLs, durations (30, 30s, 5m, 1h30m), sizes (100MB) and times \
-         have a form of their own; the fix shows it.",
+        "Names, addresses, address blocks, URLs, durations (30, 30s, 5m, 1h30m), sizes (100MB) \
+         and times have a form of their own; the fix shows it.",
     ),
     topic_of(
         "E0107",
         "warning and critical are in the wrong order",
-        "With > and >= high values are bad and critical is the higher limit; with < and <= low values are bad \
-         and critical is the lower one. A profile is judged together with the entry that it is laid over.",
+        "With > and >= high values are bad and critical is the higher limit; with < and <= low \
+         values are bad and critical is the lower one. A profile is judged together with the \
+         entry that it is laid over.",
     ),
     topic_of(
         "E0108",
         "a threshold has no limit",
-        "An entry needs warning or critical or both, except with operator: nagios or enabled: false.",
+        "An entry needs warning or critical or both, except with operator: nagios or enabled: \
+         false.",
     ),
     topic_of("E0109", "unknown profile", "threshold_config names entries of threshold_configs."),
-    topic_of(
-        "E0110",
-        "unknown user",
-        "owner, managers, monitors and default_owner name entries of users; escalation names users or \
-         channels.",
-    ),
+    topic_of("E0110", "unknown receiver", "escalation names users or channels."),
     topic_of(
         "E0111",
         "unknown channel",
@@ -402,15 +446,16 @@ pub const TOPICS: &[Topic] = &[
     topic_of(
         "E0116",
         "a command that needs a shell",
-        "Commands run without a shell: a list of words, or text split at blanks with quotes and backslash. \
-         Pipes, redirections and variables belong into a script.",
+        "Commands run without a shell: a list of words, or text split at blanks with quotes and \
+         backslash. Pipes, redirections and variables belong into a script.",
     ),
     topic_of("E0117", "two values contradict each other", "Keep the one that is meant."),
     topic_of(
         "E0118",
         "a display format is malformed",
         "display is a Python format string: {value}, {value:.1f}, {threshold_value}, {op_symbol}, \
-         {check_name}, {metric_name}, {output}, {status}, or a field of the plugin; {{ and }} are braces.",
+         {check_name}, {metric_name}, {output}, {status}, or a field of the plugin; {{ and }} are \
+         braces.",
     ),
     topic_of(
         UNKNOWN_KEY,
@@ -426,7 +471,18 @@ pub const TOPICS: &[Topic] = &[
     topic_of(
         "W0204",
         "an undeclared host",
-        "depends_on names a host that is not under hosts. It may report by itself; a misspelled name never \
-         will.",
+        "depends_on names a host that is not under hosts. It may report by itself; a misspelled \
+         name never will.",
+    ),
+    topic_of(
+        "W0205",
+        "an unknown user",
+        "owner, managers, monitors and default_owner name users. Who is not under users may still \
+         be added through the API; until then the role is empty.",
+    ),
+    topic_of(
+        "W0206",
+        "a password that is no hash",
+        "hbd passwd USER prints the line to write. With anything else the user cannot sign in.",
     ),
 ];
