@@ -147,7 +147,10 @@ proptest! {
                 1 => { text.push_str(WORDS[word]); text.push_str(": ["); open.push(']'); }
                 2 if open.len() > 1 => { text.extend(open.pop()); text.push_str(", "); }
                 3 => { text.push_str(WORDS[word]); text.push_str(", "); }
-                _ => { text.push_str(WORDS[word]); text.push_str(": "); text.push_str(WORDS[(word * 7 + sign) % WORDS.len()]); text.push_str(", "); }
+                _ => {
+                    let value = WORDS[(word * 7 + sign) % WORDS.len()];
+                    text.push_str(&format!("{}: {value}, ", WORDS[word]));
+                }
             }
         }
         text.extend(open.iter().rev());

@@ -40,9 +40,14 @@ fn syntax_problem(error: &serde_json::Error, file: &str) -> Problem {
     let what = whole.split(" at line ").next().unwrap_or(&whole);
     let (line, column) = (error.line() as u32, (error.column() as u32).max(1));
     let span = Span { document: 0, line, column, length: 1 };
+    if what.starts_with(TOO_DEEP) {
+        return Problem::new("E0102", file, span, what.to_owned(), "write it flatter");
+    }
     let fix = "look at this line and the one before it: a comma, a quote or a bracket";
     Problem::new("E0101", file, span, format!("this is not JSON: {what}"), fix)
 }
+
+const TOO_DEEP: &str = "nested deeper than";
 
 struct Tree<'a> {
     depth: usize,
@@ -122,7 +127,36 @@ impl<'de> Visitor<'de> for Tree<'_> {
 
 fn deeper<E: Error>(depth: usize) -> Result<usize, E> {
     if depth >= limits::CONFIG_DEPTH {
-        return Err(E::custom(format_args!("nested deeper than {} levels", limits::CONFIG_DEPTH)));
+        return Err(E::custom(format_args!("{TOO_DEEP} {} levels", limits::CONFIG_DEPTH)));
     }
     Ok(depth + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn caps_hold_at_their_edge() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(read(&nested(limits::CONFIG_DEPTH), "f").is_ok());
+        let problem = read(&nested(limits::CONFIG_DEPTH + 1), "f").err().expect("too deep");
+        assert_eq!((problem.code, problem.line, problem.column), ("E0102", 1, 33));
+        let fits = " ".repeat(limits::CONFIG_MAX);
+        assert!(read(&fits, "f").is_ok() && read(&format!("{fits} "), "f").is_err());
+    }
+
+    #[test]
+    fn repeated_key_last_wins_and_numbers_keep_their_kind() {
+        let (root, warnings) = read("{\"a\": 1, \"b\": 2.0, \"a\": -3}", "f").expect("JSON");
+        assert!(root.get("a").is_some_and(|node| node.value == Value::Int(-3)));
+        assert!(root.get("b").is_some_and(|node| node.value == Value::Float(2.0)));
+        assert_eq!(warnings.len(), 1);
+    }
+
+    #[test]
+    fn text_after_the_document_is_refused_with_its_place() {
+        let problem = read("{}\n x", "f").err().expect("a syntax error");
+        assert!(problem.render_line().starts_with("f:2:2: this is not JSON: "));
+    }
 }

@@ -99,16 +99,16 @@ impl Problem {
 
     /// `file:line:column: key: what - fix`, for logs.
     pub fn render_line(&self) -> String {
-        let mut out = self.place();
+        let mut out = shown(&self.place());
         for part in [&self.key, &self.what] {
             if !part.is_empty() {
-                let _ = write!(out, ": {part}");
+                let _ = write!(out, ": {}", shown(part));
             }
         }
         if !self.fix.is_empty() {
-            let _ = write!(out, " - {}", self.fix);
+            let _ = write!(out, " - {}", shown(&self.fix));
         }
-        shown(&out)
+        out
     }
 
     /// The full form, with the lines of `source` (the text of `file`) where it is given.
@@ -151,7 +151,7 @@ impl Problem {
             marks.push((note.line, note.column, note.length, '-', note.text.as_str()));
         }
         marks.sort_by_key(|mark| mark.0);
-        let mut previous = 0;
+        let (mut previous, mut skip) = (0, 0);
         for (line, column, length, sign, text) in marks {
             if previous == 0 {
                 self.render_parent(out, source, line, margin);
@@ -160,21 +160,30 @@ impl Problem {
             }
             let content = nth_line(source, line);
             if line != previous {
-                let mask = match (sign, self.secret) {
-                    ('^', true) => Mask::Hide(column, length),
-                    ('^', false) if self.code.starts_with("W02") => Mask::HideValueAfter(column),
-                    ('^', false) if !self.key.is_empty() => Mask::Keep(column, length),
-                    _ => Mask::Names,
-                };
-                let masked = masked_line(content, mask);
-                let _ = writeln!(out, "{line:>width$} | {masked}", width = margin.len());
+                // A long line is shown from a little before the place.
+                skip = if column > 120 { column as usize - 60 } else { 0 };
+                let masked = masked_line(content, self.mask(sign, column, length));
+                let part = shown(&window(&masked, skip));
+                let _ = writeln!(out, "{line:>width$} | {part}", width = margin.len());
             }
-            let indent = " ".repeat(shown_width(content, column.saturating_sub(1)));
-            let room = (content.chars().count() as u32 + 1).saturating_sub(column).max(1);
-            let carets = sign.to_string().repeat(length.clamp(1, room) as usize);
-            let row = format!("{margin} | {indent}{carets} {}", shown(text));
+            let before: String = content.chars().take(column.saturating_sub(1) as usize).collect();
+            let indent = " ".repeat(shown(&window(&before, skip)).chars().count());
+            let room = (content.chars().count() as u32 + 1).saturating_sub(column).clamp(1, 200);
+            let marked = sign.to_string().repeat(length.clamp(1, room) as usize);
+            let row = format!("{margin} | {indent}{marked} {}", shown(text));
             let _ = writeln!(out, "{}", row.trim_end());
             previous = line;
+        }
+    }
+
+    /// What is hidden in the line of a mark.
+    fn mask(&self, sign: char, column: u32, length: u32) -> Mask {
+        let of_key = matches!(self.code, UNKNOWN_KEY | OLD_KEY | "W0203");
+        match sign {
+            '^' if self.secret => Mask::Hide(column, length),
+            '^' if of_key => Mask::HideValueAfter(column),
+            '^' if !self.key.is_empty() => Mask::Keep(column, length),
+            _ => Mask::Names,
         }
     }
 
@@ -251,11 +260,11 @@ fn nth_line(source: &str, line: u32) -> &str {
     source.lines().nth(line.saturating_sub(1) as usize).unwrap_or("")
 }
 
-/// One line for a terminal: a tab is a blank, what could mislead is escaped, 200 characters at
+/// One line for a terminal: a tab is a blank, what could mislead is escaped, 400 characters at
 /// most.
 fn shown(text: &str) -> String {
     let mut out = String::new();
-    for c in text.chars().take(200) {
+    for c in text.chars().take(400) {
         match c {
             '\t' => out.push(' '),
             c if is_hostile(c) => {
@@ -267,9 +276,10 @@ fn shown(text: &str) -> String {
     out
 }
 
-fn shown_width(line: &str, columns: u32) -> usize {
-    let before: String = line.chars().take(columns.min(200) as usize).collect();
-    shown(&before).chars().count()
+/// At most 200 characters of a line from `skip` on, which a dot sign stands for.
+fn window(line: &str, skip: usize) -> String {
+    let dots = (skip > 0).then_some('…');
+    dots.into_iter().chain(line.chars().skip(skip).take(200)).collect()
 }
 
 /// Whether the values of a key are secrets somewhere; they are shown only where they are what is
@@ -323,8 +333,7 @@ fn masked_line(line: &str, mask: Mask) -> String {
         }
         Mask::Names => {}
     }
-    let masked: String = chars.iter().zip(hidden).map(|(c, h)| if h { '*' } else { *c }).collect();
-    shown(&masked)
+    chars.iter().zip(hidden).map(|(c, h)| if h { '*' } else { *c }).collect()
 }
 
 /// What is hidden or shown beside the values of secret-looking keys.

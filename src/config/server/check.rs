@@ -323,9 +323,12 @@ mod tests {
     #[test]
     fn threshold_paths_leave_containers_out_and_keep_their_origin() {
         let server = checked(
-            "thresholds:\n  threshold_renotify_interval: 60\n  rtt: {WEB-1: {warning: 1}}\n  disk_monitor:\n    \
-             partitions:\n      /srv/a.b: {percent: {critical: 90, for: 5m}}\n    /: {percent: {warning: 80}}\n  \
-             memory_monitor: {memory_percent: {warning: 85}}\n  mine: {pools: {x: {warning: 1}}}\n  \
+            "thresholds:\n  threshold_renotify_interval: 60\n  rtt: {WEB-1: {warning: 1}}\n  \
+             disk_monitor:\n    partitions:\n      \
+             /srv/a.b: {percent: {critical: 90, for: 5m}}\n    \
+             /: {percent: {warning: 80}}\n  \
+             memory_monitor: {memory_percent: {warning: 85}}\n  \
+             mine: {pools: {x: {warning: 1}}}\n  \
              zfs_monitor.tank.capacity_percent: {warning: 80}\n",
         );
         let paths: Vec<&str> = server.thresholds.keys().map(String::as_str).collect();
