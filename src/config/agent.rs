@@ -1,7 +1,8 @@
-//! The agents' configuration (`hbc.yaml`, `hbc.json`, `agent:` of the server), checked. See CONFIG.md.
+//! The agents' configuration (`hbc.yaml`, `hbc.json`, `agent:` of the server), checked. See
+//! CONFIG.md.
 //!
-//! Owns the struct that the agents run on and the table of its keys. Never reads a file, never resolves
-//! a secret.
+//! Owns the struct that the agents run on and the table of its keys. Never reads a file, never
+//! resolves a secret.
 
 mod address;
 mod command;
@@ -225,7 +226,8 @@ pub const UPDATE_KEYS: &[Key] = &[
     fixed("allow_downgrade", Kind::Bool, "false"),
 ];
 
-/// Checks an agent's file. The result is usable even with problems: what is at fault has its default.
+/// Checks an agent's file. The result is usable even with problems: what is at fault has its
+/// default.
 pub fn check(document: &Document) -> (Agent, Vec<Problem>) {
     let mut report = Report::new(std::slice::from_ref(document));
     let at = At::new(&document.root, "");
@@ -277,7 +279,8 @@ fn check_scalars(section: &Section<'_>, report: &mut Report<'_>, agent: &mut Age
     set(&mut agent.rootfs, section.path(report, "rootfs"));
     if !agent.ipv4 && !agent.ipv6 {
         let what = "ipv4 and ipv6 are both false: no way to any server is left".to_owned();
-        report.error(section.at(), "E0117", what, "set one of them to true");
+        let at = section.get("ipv6").unwrap_or_else(|| section.at().clone());
+        report.error(&at, "E0117", what, "set one of them to true");
     }
 }
 

@@ -125,8 +125,8 @@ pub fn parse_size(text: &str) -> Option<u64> {
     (bytes < (1u64 << 50) as f64).then_some(bytes as u64)
 }
 
-/// Text of 1 to `max` bytes without controls, save line ends and tabs. A whole number that was written
-/// as it reads is taken as its text.
+/// Text of 1 to `max` bytes without controls, save line ends and tabs. A whole number that was
+/// written as it reads is taken as its text.
 pub fn text(at: &At<'_>, max: usize) -> Result<String, Fault> {
     let text = match &at.node.value {
         Value::Text(text) => text.clone(),
@@ -266,7 +266,7 @@ pub fn secret(at: &At<'_>) -> Result<Secret, Fault> {
         fix: "write {file: PATH}, {env: NAME} or {credential: NAME}".to_owned(),
     };
     let [(key, node)] = entries.as_slice() else { return Err(fault()) };
-    let value = word(&at.child(&key.text, node), TEXT_MAX)?;
+    let value = word(&at.child(key, node), TEXT_MAX)?;
     match key.text.as_str() {
         "file" => Ok(Secret::File(PathBuf::from(value))),
         "env" if !value.contains(['=', '\0']) => Ok(Secret::Env(value)),
