@@ -141,7 +141,7 @@ mod tests {
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         assert!(read(&nested(limits::CONFIG_DEPTH), "f").is_ok());
         let problem = read(&nested(limits::CONFIG_DEPTH + 1), "f").err().expect("too deep");
-        assert_eq!((problem.code, problem.line, problem.column), ("E0102", 1, 33));
+        assert_eq!((problem.code, problem.line, problem.column), ("E0102", 1, 34));
         let fits = " ".repeat(limits::CONFIG_MAX);
         assert!(read(&fits, "f").is_ok() && read(&format!("{fits} "), "f").is_err());
     }
