@@ -689,6 +689,20 @@ fn resync_again_and_again_costs_one_snapshot_a_second() {
 }
 
 #[test]
+fn why_of_a_host_that_is_well_is_its_message_of_the_last_hour() {
+    for (why, minutes, want) in [("", 59, "hello"), ("", 60, ""), ("late", 1, "late")] {
+        let mut fleet = one_host();
+        fleet.view.now = after(minutes * 60_000);
+        let mut host = (**fleet.get(17).unwrap()).clone();
+        host.why = why.into();
+        host.message = Some((START.wall, "hello".into()));
+        fleet.set(17, Some(Arc::new(host)));
+        let (_, frames) = opened(&fleet, &[r#"{"t":"open"}"#]);
+        assert!(frames[0].contains(&format!(",\"{want}\",0]]")), "{}", frames[0]);
+    }
+}
+
+#[test]
 fn nothing_is_sent_before_open() {
     let fleet = one_host();
     let (viewer, frames) = opened(&fleet, &[r#"{"t":"view","ids":[17]}"#, r#"{"t":"pong"}"#]);

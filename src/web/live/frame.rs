@@ -113,7 +113,9 @@ pub(super) fn snap(view: &View, scope: &Scope, sum: &[u32; 8], now: Option<Wall>
     out.push_str(",\"dict\":");
     dictionary.write(&mut out);
     out.push_str(",\"rows\":");
-    json::list(&mut out, shown(), |out, host| row::write_row(out, host, &dictionary));
+    json::list(&mut out, shown(), |out, host| {
+        row::write_row(out, host, view.now.wall, &dictionary)
+    });
     write_sum(&mut out, sum, None);
     out.push('}');
     out
@@ -133,7 +135,9 @@ pub(super) fn delta(
     out.push_str(",\"del\":");
     json::list(&mut out, &change.del, |out, id| json::integer(out, *id));
     out.push_str(",\"up\":");
-    json::list(&mut out, &change.up, |out, (host, part)| row::write_update(out, host, *part));
+    json::list(&mut out, &change.up, |out, (host, part)| {
+        row::write_update(out, host, view.now.wall, *part)
+    });
     write_sum(&mut out, counts.0, counts.1);
     out.push('}');
     out
