@@ -35,7 +35,8 @@ pub(super) struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    /// All that happened to the rows of `scope` after version `since`, which must not lie below the floor.
+    /// All that happened to the rows of `scope` after version `since`, which must not lie below the
+    /// floor.
     pub(super) fn collect(
         view: &'a View,
         since: u64,

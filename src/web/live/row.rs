@@ -133,8 +133,8 @@ pub(super) fn write_row(out: &mut String, host: &Host, now: Wall, dictionary: &D
     });
 }
 
-/// A row of a delta: `[id,{column:value}]`. Group and tags are names here: the client's dictionary is that of
-/// its last snapshot, and the server does not remember which one that was.
+/// A row of a delta: `[id,{column:value}]`. Group and tags are names here: the client's dictionary
+/// is that of its last snapshot, and the server does not remember which one that was.
 pub(super) fn write_update(out: &mut String, host: &Host, now: Wall, part: Part) {
     out.push('[');
     json::integer(out, host.id);
