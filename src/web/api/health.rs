@@ -1,0 +1,78 @@
+//! `/healthz`: is the server well, for a supervisor or a load balancer.
+
+use super::ok;
+use crate::web::problem::Problem;
+use crate::web::{Answer, Call, Method, QueueFact};
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+
+#[derive(Serialize)]
+struct Health<'a> {
+    status: &'static str,
+    version: &'static str,
+    uptime_s: f64,
+    hosts: usize,
+    datagrams: Datagrams<'a>,
+    /// Ways of notification by name; none are configured yet.
+    channels: BTreeMap<&'a str, ()>,
+    #[serde(serialize_with = "by_name")]
+    queues: &'a [QueueFact],
+}
+
+#[derive(Serialize)]
+struct Datagrams<'a> {
+    received: u64,
+    accepted: u64,
+    rejected: &'a BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct Queue {
+    depth: u64,
+    capacity: u64,
+    dropped: u64,
+}
+
+/// `GET /healthz`: 200, or 503 while the server is starting. Open from loopback.
+pub fn respond(call: &Call<'_>) -> Answer {
+    if call.method != Method::Get {
+        return Err(Problem::not_allowed("GET, HEAD"));
+    }
+    if !call.request.peer.is_loopback() {
+        return Err(Problem::new(403, "loopback_only", "/healthz is open from loopback only.")
+            .hint("Ask from the server itself; elsewhere it needs metrics_token."));
+    }
+    let context = call.context;
+    let view = &context.view;
+    let full = context.queues.iter().any(|queue| queue.depth >= queue.capacity);
+    let status = match (context.starting, full) {
+        (true, _) => "starting",
+        (false, true) => "degraded",
+        (false, false) => "ok",
+    };
+    let mut response = ok(&Health {
+        status,
+        version: context.facts.version,
+        uptime_s: (view.uptime(context.now).as_millis() as f64) / 1000.0,
+        hosts: view.hosts.len,
+        datagrams: Datagrams {
+            received: view.counters.received,
+            accepted: view.counters.accepted,
+            rejected: &view.counters.rejected,
+        },
+        channels: BTreeMap::new(),
+        queues: context.queues,
+    })?;
+    if context.starting {
+        response.status = 503;
+    }
+    Ok(response)
+}
+
+fn by_name<S: Serializer>(queues: &&[QueueFact], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(
+        queues
+            .iter()
+            .map(|q| (q.name, Queue { depth: q.depth, capacity: q.capacity, dropped: q.dropped })),
+    )
+}

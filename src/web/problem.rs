@@ -1,0 +1,92 @@
+//! Errors of the API as problem documents (RFC 9457), with `code`, `hint` and `field` beside the standard members.
+
+use super::http::{Body, Response};
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// What went wrong with a request, for a program (`code`) and for a person (`detail`, `hint`).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Problem {
+    /// No page describes them one by one: `about:blank`, and `title` is the status in words.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    pub status: u16,
+    pub detail: String,
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// How to mend it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<Cow<'static, str>>,
+    /// The parameter or member of the body that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<&'static str>,
+    /// Where there are several, each in one line.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+    /// Value of the `Allow` header of a 405.
+    #[serde(skip)]
+    allow: Option<&'static str>,
+}
+
+impl Problem {
+    pub fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Problem {
+        Problem {
+            kind: "about:blank",
+            title: title(status),
+            status,
+            detail: detail.into(),
+            code,
+            hint: None,
+            field: None,
+            problems: Vec::new(),
+            allow: None,
+        }
+    }
+
+    pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Problem {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub fn field(mut self, field: &'static str) -> Problem {
+        self.field = Some(field);
+        self
+    }
+
+    /// 405 with the methods that the resource has.
+    pub fn not_allowed(allow: &'static str) -> Problem {
+        let mut problem =
+            Problem::new(405, "method_not_allowed", "The resource does not have this method.")
+                .hint(format!("Use {allow}."));
+        problem.allow = Some(allow);
+        problem
+    }
+
+    pub fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut headers = vec![
+            ("Content-Type", "application/problem+json".to_owned()),
+            ("Cache-Control", "no-store".to_owned()),
+        ];
+        if let Some(allow) = self.allow {
+            headers.push(("Allow", allow.to_owned()));
+        }
+        Response { status: self.status, headers, body: Body::Owned(body) }
+    }
+}
+
+/// The status in words.
+pub const fn title(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        415 => "Unsupported Media Type",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
+        503 => "Service Unavailable",
+        _ => "Internal Server Error",
+    }
+}

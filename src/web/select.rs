@@ -1,0 +1,253 @@
+//! Which hosts a request sees and in what order: filter, sort, page. Shared by the API and the pages.
+//!
+//! The default order (severity, then newest change, then name) reads only the dense keys of the view: a page of
+//! 50 out of 100,000 hosts touches 50 hosts.
+
+use crate::engine::view::{Host, HostId, Severity, State, View};
+use crate::time::Wall;
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+/// What a host must fulfil; all parts must fit, empty ones fit all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Filter {
+    /// Each must occur in name, tags, group, description, owner or addresses; lower case.
+    pub words: Vec<String>,
+    pub states: Vec<State>,
+    pub severities: Vec<Severity>,
+    pub tags: Vec<String>,
+    pub groups: Vec<String>,
+    pub owners: Vec<String>,
+    /// Beginnings of the agent's version.
+    pub agents: Vec<String>,
+}
+
+/// In which order; `Severity` is worst first, `Since`, `Seen` and `Rtt` newest or longest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    #[default]
+    Severity,
+    Name,
+    Since,
+    Seen,
+    Rtt,
+    Alerts,
+}
+
+impl Sort {
+    pub const NAMES: &'static str = "severity, name, since, last_seen, rtt, alerts";
+
+    pub fn parse(text: &str) -> Option<Sort> {
+        Some(match text {
+            "severity" | "state" => Sort::Severity,
+            "name" => Sort::Name,
+            "since" => Sort::Since,
+            "last_seen" => Sort::Seen,
+            "rtt" => Sort::Rtt,
+            "alerts" => Sort::Alerts,
+            _ => return None,
+        })
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Sort::Severity => "severity",
+            Sort::Name => "name",
+            Sort::Since => "since",
+            Sort::Seen => "last_seen",
+            Sort::Rtt => "rtt",
+            Sort::Alerts => "alerts",
+        }
+    }
+}
+
+/// The hosts of one page, and how many fulfil the filter in all.
+#[derive(Debug)]
+pub struct Selection<'a> {
+    pub hosts: Vec<&'a Arc<Host>>,
+    pub total: usize,
+}
+
+/// A severity by its name or its short form in filters.
+pub fn parse_severity(text: &str) -> Option<Severity> {
+    let text = match text {
+        "crit" => "critical",
+        "warn" => "warning",
+        "unreach" => "unreachable",
+        "unk" => "unknown",
+        "maint" => "maintenance",
+        whole => whole,
+    };
+    Severity::ALL.into_iter().find(|s| s.as_str() == text)
+}
+
+pub fn parse_state(text: &str) -> Option<State> {
+    use State::*;
+    [Up, Late, Degraded, Down, Unreachable, Unknown].into_iter().find(|s| s.as_str() == text)
+}
+
+impl Filter {
+    pub fn is_empty(&self) -> bool {
+        *self == Filter::default()
+    }
+
+    /// Reads `word tag:web group:basel state:down,crit owner:alice agent:0.1`; gives back the keys it does not
+    /// know, whose words are looked for as they stand.
+    pub fn parse(&mut self, text: &str) -> Vec<String> {
+        let mut unknown = Vec::new();
+        for word in text.split_whitespace() {
+            let Some((key, values)) = word.split_once(':').filter(|(_, v)| !v.is_empty()) else {
+                self.words.push(word.to_lowercase());
+                continue;
+            };
+            let values = values.split(',').filter(|v| !v.is_empty());
+            match key {
+                "tag" => self.tags.extend(values.map(str::to_owned)),
+                "group" => self.groups.extend(values.map(str::to_owned)),
+                "owner" => self.owners.extend(values.map(str::to_owned)),
+                "agent" => self.agents.extend(values.map(str::to_owned)),
+                "state" => {
+                    values.for_each(|value| match (parse_severity(value), parse_state(value)) {
+                        (Some(severity), _) => self.severities.push(severity),
+                        (None, Some(state)) => self.states.push(state),
+                        (None, None) => unknown.push(word.to_owned()),
+                    })
+                }
+                _ => {
+                    // An IPv6 address has colons too, and is no key.
+                    if key.bytes().all(|b| b.is_ascii_alphabetic()) && key.len() > 1 {
+                        unknown.push(word.to_owned());
+                    }
+                    self.words.push(word.to_lowercase());
+                }
+            }
+        }
+        unknown
+    }
+
+    fn needs_hosts(&self) -> bool {
+        !(Filter { severities: self.severities.clone(), ..Filter::default() } == *self)
+    }
+
+    fn takes_severity(&self, severity: Severity) -> bool {
+        self.severities.is_empty() || self.severities.contains(&severity)
+    }
+
+    fn takes(&self, host: &Host) -> bool {
+        let among = |list: &[String], own: Option<&str>| {
+            list.is_empty() || own.is_some_and(|own| list.iter().any(|l| l == own))
+        };
+        self.takes_severity(host.severity)
+            && (self.states.is_empty() || self.states.contains(&host.state))
+            && (self.tags.is_empty()
+                || host.tags.iter().any(|tag| self.tags.iter().any(|t| **t == **tag)))
+            && among(&self.groups, host.group.as_deref())
+            && among(&self.owners, host.owner.as_deref())
+            && (self.agents.is_empty()
+                || self
+                    .agents
+                    .iter()
+                    .any(|a| host.version.as_ref().is_some_and(|v| v.starts_with(&**a))))
+            && self.words.iter().all(|word| has_word(host, word))
+    }
+}
+
+fn has_word(host: &Host, word: &str) -> bool {
+    let in_text = |text: &str| text.contains(word) || text.to_lowercase().contains(word);
+    host.name.contains(word)
+        || host.tags.iter().any(|t| in_text(t))
+        || [&host.group, &host.description, &host.owner].into_iter().flatten().any(|t| in_text(t))
+        || host.connections().any(|c| c.address.to_string().contains(word))
+}
+
+/// The hosts that fulfil `filter`, `limit` of them from `offset` on.
+pub fn select<'a>(
+    view: &'a View,
+    filter: &Filter,
+    sort: Sort,
+    offset: usize,
+    limit: usize,
+) -> Selection<'a> {
+    if sort == Sort::Name {
+        return by_name(view, filter, offset, limit);
+    }
+    let ranks = name_ranks(view);
+    let mut entries: Vec<Entry> = if filter.needs_hosts() || !sort.is_in_keys() {
+        let hosts = view.hosts.iter().filter(|host| filter.takes(host));
+        hosts.map(|host| (sort.host_key(host), ranks[host.id as usize], host.id)).collect()
+    } else {
+        let keys = view.hosts.keys().filter(|(_, key)| filter.takes_severity(key.severity));
+        keys.map(|(id, key)| (sort.key(key.severity, key.since), ranks[id as usize], id)).collect()
+    };
+    let total = entries.len();
+    let end = offset.saturating_add(limit).min(total);
+    let start = offset.min(end);
+    if end < total && end > 0 {
+        entries.select_nth_unstable(end - 1);
+    }
+    entries.truncate(end);
+    entries.sort_unstable();
+    let hosts = entries[start..].iter().filter_map(|(_, _, id)| view.hosts.get(*id)).collect();
+    Selection { hosts, total }
+}
+
+/// Sort key, place of the name in the order of names, id.
+type Entry = ((u8, Reverse<i64>), u32, HostId);
+
+impl Sort {
+    const fn is_in_keys(self) -> bool {
+        matches!(self, Sort::Severity | Sort::Since)
+    }
+
+    fn key(self, severity: Severity, since: Wall) -> (u8, Reverse<i64>) {
+        let rank = if self == Sort::Severity { severity.code() } else { 0 };
+        (rank, Reverse(since.as_micros()))
+    }
+
+    fn host_key(self, host: &Host) -> (u8, Reverse<i64>) {
+        let descending = |value: Option<i64>| match value {
+            Some(value) => (0, Reverse(value)),
+            None => (1, Reverse(0)),
+        };
+        match self {
+            Sort::Seen => descending(host.last_seen.map(Wall::as_micros)),
+            Sort::Rtt => {
+                let longest = host.connections().filter_map(|c| c.rtt_ms).reduce(f32::max);
+                descending(longest.map(|rtt| (rtt * 1000.0) as i64))
+            }
+            Sort::Alerts => {
+                let weight =
+                    i64::from(host.alerts.critical) * 1000 + i64::from(host.alerts.warning);
+                descending(Some(weight))
+            }
+            _ => self.key(host.severity, host.since),
+        }
+    }
+}
+
+/// The place of each host's name in the order of names, by id.
+fn name_ranks(view: &View) -> Vec<u32> {
+    let mut ranks = vec![u32::MAX; view.hosts.chunks.len() * crate::engine::view::CHUNK];
+    for (rank, (_, id)) in view.names.iter().enumerate() {
+        if let Some(slot) = ranks.get_mut(*id as usize) {
+            *slot = rank as u32;
+        }
+    }
+    ranks
+}
+
+fn by_name<'a>(view: &'a View, filter: &Filter, offset: usize, limit: usize) -> Selection<'a> {
+    let all = view.names.iter().filter_map(|(_, id)| view.hosts.get(*id));
+    if filter.is_empty() {
+        return Selection { hosts: all.skip(offset).take(limit).collect(), total: view.hosts.len };
+    }
+    let mut total = 0;
+    let mut hosts = Vec::new();
+    for host in all.filter(|host| filter.takes(host)) {
+        if total >= offset && hosts.len() < limit {
+            hosts.push(host);
+        }
+        total += 1;
+    }
+    Selection { hosts, total }
+}
