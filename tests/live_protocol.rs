@@ -1,12 +1,14 @@
-//! The live protocol against a fleet that changes at random, over a link that loses and repeats frames.
+//! The live protocol against a fleet that changes at random, over a link that loses and repeats
+//! frames.
 //!
-//! After each run everything falls quiet, one beat passes, and the client's rows must equal the server's. The
-//! same runs with one rule broken must not: else the test would prove nothing. Runs are seeded; a failure
-//! names its seed. Some runs are written to `vectors/live/`, for the reducer in the browser.
+//! After each run everything falls quiet, one beat passes, and the client's rows must equal the
+//! server's. The same runs with one rule broken must not: else the test would prove nothing. Runs
+//! are seeded; a failure names its seed. Some runs are written to `vectors/live/`, for the reducer
+//! in the browser.
 
 #![allow(clippy::unwrap_used)] // a test file: a panic is a failure
 
-use expect_test::{expect, expect_file};
+use expect_test::expect_file;
 use heartbeat::engine::view::{
     AlertCounts, CHUNK, ConnState, Connection, Counters, Event, EventKind, Family, Gauges, Host,
     HostId, HostTable, Key, Level, Plugin, Sample, Severity, State, View,
@@ -618,13 +620,7 @@ fn frames_are_as_documented() {
     fleet.drop_host(45);
     frames.extend(poll(&mut viewer, &fleet, 10_000));
     frames.push(live::bye(1500));
-    expect![[r#"
-        {"t":"hello","proto":1,"epoch":"003c1a","server":"VERSION","now":1763798441000,"beat_ms":10000,"you":{"user":null,"admin":true},"starting":false,"hold_down_until":null}
-        {"t":"snap","epoch":"003c1a","seq":2,"cols":["id","name","group","tags","state","since","seen","r4","r6","boot","cpu","mem","disk","ac","aw","why","flags"],"dict":{"group":["basel · prod"],"tags":["prod","a\u2028\"b"]},"rows":[[17,"host-17",0,[0,1],3,1763796151,1763853266,0.8,null,1760267040,34,null,93,2,2,"Disk /var 93 % (> 90 %)",0]],"sum":{"down":0,"crit":0,"warn":0,"late":1,"unreach":0,"unk":0,"maint":0,"up":0}}
-        {"t":"ev","seq":2,"items":[{"id":99120,"ts":1763798440.2,"kind":"state","host":17,"name":"host-17","level":"critical","from":7,"to":0,"user":null,"text":"no heartbeat for 65 s (ipv4 192.0.2.1)","raw":"DOWN: host-17 - no heartbeat for 65 s (ipv4 192.0.2.1)"}]}
-        {"t":"d","prev":2,"seq":6,"del":[45],"up":[[44,{"name":"host-44","group":"group 1","tags":["prod","db \u2028\"\\"],"state":3,"since":1763796338,"seen":1763892335,"r4":null,"r6":175.5,"boot":1760267040,"cpu":83,"mem":null,"disk":15,"ac":1,"aw":2,"why":"Disk /var 93 % (> 90 %)","flags":17}],[17,{"seen":1763809783,"r4":43.5,"r6":177.5,"cpu":70,"mem":null,"disk":null}]],"sum":{"late":2}}
-        {"t":"hb","seq":6,"now":1763798451000}
-        {"t":"bye","code":"restart","retry_ms":1500}"#]].assert_eq(&frames.join("\n"));
+    expect_file!["vectors/live/frames.jsonl"].assert_eq(&(frames.join("\n") + "\n"));
 }
 
 #[test]
@@ -686,6 +682,20 @@ fn resync_again_and_again_costs_one_snapshot_a_second() {
         assert!(viewer.poll_timeout() > after(millis).mono);
     }
     assert_eq!(snaps, 10);
+}
+
+#[test]
+fn why_of_a_host_that_is_well_is_its_message_of_the_last_hour() {
+    for (why, minutes, want) in [("", 59, "hello"), ("", 60, ""), ("late", 1, "late")] {
+        let mut fleet = one_host();
+        fleet.view.now = after(minutes * 60_000);
+        let mut host = (**fleet.get(17).unwrap()).clone();
+        host.why = why.into();
+        host.message = Some((START.wall, "hello".into()));
+        fleet.set(17, Some(Arc::new(host)));
+        let (_, frames) = opened(&fleet, &[r#"{"t":"open"}"#]);
+        assert!(frames[0].contains(&format!(",\"{want}\",0]]")), "{}", frames[0]);
+    }
 }
 
 #[test]

@@ -9,8 +9,8 @@
 //   [data-state="down|critical|…"] b a tile's number; the tile has data-zero while it is 0
 //   #hosts[data-sort][data-size] tbody tr[data-id][data-state][data-since]     state code, Unix seconds
 //   [data-col="state|host|why|alerts|r4|r6|seen|up|res"]  in a row, or anywhere in main[data-host]
-//   [data-gauge="cpu|mem|disk"], [data-worst]   in res: a <meter>, or a <rect> (y, height) of an svg with a viewBox
-//   #feed li[data-id]                newest first
+//   .c-rtt                           in a row: the server's sparkline; a row that is new here has none yet
+//   #feed li[data-id]                newest first; .none beside it goes with the first entry
 //   time[datetime][data-rel="ago|for"]   ticks
 //   [data-metric="plugin.path"][data-unit]
 //   link[rel=icon]
@@ -31,6 +31,7 @@ export const STATES = [
   ['unreachable', 'unreach'], ['unknown', 'unk'], ['maintenance', 'maint'], ['up', 'up'],
 ];
 const UP = 7;
+const UNWATCHED = 1;
 
 // ---- the reducer
 
@@ -168,8 +169,10 @@ const capital = (word) => word[0].toUpperCase() + word.slice(1);
 const iso = (seconds) => new Date(seconds * 1000).toISOString();
 const put = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 
-function make(name, attributes = {}, ...children) {
-  const element = document.createElement(name);
+const make = (name, attributes, ...children) => build(document.createElement(name), attributes, children);
+const draft = (name, attributes, ...children) => build(document.createElementNS(SVG, name), attributes, children);
+
+function build(element, attributes = {}, children = []) {
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...children);
   return element;
@@ -177,20 +180,27 @@ function make(name, attributes = {}, ...children) {
 
 function glyph(code, isAlone) {
   const [word, short] = STATES[code];
-  const svg = document.createElementNS(SVG, 'svg');
-  const use = document.createElementNS(SVG, 'use');
   const role = isAlone ? { role: 'img', 'aria-label': capital(word) } : { 'aria-hidden': 'true' };
-  for (const [key, value] of Object.entries({ class: `g s-${short}`, ...role })) svg.setAttribute(key, value);
-  use.setAttribute('href', `#s-${short}`);
-  svg.append(use);
-  return svg;
+  return draft('svg', { class: `g s-${short}`, ...role }, draft('use', { href: `#s-${short}` }));
+}
+
+const icon = (name, attributes) =>
+  draft('svg', { viewBox: '0 0 16 16', ...attributes }, draft('use', { href: `#i-${name}` }));
+
+/** The zone that the server writes times in, where the browser knows it; else the browser's own. */
+function knownZone(name) {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone;
+  } catch {
+    return undefined;
+  }
 }
 
 function startPage() {
   const root = document.documentElement;
   const main = document.querySelector('main') ?? document.body;
   const host = main.dataset.host ? Number(main.dataset.host) : null;
-  const zone = root.dataset.tz || undefined;
+  const zone = knownZone(root.dataset.tz);
   const table = document.getElementById('hosts');
   const body = table?.tBodies[0];
   const rowsOf = () => [...(body?.querySelectorAll('tr[data-id]') ?? [])];
@@ -200,7 +210,7 @@ function startPage() {
   const feed = document.getElementById('feed');
   const link = document.getElementById('link');
   const banner = document.getElementById('banner');
-  const served = banner && { nodes: [...banner.childNodes], hidden: banner.hidden };
+  const served = banner && { nodes: [...banner.childNodes], kind: banner.className, hidden: banner.hidden };
   const baseTitle = document.title.replace(/^\(\d+ [^)]*\) /, '');
   let offset = 0;
   let sum = {};
@@ -220,9 +230,11 @@ function startPage() {
     put(link.querySelector('[data-text]') ?? link, text);
   }
 
-  function setBanner(parts) {
-    banner?.replaceChildren(...(parts ?? served.nodes));
-    if (banner) banner.hidden = parts ? false : served.hidden;
+  function setBanner(parts, key) {
+    if (!banner) return;
+    banner.replaceChildren(...(parts ?? served.nodes));
+    banner.className = parts ? `banner b-${key}` : served.kind;
+    banner.hidden = parts ? false : served.hidden;
   }
 
   /** Shows what `reduce` said; `true` where the rows on the screen are others now. */
@@ -254,7 +266,7 @@ function startPage() {
   function drawRow(id, row) {
     const old = body.querySelector(`tr[data-id="${Number(id)}"]`);
     if (!old && !takesNew(row)) return;
-    const tr = old ?? pattern.cloneNode(true);
+    const tr = old ?? blankRow();
     tr.dataset.id = id;
     draw(tr, row);
     if (row.state === undefined) return;
@@ -262,6 +274,13 @@ function startPage() {
     Object.assign(tr.dataset, { state: row.state, since: row.since });
     if (!old || (isByState && (row.state !== state || row.since !== since))) place(tr);
     if (!old && rowsOf().length > size) rowsOf().at(-1).remove();
+  }
+
+  function blankRow() {
+    const tr = pattern.cloneNode(true);
+    tr.querySelectorAll('[title]').forEach((el) => el.removeAttribute('title'));
+    tr.querySelector('.c-rtt')?.replaceChildren('–');
+    return tr;
   }
 
   function place(tr) {
@@ -281,12 +300,15 @@ function startPage() {
     };
     cell('state', 'state', (el, state) => drawState(el, state, row.since));
     cell('host', 'name', (el) => drawName(el, row));
-    cell('why', 'why', put);
+    cell('why', 'why', (el) => drawWhy(el, row));
     cell('alerts', 'ac', (el) => drawAlerts(el, row));
-    cell('r4', 'r4', (el, ms) => put(el, rtt(ms)));
-    cell('r6', 'r6', (el, ms) => put(el, rtt(ms)));
-    cell('seen', 'seen', (el, seconds) => drawTime(el, seconds, 'ago'));
-    cell('up', 'boot', (el, seconds) => drawTime(el, seconds, 'for'));
+    cell('r4', 'r4', drawRtt);
+    cell('r6', 'r6', drawRtt);
+    cell('seen', 'seen', (el, seconds) => {
+      drawTime(el, seconds, 'ago', 'never');
+      if (row.state !== undefined) setClass(el, 't-', [0, 3, 4].includes(row.state) && STATES[row.state][1]);
+    });
+    cell('up', 'boot', (el, seconds) => drawTime(el, seconds, 'for', '–'));
     cell('res', 'cpu', (el) => drawGauges(el, row));
   }
 
@@ -298,11 +320,10 @@ function startPage() {
     drawTime(time, since, 'for');
   }
 
-  function drawTime(el, seconds, rel) {
+  function drawTime(el, seconds, rel, none) {
     let time = el.matches('time') ? el : el.querySelector('time');
     if (seconds === null) {
-      time?.removeAttribute('datetime');
-      put(el, '–');
+      put(el, none);
       return;
     }
     if (!time) el.replaceChildren(time = make('time'));
@@ -350,18 +371,22 @@ function startPage() {
   /** One announcement in five seconds at most; and not under the reader's pointer. */
   function drawFeed() {
     if (!events.length || Date.now() - logAt < LOG_GAP_MS || feed.matches(':hover')) return;
+    feed.closest('section, aside')?.querySelector('.none')?.remove();
     feed.prepend(...events.map(makeEvent).reverse());
     while (feed.children.length > FEED_MAX) feed.lastElementChild.remove();
     events = [];
     logAt = Date.now();
   }
 
-  function makeEvent({ id, ts, from, to, name, user, text, raw }) {
+  function makeEvent({ id, ts, from, to, level, host: of, name, user, text, raw }) {
     const change = make('span', { class: 'tr' });
-    if (STATES[from]) change.append(glyph(from, true), make('span', { class: 'ar' }, '→'));
+    const louder = { critical: 1, warning: 2, unknown: 5 }[level];
+    if (STATES[to] && STATES[from]) change.append(glyph(from, true), make('span', { class: 'ar' }, '→'));
     if (STATES[to]) change.append(glyph(to, true));
-    const time = make('time', { datetime: iso(ts) }, civil(ts, zone)[1]);
-    const said = make('div', {}, change, make('b', {}, name ?? user ?? 'hbd'), make('p', {}, text));
+    else change.append(louder ? glyph(louder) : icon('note', { class: 'i', 'aria-hidden': 'true' }));
+    const who = of === null ? user ?? 'hbd' : make('a', { href: `/plugins/${encodeURIComponent(name)}` }, name);
+    const time = make('time', { datetime: iso(ts), title: civil(ts, zone).join(' ') }, civil(ts, zone)[1]);
+    const said = make('div', {}, change, make('b', {}, who), make('p', {}, text));
     return make('li', { 'data-id': id, title: raw ?? text }, time, said);
   }
 
@@ -388,12 +413,33 @@ function startPage() {
     apply, addEvents, drawSamples, tickAll };
 }
 
-function drawName(el, { name, tags = [] }) {
+/** Of the classes that begin with `prefix`, the element keeps none but this. */
+function setClass(el, prefix, name) {
+  el.classList.remove(...[...el.classList].filter((own) => own.startsWith(prefix)));
+  if (name) el.classList.add(prefix + name);
+}
+
+function drawName(el, { name, tags, flags }) {
   const link = el.querySelector('a') ?? el.appendChild(make('a'));
   link.setAttribute('href', `/plugins/${encodeURIComponent(name)}`);
   put(link, name);
-  el.querySelectorAll('.tag').forEach((tag) => tag.remove());
+  el.querySelectorAll('.tag, .mute').forEach((tag) => tag.remove());
+  if (flags & UNWATCHED) el.append(icon('mute', { class: 'i mute', role: 'img', 'aria-label': 'not watched' }));
   el.append(...tags.map((tag) => make('span', { class: 'tag' }, tag)));
+}
+
+function drawWhy(el, { why, state }) {
+  put(el, why);
+  if (el.matches('td')) el.title = why;
+  else el.hidden = why === '';
+  if (!el.matches('td')) setClass(el, 'w-', STATES[state][1]);
+}
+
+function drawRtt(el, ms) {
+  put(el, rtt(ms));
+  el.title = { lost: 'no heartbeat', '–': 'no round trip over this family' }[rtt(ms)] ?? '';
+  el.classList.toggle('t-down', rtt(ms) === 'lost');
+  el.classList.toggle('ink3', ms === null);
 }
 
 function drawAlerts(el, { ac, aw }) {
@@ -403,20 +449,17 @@ function drawAlerts(el, { ac, aw }) {
 }
 
 function drawGauges(el, row) {
-  const names = ['cpu', 'mem', 'disk'].filter((name) => row[name] !== null);
-  for (const gauge of el.querySelectorAll('[data-gauge]')) {
-    const value = row[gauge.dataset.gauge] ?? 0;
-    const full = gauge.ownerSVGElement?.viewBox.baseVal.height;
-    if (full) {
-      gauge.setAttribute('y', ((full * (100 - value)) / 100).toFixed(1));
-      gauge.setAttribute('height', ((full * value) / 100).toFixed(1));
-    } else {
-      gauge.value = value;
-    }
-  }
-  const worst = names.sort((a, b) => row[b] - row[a])[0];
-  const text = el.querySelector('[data-worst]');
-  if (text) put(text, worst ? `${worst} ${row[worst]}` : '–');
+  const known = ['cpu', 'mem', 'disk'].map((name, i) => [name, row[name], i * 8]).filter(([, value]) => value !== null);
+  if (!known.length) return el.replaceChildren('–');
+  const bar = ([name, value, x]) => {
+    const height = Math.max(0.5, 0.18 * Math.min(100, value));
+    return draft('rect', { 'data-gauge': name, x, y: (18 - height).toFixed(1), width: 6, height: height.toFixed(1) });
+  };
+  const label = known.map(([name, value]) => `${name} ${value} %`).join(', ');
+  const ground = draft('path', { class: 'bg', d: 'M0 0h6v18H0zM8 0h6v18H8zM16 0h6v18h-6z' });
+  const svg = draft('svg', { viewBox: '0 0 22 18', role: 'img', 'aria-label': label }, ground, ...known.map(bar));
+  const [worst, value] = known.sort((a, b) => b[1] - a[1])[0];
+  return el.replaceChildren(make('span', { class: 'res' }, svg, make('span', {}, `${worst} ${value}`)));
 }
 
 // ---- the connection
@@ -582,7 +625,7 @@ function startConnection(page) {
   }
 
   async function getJson(path) {
-    const response = await fetch(path, { cache: 'no-store' });
+    const response = await fetch(path, { cache: 'no-store', signal: AbortSignal.timeout(DIAL_MS) });
     if (response.status === 401) lose(4401);
     if (!response.ok) throw new Error(response.statusText);
     return response.json();
@@ -604,7 +647,7 @@ function startConnection(page) {
     const isLost = !isUp && !isPolling && (isStale || seconds > 5 || told === 'lost');
     const isHeld = holdUntil > page.now();
     const kind = (isLost && 'lost') || (isHeld && 'hold') || (isOtherVersion && 'version') || null;
-    if (kind !== told) page.setBanner(makeBanner(kind));
+    if (kind !== told) page.setBanner(makeBanner(kind), { lost: 'down', hold: 'warn', version: 'maint' }[kind]);
     told = kind;
     const left = Math.ceil((retryAt - Date.now()) / 1000);
     const next = Number.isFinite(left) ? `Retrying in ${Math.max(0, left)} s. ` : 'Connecting… ';
