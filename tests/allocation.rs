@@ -10,7 +10,8 @@ thread_local! {
 
 struct Counting;
 
-// SAFETY: every call is handed on to the system's allocator as it came; counting touches a plain cell.
+// SAFETY: every call is handed on to the system's allocator as it came; counting touches a plain
+// cell.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);

@@ -1,4 +1,5 @@
-//! Arbitrary bytes as a datagram; what must hold is in `oracle/datagram.rs`, which the corpus replay shares.
+//! Arbitrary bytes as a datagram; what must hold is in `oracle/datagram.rs`, which the corpus
+//! replay shares.
 #![no_main]
 
 #[path = "../oracle/datagram.rs"]

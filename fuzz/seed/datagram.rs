@@ -1,5 +1,6 @@
-//! The named seeds of `corpus/datagram`: what agents send, what attackers would, and one datagram for every
-//! reason to refuse one. A name begins with what the decoder must say: `ok-` or the code of a reject.
+//! The named seeds of `corpus/datagram`: what agents send, what attackers would, and one datagram
+//! for every reason to refuse one. A name begins with what the decoder must say: `ok-` or the code
+//! of a reject.
 
 use heartbeat::limits;
 use miniz_oxide::deflate::compress_to_vec_zlib;
@@ -155,7 +156,7 @@ fn bombs() -> Vec<Seed> {
         ("too_deep-lists".into(), deep(60_000, "[", "]")),
         ("too_many_nodes-objects".into(), wide(r#"{"a":0}"#, 16_000)),
         ("too_many_nodes-zeros".into(), wide("0", 60_000)),
-        ("too_many_leaves-zeros".into(), wide_data(limits::LEAVES_PLAIN_MAX + 1)),
+        ("too_many_leaves-zeros".into(), wide_data("0", limits::LEAVES_PLAIN_MAX + 1)),
     ]
 }
 
@@ -173,9 +174,17 @@ fn wide(item: &str, count: usize) -> Vec<u8> {
     compress_to_vec_zlib(format!(r#"{{"ID":"HTB","name":"a","x":[{items}]}}"#).as_bytes(), 9)
 }
 
-fn wide_data(count: usize) -> Vec<u8> {
-    let items = vec!["0"; count].join(",");
+fn wide_data(item: &str, count: usize) -> Vec<u8> {
+    let items = vec![item; count].join(",");
     let json = sample("wide", &format!(r#"{{"l":[{items}]}}"#));
+    compress_to_vec_zlib(json.as_bytes(), 9)
+}
+
+/// 4000 values, each behind as many of the longest keys as there are levels.
+fn long_paths(levels: usize) -> Vec<u8> {
+    let open = format!(r#"{{"{}":"#, "k".repeat(limits::KEY_MAX)).repeat(levels);
+    let items = vec!["0"; 4000].join(",");
+    let json = sample("s", &format!("{open}[{items}]{}", "}".repeat(levels)));
     compress_to_vec_zlib(json.as_bytes(), 9)
 }
 
@@ -195,7 +204,10 @@ fn at_limits() -> Vec<Seed> {
         ("ok-msg_cut", format!(r#"{{"ID":"MSG","name":"a","text":"{}"}}"#, "ü".repeat(600))),
     ];
     let mut seeds: Vec<Seed> = texts.map(|(name, text)| (name.into(), text.into())).into();
-    seeds.push(("ok-plg_most_leaves".into(), wide_data(limits::LEAVES_PLAIN_MAX)));
+    seeds.push(("ok-plg_most_leaves".into(), wide_data("0", limits::LEAVES_PLAIN_MAX)));
+    seeds.push(("ok-plg_most_nan".into(), wide_data("NaN", limits::LEAVES_PLAIN_MAX)));
+    seeds.push(("ok-plg_long_paths".into(), long_paths(2)));
+    seeds.push(("too_many_leaves-long_paths".into(), long_paths(12)));
     seeds
 }
 

@@ -61,8 +61,7 @@ impl Plugin for OsInfo {
         object.text("architecture", &uname.architecture);
         object.text("hostname", &uname.hostname);
         object.text_if("cpu_model", self.cpu_model.as_deref());
-        let online = || Some(std::thread::available_parallelism().ok()?.get() as u64);
-        object.integer_if("cpu_count", cpus.or_else(online));
+        object.integer_if("cpu_count", cpus);
         object.number_if("memory_total_mb", memory.map(|info| info.total as f64 / 1024.0), 2);
         object.integer_if("boot_time", stat.and_then(|stat| stat.boot_time));
         object.text("agent_version", env!("CARGO_PKG_VERSION"));

@@ -128,9 +128,12 @@ fn is_cpu_zone(kind: &[u8]) -> bool {
 /// The directories of a class of `/sys`, in the order of their names.
 fn entries(class: &Path) -> Vec<PathBuf> {
     let Ok(directory) = std::fs::read_dir(class) else { return Vec::new() };
-    let mut paths: Vec<PathBuf> =
-        directory.take(SENSORS_MAX).filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.sort();
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for entry in directory.take(SENSORS_MAX).flatten() {
+        let path = entry.path();
+        let at = paths.partition_point(|before| *before < path);
+        paths.insert(at, path);
+    }
     paths
 }
 

@@ -3,10 +3,9 @@
 use super::mount::Mount;
 use crate::os::system::{self, Space};
 use crate::os::thread;
-use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a collection waits for all network mounts together.
@@ -17,73 +16,98 @@ const STACK: usize = 64 << 10;
 /// Asks for the fill of mounts. A network mount is asked in a thread of its own, one per mount at
 /// the most: as long as that does not come back, the mount is unavailable and is not asked again.
 pub struct Surveyor {
-    question: fn(&Path) -> Option<Space>,
-    pending: BTreeMap<Vec<u8>, Question>,
+    ask: fn(&Path) -> Option<Space>,
+    pending: Vec<Question>,
+}
+
+struct Question {
+    point: Vec<u8>,
+    answer: Arc<Answer>,
+    /// It was waited for once already.
+    late: bool,
+}
+
+/// Where the thread leaves what it got.
+#[derive(Default)]
+struct Answer {
+    slot: Mutex<Option<Option<Space>>>,
+    come: Condvar,
 }
 
 impl Default for Surveyor {
     fn default() -> Surveyor {
-        Surveyor { question: |path| system::space(path).ok(), pending: BTreeMap::new() }
+        Surveyor { ask: |path| system::space(path).ok(), pending: Vec::new() }
     }
-}
-
-struct Question {
-    answer: Receiver<Option<Space>>,
-    /// It was waited for once already.
-    late: bool,
 }
 
 impl Surveyor {
     /// The fill of each of `mounts`, in their order; `None` is unavailable. `rootfs` is where the
     /// mount points are found.
     pub fn survey(&mut self, mounts: &[Mount<'_>], rootfs: &Path) -> Vec<Option<Space>> {
-        self.pending.retain(|point, _| mounts.iter().any(|mount| *mount.point == **point));
+        // An answer that came between two collections is old: that mount is asked anew.
+        self.pending.retain(|question| {
+            mounts.iter().any(|mount| *mount.point == *question.point)
+                && question.answer.wait(Duration::ZERO).is_none()
+        });
         for mount in mounts.iter().filter(|mount| mount.is_remote()) {
-            self.ask(mount, located(mount, rootfs));
+            if self.find(&mount.point).is_none() {
+                self.start(mount, located(mount, rootfs));
+            }
         }
         let mut wait = WAIT;
         let answer = |mount: &Mount<'_>| {
             if mount.is_remote() {
-                self.answer(&mount.point, &mut wait)
+                self.finish(&mount.point, &mut wait)
             } else {
-                (self.question)(&located(mount, rootfs))
+                (self.ask)(&located(mount, rootfs))
             }
         };
         mounts.iter().map(answer).collect()
     }
 
-    fn ask(&mut self, mount: &Mount<'_>, path: PathBuf) {
-        // An answer that came between two collections is old: then it is asked anew.
-        let hangs = |asked: &Question| asked.answer.try_recv() == Err(TryRecvError::Empty);
-        if self.pending.get(&*mount.point).is_some_and(hangs) {
-            return;
-        }
-        let (sender, answer) = sync_channel(1);
-        let question = self.question;
-        let body = move || {
-            let _ = sender.send(question(&path));
-        };
-        if thread::spawn("statvfs", STACK, body).is_ok() {
-            self.pending.insert(mount.point.to_vec(), Question { answer, late: false });
+    fn find(&self, point: &[u8]) -> Option<usize> {
+        self.pending.iter().position(|question| question.point == point)
+    }
+
+    fn start(&mut self, mount: &Mount<'_>, path: PathBuf) {
+        let answer = Arc::new(Answer::default());
+        let (ask, to) = (self.ask, Arc::clone(&answer));
+        if thread::spawn("statvfs", STACK, move || to.put(ask(&path))).is_ok() {
+            self.pending.push(Question { point: mount.point.to_vec(), answer, late: false });
         }
     }
 
     /// The first mount that does not answer uses up the wait of all: the others had it as well.
-    fn answer(&mut self, point: &[u8], wait: &mut Duration) -> Option<Space> {
-        let asked = self.pending.get_mut(point)?;
-        match asked.answer.recv_timeout(if asked.late { Duration::ZERO } else { *wait }) {
-            Err(RecvTimeoutError::Timeout) => {
-                if !asked.late {
-                    *wait = Duration::ZERO;
-                }
-                asked.late = true;
+    fn finish(&mut self, point: &[u8], wait: &mut Duration) -> Option<Space> {
+        let at = self.find(point)?;
+        let question = &mut self.pending[at];
+        let patience = if question.late { Duration::ZERO } else { *wait };
+        match question.answer.wait(patience) {
+            Some(space) => {
+                self.pending.swap_remove(at);
+                space
+            }
+            None if question.late => None,
+            None => {
+                question.late = true;
+                *wait = Duration::ZERO;
                 None
             }
-            result => {
-                self.pending.remove(point);
-                result.ok().flatten()
-            }
         }
+    }
+}
+
+impl Answer {
+    fn put(&self, space: Option<Space>) {
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(space);
+        self.come.notify_one();
+    }
+
+    /// What came within `patience`.
+    fn wait(&self, patience: Duration) -> Option<Option<Space>> {
+        let slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.come.wait_timeout_while(slot, patience, |slot| slot.is_none());
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
@@ -96,12 +120,11 @@ fn located(mount: &Mount<'_>, rootfs: &Path) -> PathBuf {
 mod tests {
     use super::*;
     use crate::collect::mount;
-    use std::sync::Mutex;
 
     static SERVER: Mutex<()> = Mutex::new(());
 
     /// Hangs below `/nas` as long as the server does.
-    fn question(path: &Path) -> Option<Space> {
+    fn ask(path: &Path) -> Option<Space> {
         let _answered = path.starts_with("/nas").then(|| SERVER.lock());
         Some(Space { total: 1, ..Space::default() })
     }
@@ -111,7 +134,7 @@ mod tests {
         let mounts = mount::parse_mounts(
             b"/dev/a / ext4 rw\nnas:/a /nas/a nfs rw\nnas:/b /nas/b nfs4 rw\nx: /x fuse.sshfs rw\n",
         );
-        let mut surveyor = Surveyor { question, pending: BTreeMap::new() };
+        let mut surveyor = Surveyor { ask, pending: Vec::new() };
         let mut answered = || {
             let spaces = surveyor.survey(&mounts, Path::new("/"));
             (spaces.iter().map(Option::is_some).collect::<Vec<_>>(), surveyor.pending.len())

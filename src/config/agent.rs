@@ -277,7 +277,8 @@ fn check_scalars(section: &Section<'_>, report: &mut Report<'_>, agent: &mut Age
     set(&mut agent.rootfs, section.path(report, "rootfs"));
     if !agent.ipv4 && !agent.ipv6 {
         let what = "ipv4 and ipv6 are both false: no way to any server is left".to_owned();
-        report.error(section.at(), "E0117", what, "set one of them to true");
+        let at = section.get("ipv6").unwrap_or_else(|| section.at().clone());
+        report.error(&at, "E0117", what, "set one of them to true");
     }
 }
 

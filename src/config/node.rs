@@ -3,6 +3,8 @@
 //! Owns the tree and how two files merge. Never interprets a value, and has no `Debug`: a tree holds
 //! secrets.
 
+use std::collections::BTreeMap;
+
 /// Where something stands: line and column from 1, length in characters. Line 0: not known (JSON).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Span {
@@ -48,8 +50,12 @@ pub struct Document {
 impl Node {
     /// The value under `key` where this is a map.
     pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|(_, node)| node)
+    }
+
+    pub fn entry(&self, key: &str) -> Option<&(Key, Node)> {
         match &self.value {
-            Value::Map(entries) => entries.iter().find(|(k, _)| k.text == key).map(|(_, n)| n),
+            Value::Map(entries) => entries.iter().find(|(k, _)| k.text == key),
             _ => None,
         }
     }
@@ -98,9 +104,11 @@ pub fn merge(documents: &[Document]) -> Node {
 fn merge_into(base: &mut Node, over: Node) {
     match (&mut base.value, over.value) {
         (Value::Map(entries), Value::Map(more)) => {
+            let names = entries.iter().enumerate().map(|(at, (key, _))| (key.text.clone(), at));
+            let places: BTreeMap<String, usize> = names.collect();
             for (key, node) in more {
-                match entries.iter_mut().find(|(k, _)| k.text == key.text) {
-                    Some((_, old)) => merge_into(old, node),
+                match places.get(&key.text) {
+                    Some(at) => merge_into(&mut entries[*at].1, node),
                     None => entries.push((key, node)),
                 }
             }

@@ -121,14 +121,20 @@ impl Problem {
             }
             let content = nth_line(source, line);
             if line != previous {
-                let keep = (sign == '^' && !self.secret).then_some((column, length));
-                let masked = masked_line(content, keep);
+                let mask = match (sign, self.secret) {
+                    ('^', true) => Mask::Hide(column, length),
+                    ('^', false) if self.code.starts_with("W02") => Mask::HideValueAfter(column),
+                    ('^', false) if !self.key.is_empty() => Mask::Keep(column, length),
+                    _ => Mask::Names,
+                };
+                let masked = masked_line(content, mask);
                 let _ = writeln!(out, "{line:>width$} | {masked}", width = margin.len());
             }
             let indent = " ".repeat(shown_width(content, column.saturating_sub(1)));
             let room = (content.chars().count() as u32 + 1).saturating_sub(column).max(1);
             let carets = sign.to_string().repeat(length.clamp(1, room) as usize);
-            let _ = writeln!(out, "{margin} | {indent}{carets} {}", shown(text).trim_end());
+            let row = format!("{margin} | {indent}{carets} {}", shown(text));
+            let _ = writeln!(out, "{}", row.trim_end());
             previous = line;
         }
     }
@@ -136,7 +142,8 @@ impl Problem {
     /// The line above, where it only opens the section that the problem is in.
     fn render_parent(&self, out: &mut String, source: &str, line: u32, margin: &str) {
         let above = nth_line(source, line.saturating_sub(1));
-        if line > 1 && above.trim_end().ends_with(':') && !above.trim_start().starts_with('#') {
+        let opens = above.trim_end().ends_with(':') && above.matches(':').count() == 1;
+        if line > 1 && opens && !above.trim_start().starts_with('#') {
             let number = line - 1;
             let _ = writeln!(out, "{number:>width$} | {}", shown(above), width = margin.len());
         }
@@ -225,58 +232,201 @@ fn shown_width(line: &str, columns: u32) -> usize {
     shown(&before).chars().count()
 }
 
-/// Names whose values are secrets somewhere; what follows them is never shown.
-const SECRET_NAMES: &[&str] = &[
-    "password",
-    "token",
-    "hmac_secret",
-    "metrics_token",
-    "key",
-    "url",
-    "dead_man_url",
-    "user",
-    "to",
-];
+/// Whether the values of a key are secrets somewhere; they are shown only where they are what is wrong
+/// and no secret there.
+fn is_secret_name(name: &str) -> bool {
+    const NAMES: [&str; 6] = ["key", "user", "to", "headers", "env", "labels"];
+    const PARTS: [&str; 5] = ["pass", "token", "secret", "url", "_user"];
+    let name = name.to_ascii_lowercase();
+    NAMES.contains(&name.as_str()) || PARTS.iter().any(|part| name.contains(part))
+}
 
-/// The line with the values of secret-looking keys starred out, width for width, except at `keep`.
-fn masked_line(line: &str, keep: Option<(u32, u32)>) -> String {
+/// The line with secrets starred out, width for width: the values of secret-looking keys, and what the
+/// problem itself says.
+fn masked_line(line: &str, mask: Mask) -> String {
     let chars: Vec<char> = line.chars().collect();
     let mut hidden = vec![false; chars.len()];
-    let mut word = String::new();
-    let mut at = 0;
-    while at < chars.len() {
-        let c = chars[at];
-        if c.is_ascii_alphanumeric() || c == '_' {
-            word.push(c);
-        } else if c == ':' && SECRET_NAMES.contains(&word.as_str()) {
+    let (mut word, mut ended, mut at) = (String::new(), false, 0);
+    while let Some(c) = chars.get(at) {
+        if c.is_ascii_alphanumeric() || *c == '_' {
+            if std::mem::take(&mut ended) {
+                word.clear();
+            }
+            word.push(*c);
+        } else if *c == ':' && is_secret_name(&word) {
             at = hide_value(&chars, at + 1, &mut hidden);
             word.clear();
             continue;
-        } else if !matches!(c, '"' | '\'') {
-            word.clear();
+        } else {
+            ended = true;
         }
         at += 1;
     }
-    if let Some((column, length)) = keep {
-        let first = (column.saturating_sub(1) as usize).min(hidden.len());
-        let last = first.saturating_add(length as usize).min(hidden.len());
-        hidden[first..last].fill(false);
+    let column = |column: u32| (column.saturating_sub(1) as usize).min(chars.len());
+    match mask {
+        Mask::Keep(from, length) => {
+            let first = column(from);
+            let last = first.saturating_add(length as usize).min(chars.len());
+            hidden[first..last].fill(false);
+        }
+        Mask::Hide(from, length) => {
+            // Where the place is the key, the key is shown.
+            let after = column(from.saturating_add(length));
+            let at_key = chars[after..].iter().find(|c| !c.is_whitespace()) == Some(&':');
+            hidden[if at_key { after } else { column(from) }..].fill(true);
+        }
+        Mask::HideValueAfter(from) => {
+            let colon = chars[column(from)..].iter().position(|c| *c == ':');
+            if let Some(colon) = colon {
+                hide_value(&chars, column(from) + colon + 1, &mut hidden);
+            }
+        }
+        Mask::Names => {}
     }
     let masked: String = chars.iter().zip(hidden).map(|(c, h)| if h { '*' } else { *c }).collect();
     shown(&masked)
 }
 
-/// Hides one scalar from `at` on; a list or a section is left, for its own keys are looked at.
+/// What is hidden or shown beside the values of secret-looking keys.
+#[derive(Clone, Copy)]
+enum Mask {
+    Names,
+    /// The value at fault is no secret: column and length.
+    Keep(u32, u32),
+    /// It is one.
+    Hide(u32, u32),
+    /// A key that is not known may be a misspelled secret.
+    HideValueAfter(u32),
+}
+
+/// Hides one value from `at` on and tells where it ends. A reference to a secret is shown, and so are
+/// numbers, true and false.
 fn hide_value(chars: &[char], at: usize, hidden: &mut [bool]) -> usize {
     let start = at + chars[at..].iter().take_while(|c| c.is_whitespace()).count();
-    let end = match chars.get(start) {
-        None | Some('{' | '[') => return start,
+    let rest = &chars[start..];
+    let up_to = |end: char| rest.iter().position(|c| *c == end).map_or(rest.len(), |n| n + 1);
+    let length = match rest.first() {
+        None => 0,
+        Some('{') => up_to('}'),
+        Some('[') => up_to(']'),
         Some(quote @ ('"' | '\'')) => {
-            let inside = chars[start + 1..].iter().take_while(|c| *c != quote).count();
-            (start + inside + 2).min(chars.len())
+            rest[1..].iter().position(|c| c == quote).map_or(rest.len(), |n| n + 2)
         }
-        Some(_) => start + chars[start..].iter().take_while(|c| !",}".contains(**c)).count(),
+        Some(_) => rest.iter().take_while(|c| !",}".contains(**c)).count(),
     };
-    hidden[start..end].fill(true);
-    end
+    let value: String = rest[..length].iter().collect();
+    let inside = value.trim_start_matches(['{', ' ']);
+    let reference = value.starts_with('{')
+        && ["file:", "env:", "credential:"].iter().any(|name| inside.starts_with(name));
+    let plain = value.trim().parse::<i32>().is_ok() || ["true", "false"].contains(&value.trim());
+    if !reference && !plain {
+        hidden[start..start + length].fill(true);
+    }
+    start + length
 }
+
+/// What a code stands for; `None` where there is no such code.
+pub fn topic(code: &str) -> Option<&'static Topic> {
+    TOPICS.iter().find(|topic| topic.code.eq_ignore_ascii_case(code))
+}
+
+const fn topic_of(code: &'static str, title: &'static str, text: &'static str) -> Topic {
+    Topic { code, title, text }
+}
+
+/// Every code.
+pub const TOPICS: &[Topic] = &[
+    topic_of(
+        "E0101",
+        "the file cannot be read as YAML or JSON",
+        "The place is where reading failed; the cause is often a little before it: a quote or bracket that \
+         is not closed, a tab in the indentation, or a line that is indented less than its neighbours.",
+    ),
+    topic_of(
+        "E0102",
+        "the file is larger than a configuration may be",
+        "A file may have 1 MiB, 32 levels, and 10,000 values that come from aliases. Put hosts into files of \
+         their own under conf.d.",
+    ),
+    topic_of(
+        "E0103",
+        "the value has another type",
+        "The message names what is expected. Text that looks like a number or like yes and no needs quotes.",
+    ),
+    topic_of(
+        "E0104",
+        "the value is out of range",
+        "The message names the smallest and largest value.",
+    ),
+    topic_of("E0105", "something required is missing", "Add the key that the fix names."),
+    topic_of(
+        "E0106",
+        "the value is malformed",
+        "Names, addresses, address blocks, URLs, durations (30, 30s, 5m, 1h30m), sizes (100MB) and times \
+         have a form of their own; the fix shows it.",
+    ),
+    topic_of(
+        "E0107",
+        "warning and critical are in the wrong order",
+        "With > and >= high values are bad and critical is the higher limit; with < and <= low values are bad \
+         and critical is the lower one. A profile is judged together with the entry that it is laid over.",
+    ),
+    topic_of(
+        "E0108",
+        "a threshold has no limit",
+        "An entry needs warning or critical or both, except with operator: nagios or enabled: false.",
+    ),
+    topic_of("E0109", "unknown profile", "threshold_config names entries of threshold_configs."),
+    topic_of(
+        "E0110",
+        "unknown user",
+        "owner, managers, monitors and default_owner name entries of users; escalation names users or \
+         channels.",
+    ),
+    topic_of(
+        "E0111",
+        "unknown channel",
+        "pushsrv, fallback and notification_channels name entries of channels.",
+    ),
+    topic_of(
+        "E0113",
+        "a circle",
+        "depends_on and fallback must not lead back to where they began.",
+    ),
+    topic_of("E0114", "not one of the choices", "The message lists what can be written."),
+    topic_of(
+        "E0115",
+        "a secret is malformed",
+        "A secret is text, {file: PATH}, {env: NAME} or {credential: NAME}, exactly one of them.",
+    ),
+    topic_of(
+        "E0116",
+        "a command that needs a shell",
+        "Commands run without a shell: a list of words, or text split at blanks with quotes and backslash. \
+         Pipes, redirections and variables belong into a script.",
+    ),
+    topic_of("E0117", "two values contradict each other", "Keep the one that is meant."),
+    topic_of(
+        "E0118",
+        "a display format is malformed",
+        "display is a Python format string: {value}, {value:.1f}, {threshold_value}, {op_symbol}, \
+         {check_name}, {metric_name}, {output}, {status}, or a field of the plugin; {{ and }} are braces.",
+    ),
+    topic_of(
+        UNKNOWN_KEY,
+        "unknown key",
+        "The key is ignored when the program starts, and check-config fails on it.",
+    ),
+    topic_of(
+        OLD_KEY,
+        "a key of the Python program",
+        "It has no use here and is ignored; where another key does its work, the fix names it.",
+    ),
+    topic_of("W0203", "written twice", "The last one counts."),
+    topic_of(
+        "W0204",
+        "an undeclared host",
+        "depends_on names a host that is not under hosts. It may report by itself; a misspelled name never \
+         will.",
+    ),
+];

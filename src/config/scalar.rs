@@ -266,7 +266,7 @@ pub fn secret(at: &At<'_>) -> Result<Secret, Fault> {
         fix: "write {file: PATH}, {env: NAME} or {credential: NAME}".to_owned(),
     };
     let [(key, node)] = entries.as_slice() else { return Err(fault()) };
-    let value = word(&at.child(&key.text, node), TEXT_MAX)?;
+    let value = word(&at.child(key, node), TEXT_MAX)?;
     match key.text.as_str() {
         "file" => Ok(Secret::File(PathBuf::from(value))),
         "env" if !value.contains(['=', '\0']) => Ok(Secret::Env(value)),

@@ -76,6 +76,8 @@ pub struct At<'n> {
     pub node: &'n Node,
     pub path: String,
     pub secret: bool,
+    /// The place of its key, which shows a section better than the section's first line.
+    pub key: Option<Span>,
 }
 
 impl<'a> Report<'a> {
@@ -84,7 +86,7 @@ impl<'a> Report<'a> {
     }
 
     pub fn fault(&mut self, at: &At<'_>, fault: Fault) {
-        let problem = self.problem(Severity::Error, fault, at.node.span, &at.path);
+        let problem = self.problem(Severity::Error, fault, at.place(), &at.path);
         self.push(Problem { secret: at.secret, ..problem });
     }
 
@@ -92,9 +94,17 @@ impl<'a> Report<'a> {
         self.fault(at, Fault { code, what, fix: fix.to_owned() });
     }
 
+    /// An error of the key's name and not of its value.
+    pub fn name_error(&mut self, at: &At<'_>, what: String, fix: &str) {
+        let fault = Fault { code: "E0106", what, fix: fix.to_owned() };
+        let span = at.key.unwrap_or(at.node.span);
+        let problem = self.problem(Severity::Error, fault, span, &at.path);
+        self.push(problem);
+    }
+
     /// An error that a second place explains; the note is dropped where it is in another file.
     pub fn error_with_note(&mut self, at: &At<'_>, fault: Fault, place: Span, text: &str) {
-        let mut problem = self.problem(Severity::Error, fault, at.node.span, &at.path);
+        let mut problem = self.problem(Severity::Error, fault, at.place(), &at.path);
         if place.document == at.node.span.document && place.line > 0 {
             let Span { line, column, length, .. } = place;
             problem.note = Some(Note { line, column, length, text: text.to_owned() });
@@ -138,12 +148,32 @@ impl<'a> Report<'a> {
 
 impl<'n> At<'n> {
     pub fn new(node: &'n Node, path: &str) -> At<'n> {
-        At { node, path: path.to_owned(), secret: false }
+        At { node, path: path.to_owned(), secret: false, key: None }
     }
 
-    pub fn child(&self, name: &str, node: &'n Node) -> At<'n> {
+    pub fn child(&self, key: &node::Key, node: &'n Node) -> At<'n> {
         let dot = if self.path.is_empty() { "" } else { "." };
-        At { node, path: format!("{}{dot}{name}", self.path), secret: self.secret }
+        let path = format!("{}{dot}{}", self.path, key.text);
+        At { node, path, secret: self.secret, key: Some(key.span) }
+    }
+
+    /// The value under `name` where this is a section that has it and it is not null.
+    pub fn get(&self, name: &str) -> Option<At<'n>> {
+        let (key, node) = self.node.entry(name)?;
+        (!node.is_null()).then(|| self.child(key, node))
+    }
+
+    /// Where a problem with the value is shown.
+    pub fn place(&self) -> Span {
+        let span = self.node.span;
+        let at_key = match &self.node.value {
+            Value::Map(_) | Value::List(_) | Value::Null => true,
+            // The place of an empty `>` or `|` is the line after it.
+            Value::Text(text) => text.is_empty(),
+            _ => false,
+        };
+        let key = self.key.filter(|key| at_key && key.document == span.document);
+        key.unwrap_or(span)
     }
 
     /// The items of a list; one value is a list of one, nothing is an empty list.
@@ -151,15 +181,16 @@ impl<'n> At<'n> {
         match &self.node.value {
             Value::Null => Vec::new(),
             Value::List(items) => {
-                let item = |(i, node)| At { path: format!("{}[{i}]", self.path), ..self.of(node) };
+                let item = |(i, node)| At {
+                    node,
+                    path: format!("{}[{i}]", self.path),
+                    secret: self.secret,
+                    key: None,
+                };
                 items.iter().enumerate().map(item).collect()
             }
             _ => vec![self.clone()],
         }
-    }
-
-    fn of(&self, node: &'n Node) -> At<'n> {
-        At { node, path: self.path.clone(), secret: self.secret }
     }
 
     /// The last name of the path, as messages quote it.
@@ -229,9 +260,9 @@ impl<'n> Section<'n> {
 
     /// The value under a key of the table, where it is not null.
     pub fn get(&self, name: &str) -> Option<At<'n>> {
-        let node = self.at.node.get(name).filter(|node| !node.is_null())?;
-        let secret = self.kind(name) == Kind::Secret;
-        Some(At { secret: secret || self.at.secret, ..self.at.child(name, node) })
+        let at = self.at.get(name)?;
+        let secret = at.secret || self.kind(name) == Kind::Secret;
+        Some(At { secret, ..at })
     }
 
     fn kind(&self, name: &str) -> Kind {

@@ -46,7 +46,7 @@ impl Bench {
         Bench {
             view: Arc::new(view(hosts)),
             config: Server::default(),
-            pages: Pages::built_in(),
+            pages: Pages::built_in().with_zone(Some("CET-1CEST,M3.5.0,M10.5.0/3")),
             facts: facts(),
             engine: Recorder::default(),
             starting: false,
@@ -111,7 +111,6 @@ pub fn facts() -> Facts {
         ws: Some(50005),
         wss: None,
         loopback_only: true,
-        zone: Some("Europe/Zurich".to_owned()),
     }
 }
 

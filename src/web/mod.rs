@@ -10,7 +10,9 @@ mod gzip;
 mod header;
 pub mod host;
 mod http;
+mod icon;
 pub mod live;
+mod near;
 mod page;
 mod problem;
 mod query;
@@ -50,8 +52,6 @@ pub struct Facts {
     pub wss: Option<u16>,
     /// Pages and API are bound to loopback addresses alone.
     pub loopback_only: bool,
-    /// Name of the machine's time zone; `None`: not known, UTC is shown.
-    pub zone: Option<String>,
 }
 
 /// A bounded queue between two threads.
@@ -112,10 +112,30 @@ fn route(context: &Context<'_>, request: &Request<'_>) -> Answer {
     let segments: Vec<&str> = segments.iter().map(|s| &**s).collect();
     match segments.as_slice() {
         ["api", "0", rest @ ..] => api::respond(&call, rest),
+        [""] => pages_only(&call, &|_| Ok(redirect("/live"))),
+        ["live"] => pages_only(&call, &page::live),
+        ["events"] => pages_only(&call, &page::events),
+        ["plugins", name] => pages_only(&call, &|call| page::host(call, name)),
+        ["favicon.svg"] => icon::respond(&call),
         ["static", name] => context.pages.assets.respond(&call, name),
         ["healthz"] => api::health::respond(&call),
-        _ => Err(unknown_path()),
+        ["api", ..] => Err(unknown_path()),
+        _ => page::error_page(&call, &unknown_path(), Vec::new()),
     }
+}
+
+/// A page: shown by GET, and posted to with a choice of theme or zone.
+fn pages_only(call: &Call<'_>, show: &dyn Fn(&Call<'_>) -> Answer) -> Answer {
+    match call.method {
+        Method::Get => show(call),
+        Method::Post => page::choose(call),
+        _ => Err(Problem::not_allowed("GET, HEAD, POST")),
+    }
+}
+
+fn redirect(path: &str) -> Response {
+    let headers = vec![("Location", path.to_owned()), ("Cache-Control", "no-store".to_owned())];
+    Response { status: 302, headers, body: Body::Static(b"") }
 }
 
 fn unknown_path() -> Problem {

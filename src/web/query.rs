@@ -30,10 +30,6 @@ impl<'a> Query<'a> {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| &**v)
     }
-
-    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pairs.iter().map(|(n, v)| (&**n, &**v))
-    }
 }
 
 /// One segment of a path; `None` where it is not UTF-8 or an escape is broken.

@@ -1,4 +1,5 @@
-//! The plain ACK (PROTOCOL C1): written by the server, never longer than what it answers; read by agents.
+//! The plain ACK (PROTOCOL C1): written by the server, never longer than what it answers; read by
+//! agents.
 
 use super::Reject;
 use super::inflate::is_zlib;
@@ -60,7 +61,8 @@ impl AckText<'_> {
     }
 }
 
-/// Reads an ACK, as JSON or zlib. Other messages and damaged ones are refused; unknown fields are ignored.
+/// Reads an ACK, as JSON or zlib. Other messages and damaged ones are refused; unknown fields are
+/// ignored.
 pub fn decode_ack(bytes: &[u8]) -> Result<Ack, Reject> {
     let inflated;
     let json = if is_zlib(bytes) {

@@ -1,4 +1,5 @@
-//! Scratch for text that is not in the datagram as it stands: leaf paths, unescaped strings, mended data.
+//! Scratch for text that is not in the datagram as it stands: leaf paths, unescaped strings, mended
+//! data.
 //!
 //! Owns one fixed stretch of bytes and hands it out from the front; never grows, never gives back.
 

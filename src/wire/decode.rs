@@ -310,6 +310,7 @@ mod tests {
     use super::super::message::LeafValue;
     use super::*;
     use miniz_oxide::deflate::compress_to_vec_zlib;
+    use proptest::prelude::*;
 
     fn check(json: &str, want: Result<&str, Reject>) {
         let mut decoder = Decoder::new();
@@ -623,6 +624,36 @@ mod tests {
         for other in [&good[..], &nan, "{", "x\u{1}", r#"{"ID":"HTB","ID":1}"#, "", &good[..30]] {
             let _ = used.decode(other.as_bytes());
             assert_eq!(format!("{:?}", used.decode(good.as_bytes())), want, "after {other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn u14_garbage_is_refused_and_never_panics(
+            mut bytes in proptest::collection::vec(any::<u8>(), 1..200),
+            first in prop_oneof![Just(b'{'), Just(b'x'), Just(0xf1), any::<u8>()],
+        ) {
+            bytes[0] = first;
+            let mut decoder = Decoder::new();
+            prop_assert!(decoder.decode(&bytes).is_err());
+        }
+
+        #[test]
+        fn u15_rtt_is_within_its_limits_or_none(rtt in any::<f64>()) {
+            // As Python writes it.
+            let text = match rtt {
+                rtt if rtt.is_nan() => "NaN".to_owned(),
+                rtt if rtt.is_infinite() => "-Infinity".to_owned(),
+                rtt => format!("{rtt:?}"),
+            };
+            let json = htb(&format!(r#","rtt":{text}"#));
+            let mut decoder = Decoder::new();
+            let Ok(Datagram { message: Message::Htb(htb), .. }) = decoder.decode(json.as_bytes())
+            else {
+                return Err(TestCaseError::fail("no HTB"));
+            };
+            prop_assert_eq!(htb.rtt.is_some(), rtt.is_finite());
+            prop_assert!(htb.rtt.is_none_or(|ms| (0.0..=RTT_MS_MAX).contains(&ms)));
         }
     }
 }

@@ -101,7 +101,8 @@ impl MsgOut<'_> {
     }
 }
 
-/// Replaces `out` by the datagram for `json`: zlib where that is shorter and the text over 600 bytes.
+/// Replaces `out` by the datagram for `json`: zlib where that is shorter and the text over 600
+/// bytes.
 pub fn pack(json: &str, out: &mut Vec<u8>) {
     out.clear();
     if json.len() > PLAIN_MAX {
@@ -308,7 +309,8 @@ mod tests {
             part in of((1u8..=64).prop_flat_map(|n| (1..=n, Just(n)))),
         ) {
             let data = r#"{"a":{"b":[1.5,"x"]},"c":null}"#;
-            let out = PlgOut { name: "a", seq: Some(1), plugin: &plugin, data, every, info, age_ms, part };
+            let (name, seq) = ("a", Some(1));
+            let out = PlgOut { name, seq, plugin: &plugin, data, every, info, age_ms, part };
             let (mut json, mut decoder) = (String::new(), Decoder::new());
             out.encode(&mut json);
             let got = decoder.decode(json.as_bytes());

@@ -1,4 +1,5 @@
-//! The top level of a message: each field of PROTOCOL C1 into its slot, everything else walked and ignored.
+//! The top level of a message: each field of PROTOCOL C1 into its slot, everything else walked and
+//! ignored.
 
 use super::Reject;
 use super::mend;

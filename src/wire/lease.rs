@@ -1,4 +1,5 @@
-//! A vector of leaves that is reused from one datagram to the next, so that none is allocated per datagram.
+//! A vector of leaves that is reused from one datagram to the next, so that none is allocated per
+//! datagram.
 
 use super::message::Leaf;
 
@@ -11,9 +12,10 @@ impl LeafLease {
     pub fn lease<'a>(&'a mut self) -> &'a mut Vec<Leaf<'a>> {
         self.0.clear();
         let leaves: *mut Vec<Leaf<'static>> = &mut self.0;
-        // SAFETY: the two types differ in a lifetime only, so their layout is the same. Leaves of the
-        // shorter lifetime stay behind when the lease ends, but nothing reads them as `'static`: the
-        // field is private, this is its only reader, it clears first, and `Leaf` is `Copy` (no drop).
+        // SAFETY: the two types differ in a lifetime only, so their layout is the same. Leaves of
+        // the shorter lifetime stay behind when the lease ends, but nothing reads them as
+        // `'static`: the field is private, this is its only reader, it clears first, and `Leaf` is
+        // `Copy` (no drop).
         unsafe { &mut *leaves.cast::<Vec<Leaf<'a>>>() }
     }
 }

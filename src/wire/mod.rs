@@ -1,6 +1,7 @@
 //! What travels in a datagram: messages, decoding and encoding, and why bytes are refused.
 //!
-//! Everything here is a pure function of its bytes. PROTOCOL.md is the specification; comments name its sections.
+//! Everything here is a pure function of its bytes. PROTOCOL.md is the specification; comments name
+//! its sections.
 
 mod ack;
 mod arena;

@@ -6,7 +6,8 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// Most bytes that a PLG adds around its data: the longest name and plugin, every field at its widest.
+/// Most bytes that a PLG adds around its data: the longest name and plugin, every field at its
+/// widest.
 pub const ENVELOPE_MAX: usize = 320;
 /// Most parts of one sample.
 pub const PARTS_MAX: usize = 64;
@@ -16,8 +17,8 @@ const STRING_MAX: usize = 1000;
 const DEPTH_MAX: usize = 6;
 
 /// Splits a JSON object by its keys into objects of which each takes at most `bytes_max` bytes when
-/// packed; leave `ENVELOPE_MAX` bytes of a datagram for the rest of its message. Applied one after the
-/// other they give the whole.
+/// packed; leave `ENVELOPE_MAX` bytes of a datagram for the rest of its message. Applied one after
+/// the other they give the whole.
 ///
 /// A value that does not fit by itself is opened if it is an object and keeps its path; a string is
 /// cut; a list is left out, since a part of one would be another list. At most 64 parts are made.

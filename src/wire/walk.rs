@@ -1,4 +1,5 @@
-//! One streaming pass over JSON with a budget: depth, values and keys, leaves, lengths (THREATS U6).
+//! One streaming pass over JSON with a budget: depth, values and keys, leaves, lengths (THREATS
+//! U6).
 //!
 //! Collects the leaves of plugin data on its way. Builds no tree, so hostile JSON costs time in
 //! proportion to its bytes and no memory of its own.
@@ -33,7 +34,8 @@ impl<'a> Budget<'a> {
         self.fault = None;
     }
 
-    /// Walks one complete JSON value whose containers begin at `depth`. With `collect` its leaves are kept.
+    /// Walks one complete JSON value whose containers begin at `depth`. With `collect` its leaves
+    /// are kept.
     pub fn walk(&mut self, text: &'a str, depth: usize, collect: bool) -> Result<(), Reject> {
         self.path.clear();
         let mut deserializer = serde_json::Deserializer::from_str(text);

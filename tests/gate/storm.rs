@@ -37,6 +37,11 @@ struct Far {
 
 impl Far {
     fn new(files_max: u32) -> Far {
+        Far::with(files_max, files_max)
+    }
+
+    /// `files_later`: the limit of descriptors once the front has started.
+    fn with(files_max: u32, files_later: u32) -> Far {
         let me = std::env::current_exe().expect("a path");
         let name = format!("{}::serve_until_told", module_path!().replace("hbd::", ""));
         let line =
@@ -44,6 +49,7 @@ impl Far {
         let mut child = Command::new("sh")
             .args(["-c", &line])
             .arg(me)
+            .env("HB_FILES_LATER", files_later.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -88,6 +94,11 @@ impl Far {
         os::clock::now().mono.since(before.mono)
     }
 
+    fn is_good(&self) -> bool {
+        let mut client = connect(self.http);
+        client.send_some(GOOD).is_ok() && client.rest().ends_with("Get /good ")
+    }
+
     fn report(&self, what: &str, rss_before: u64) {
         let mut spans: Vec<Duration> = (0..50).map(|_| self.good()).collect();
         spans.sort();
@@ -114,7 +125,10 @@ impl Drop for Far {
 #[test]
 #[ignore = "started by the other tests here"]
 fn serve_until_told() {
-    let rig = Rig::new();
+    let rig = Rig::behind_proxy();
+    let later = std::env::var("HB_FILES_LATER").ok().and_then(|text| text.parse().ok());
+    let later = later.expect("told by the parent");
+    setrlimit(Resource::RLIMIT_NOFILE, later, later).expect("less than before");
     println!("ready {} {}", rig.http, rig.ws);
     let _ = std::io::stdin().read(&mut [0]);
     rig.front.stop();
@@ -146,6 +160,16 @@ fn h1_slow_connections_leave_a_good_request_its_place() {
     );
     far.report("slow bodies", before);
     drop(held);
+}
+
+#[test]
+fn h1_slow_connections_of_one_address_leave_it_a_place() {
+    let rig = Rig::new();
+    let held = half(rig.http, 3 * limits::HTTP_CONNS_PER_ADDRESS, b"GET / HTTP/1.1\r\nHos");
+    assert!(rig.ask(GOOD).ends_with("Get /good "));
+    assert!(rig.count("http_evicted") >= 2 * limits::HTTP_CONNS_PER_ADDRESS as u64);
+    drop(held);
+    rig.front.stop();
 }
 
 #[test]
@@ -186,6 +210,25 @@ fn s10_port_answers_again_after_descriptors_ran_out() {
         let after = far.good();
         println!("64 descriptors, 200 connections: {during:?} during, {after:?} after");
         assert!(after < Duration::from_secs(1), "{after:?}");
+    }
+}
+
+#[test]
+fn s10_front_comes_back_after_descriptors_were_taken_away() {
+    let far = Far::with(1024, 48);
+    far.good();
+    for _ in 0..sized(3, 20) {
+        let mut held = half(far.http, 100, b"GET /good HTTP/1.1\r\nHost: x\r\n");
+        for client in &mut held {
+            let _ = client.send_some(b"\r\n");
+        }
+        drop(held);
+        let before = os::clock::now();
+        while !far.is_good() {
+            assert!(os::clock::now().mono.since(before.mono) < Duration::from_secs(5));
+        }
+        let took = os::clock::now().mono.since(before.mono);
+        println!("48 descriptors and a budget of 1024: {took:?} after");
     }
 }
 

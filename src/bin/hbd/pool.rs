@@ -87,7 +87,7 @@ impl Pool {
     /// Whoever saw `generation` fail replaces it; the others find it replaced.
     fn revive_from(&self, generation: u32) {
         let mut current = self.current();
-        if current.generation != generation {
+        if current.generation != generation || self.stopping.load(Ordering::Acquire) {
             return;
         }
         match open(&self.dir, generation + 1) {
@@ -139,7 +139,10 @@ impl Drop for Pool {
 
 fn open(dir: &Path, generation: u32) -> io::Result<Current> {
     let path = dir.join(format!("pool-{generation}"));
-    let server = tiny_http::Server::http_unix(&path).map_err(io::Error::other)?;
+    // tiny_http panics where it cannot start a thread.
+    let server = catch_unwind(AssertUnwindSafe(|| tiny_http::Server::http_unix(&path)))
+        .map_err(|_| io::Error::other("no thread for tiny_http"))?
+        .map_err(io::Error::other)?;
     Ok(Current { generation, path: path.into(), server: Arc::new(server) })
 }
 

@@ -14,10 +14,10 @@ use std::time::Duration;
 pub(super) fn check(report: &mut Report<'_>, at: &At<'_>) -> BTreeMap<String, Command> {
     let mut commands = BTreeMap::new();
     for (key, node) in at.entries(report) {
-        let at = at.child(&key.text, node);
+        let at = at.child(key, node);
         if !is_command_name(&key.text) {
             let what = format!("{} is not a name of a command", quoted(&key.text));
-            report.error(&at, "E0106", what, "use letters, digits, '.', '_' and '-', at most 64");
+            report.name_error(&at, what, "use letters, digits, '.', '_' and '-', at most 64");
         } else if let Some(command) = check_one(report, &at) {
             commands.insert(key.text.clone(), command);
         }

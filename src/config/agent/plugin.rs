@@ -92,10 +92,10 @@ pub const PING_KEYS: &[Key] =
 pub(super) fn check(report: &mut Report<'_>, at: &At<'_>) -> BTreeMap<String, Plugin> {
     let mut plugins = BTreeMap::new();
     for (key, node) in at.entries(report) {
-        let at = at.child(&key.text, node);
+        let at = at.child(key, node);
         if !text::is_plugin_name(&key.text) {
             let what = format!("{} is not a name of a plugin", quoted(&key.text));
-            report.error(&at, "E0106", what, "use a-z, 0-9 and '_', at most 32");
+            report.name_error(&at, what, "use a-z, 0-9 and '_', at most 32");
             continue;
         }
         plugins.insert(key.text.clone(), check_one(report, &at, key));
@@ -233,10 +233,10 @@ fn nagios_command(report: &mut Report<'_>, at: &At<'_>) -> Option<NagiosCommand>
 pub(crate) fn check_env(report: &mut Report<'_>, at: &At<'_>) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
     for (key, node) in at.entries(report) {
-        let at = at.child(&key.text, node);
+        let at = at.child(key, node);
         if key.text.is_empty() || key.text.contains(['=', '\0']) {
             let what = format!("{} is not a name of a variable", quoted(&key.text));
-            report.error(&at, "E0106", what, "use letters, digits and '_'");
+            report.name_error(&at, what, "use letters, digits and '_'");
             continue;
         }
         match scalar::text(&at, scalar::TEXT_MAX) {

@@ -285,13 +285,13 @@ impl Channel {
 pub(super) fn check(report: &mut Report<'_>, at: &At<'_>) -> BTreeMap<String, Channel> {
     let mut channels = BTreeMap::new();
     for (key, node) in at.entries(report) {
-        let at = at.child(&key.text, node);
+        let at = at.child(key, node);
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         let plain = (1..=64).contains(&key.text.len()) && key.text.bytes().all(allowed);
         if !plain || matches!(key.text.as_str(), "all" | "none") {
             let what = format!("{} cannot be the name of a channel", quoted(&key.text));
             let fix = "use letters, digits, '.', '_' and '-', at most 64; not all, not none";
-            report.error(&at, "E0106", what, fix);
+            report.name_error(&at, what, fix);
         } else if let Some(channel) = check_one(report, &at, &key.text) {
             channels.insert(key.text.clone(), channel);
         }
@@ -431,11 +431,11 @@ pub(super) fn secret_url(at: &At<'_>) -> Result<Secret, Fault> {
 fn secrets(report: &mut Report<'_>, at: &At<'_>) -> BTreeMap<String, Secret> {
     let mut map = BTreeMap::new();
     for (key, node) in at.entries(report) {
-        let at = at.child(&key.text, node);
+        let at = at.child(key, node);
         let named = !key.text.is_empty() && !key.text.contains(['=', ':', '\0', '\r', '\n', ' ']);
         if !named {
             let what = format!("{} is not a name that can be used here", quoted(&key.text));
-            report.error(&at, "E0106", what, "use letters, digits, '-' and '_'");
+            report.name_error(&at, what, "use letters, digits, '-' and '_'");
             continue;
         }
         match scalar::secret(&at) {
@@ -454,7 +454,7 @@ fn priorities(report: &mut Report<'_>, at: &At<'_>) -> BTreeMap<Level, i64> {
         return map;
     }
     for (key, node) in at.entries(report) {
-        let at = at.child(&key.text, node);
+        let at = at.child(key, node);
         let Some(level) = Level::parse(&key.text) else {
             let what = format!("{} is not a level", quoted(&key.text));
             report.error(&at, "E0114", what, &format!("write one of {}", LEVELS.join(", ")));

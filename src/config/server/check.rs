@@ -179,16 +179,15 @@ fn check_sections(section: &Section<'_>, report: &mut Report<'_>, server: &mut S
 /// `agent:` is an agent's file with `enabled` and without `servers`.
 fn check_agent(report: &mut Report<'_>, at: &At<'_>, server: &mut Server) {
     server.agent = agent::check_at(report, at, |_, key| key.text == "enabled");
-    if let Some(node) = at.node.get("enabled").filter(|node| !node.is_null()) {
-        let at = at.child("enabled", node);
+    if let Some(at) = at.get("enabled") {
         match scalar::boolean(&at) {
             Ok(enabled) => server.agent_enabled = enabled,
             Err(fault) => report.fault(&at, fault),
         }
     }
-    if let Some(node) = at.node.get("servers").filter(|node| !node.is_null()) {
+    if let Some(at) = at.get("servers") {
         let what = "the server's own agent reports to this server only".to_owned();
-        report.error(&at.child("servers", node), "E0117", what, "remove servers");
+        report.error(&at, "E0117", what, "remove servers");
         server.agent.servers.clear();
     }
 }
@@ -238,4 +237,140 @@ fn record_origins(root: &Node, documents: &[Document], server: &mut Server) {
 fn origin(key: &node::Key, documents: &[Document]) -> Origin {
     let file = documents.get(usize::from(key.span.document)).map(|d| d.file.clone());
     Origin { file: file.unwrap_or_default(), line: key.span.line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::agent;
+    use crate::config::section::{Key, Kind};
+    use crate::yaml;
+
+    fn document(file: &str, text: &str) -> Document {
+        let (root, _) = yaml::read(text, file).expect("a test's text is YAML");
+        Document { file: file.to_owned(), text: text.to_owned(), root }
+    }
+
+    fn checked(text: &str) -> Server {
+        let (server, problems) = check(&[document("hbd.yaml", text)]);
+        let lines: Vec<String> = problems.iter().map(Problem::render_line).collect();
+        assert!(lines.is_empty(), "{lines:?}");
+        server
+    }
+
+    /// The defaults that a table tells people, as a file.
+    fn defaults_of(keys: &[Key]) -> String {
+        let literal = |key: &&Key| match key.kind {
+            Kind::Section | Kind::List(_) | Kind::Secret => false,
+            Kind::Path => {
+                key.default.starts_with('/')
+                    && !key.name.ends_with("_dir")
+                    && key.name != "control_socket"
+            }
+            _ => !key.default.contains(' ') && !["none", "off"].contains(&key.default),
+        };
+        keys.iter().filter(literal).map(|key| format!("{}: {}\n", key.name, key.default)).collect()
+    }
+
+    #[test]
+    fn defaults_in_the_table_are_the_defaults_of_the_structs() {
+        let text = defaults_of(key::TOP);
+        assert!(text.lines().count() > 40, "{text}");
+        let server = Server { origins: Default::default(), ..checked(&text) };
+        assert_eq!(format!("{server:?}"), format!("{:?}", Server::default()));
+        let text = defaults_of(agent::KEYS);
+        let (agent, problems) = agent::check(&document("hbc.yaml", &text));
+        let agent = agent::Agent { spool_max: None, ..agent };
+        assert_eq!((agent, problems), (agent::Agent::default(), Vec::new()));
+    }
+
+    #[test]
+    fn documents_merge_maps_and_replace_lists() {
+        let main = document("hbd.yaml", "pushsrv: [a]\nhosts:\n  web1: {tags: [x], group: g}\n");
+        let more = "hosts:\n  web1: {tags: [y]}\n  web2:\npushsrv: none\ngrace: soon\n";
+        let (server, problems) = check(&[main, document("conf.d/1.yaml", more)]);
+        assert_eq!(server.hosts["web1"].tags, ["y"]);
+        assert_eq!(server.hosts["web1"].group.as_deref(), Some("g"));
+        assert!(server.hosts.contains_key("web2") && server.pushsrv.is_empty());
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].render_line().starts_with("conf.d/1.yaml:5:8: grace: "));
+        let origin = |key: &str| server.origins[key].clone();
+        assert_eq!(origin("hosts"), Origin { file: "hbd.yaml".to_owned(), line: 2 });
+        assert_eq!(origin("hosts.web2"), Origin { file: "conf.d/1.yaml".to_owned(), line: 3 });
+    }
+
+    #[test]
+    fn old_key_is_named_in_the_documented_line() {
+        let (_, problems) = check(&[document("hbd.yaml", "\n\n\n\n\n\nthreads: 4\n")]);
+        let line = problems[0].render_line();
+        assert_eq!(line, "hbd.yaml:7:1: threads: not needed any more, ignored");
+        assert!(!problems[0].fails_check());
+    }
+
+    #[test]
+    fn threshold_paths_leave_containers_out_and_keep_their_origin() {
+        let server = checked(
+            "thresholds:\n  threshold_renotify_interval: 60\n  rtt: {WEB-1: {warning: 1}}\n  disk_monitor:\n    \
+             partitions:\n      /srv/a.b: {percent: {critical: 90, for: 5m}}\n    /: {percent: {warning: 80}}\n  \
+             memory_monitor: {memory_percent: {warning: 85}}\n  mine: {pools: {x: {warning: 1}}}\n  \
+             zfs_monitor.tank.capacity_percent: {warning: 80}\n",
+        );
+        let paths: Vec<&str> = server.thresholds.keys().map(String::as_str).collect();
+        let want = [
+            "disk_monitor./.percent",
+            "disk_monitor./srv/a.b.percent",
+            "memory_monitor.percent",
+            "mine.pools.x",
+            "rtt.web-1",
+            "zfs_monitor.tank.capacity_percent",
+        ];
+        assert_eq!(paths, want);
+        assert_eq!(server.threshold_renotify_interval.as_secs(), 60);
+        let entry = &server.thresholds["disk_monitor./srv/a.b.percent"];
+        assert_eq!(entry.path, ["disk_monitor", "/srv/a.b", "percent"]);
+        assert_eq!(entry.origin.line, 6);
+        assert_eq!(server.origins["thresholds.disk_monitor./.percent"].line, 7);
+    }
+
+    #[test]
+    fn first_admin_in_file_order_is_the_default_owner() {
+        let server = checked("users:\n  zoe: {admin: true}\n  adam: {admin: true}\n");
+        assert_eq!(server.default_owner.as_deref(), Some("zoe"));
+        let server = checked("users:\n  zoe: {admin: true}\n  adam:\ndefault_owner: adam\n");
+        assert_eq!(server.default_owner.as_deref(), Some("adam"));
+    }
+
+    #[test]
+    fn pushsrv_all_takes_the_channels_that_have_a_destination() {
+        let channels = "channels:\n  email: {host: h, from: f}\n  ntfy: {topic: t}\n  slack: {url: \
+                        \"https://x.example/1\"}\n";
+        let server = checked(&format!("{channels}pushsrv: all\n"));
+        assert_eq!(server.pushsrv, ["ntfy", "slack"]);
+        assert_eq!(server.channels["email"].number("port"), Some(587));
+        assert_eq!(server.channels["ntfy"].text("url"), Some("https://ntfy.sh"));
+    }
+
+    #[test]
+    fn secrets_are_resolved_by_a_reader_and_never_printed() {
+        let server = checked("metrics_token: CANARY\ndead_man_url: {file: /run/x}\n");
+        let printed = format!("{server:?}");
+        assert!(!printed.contains("CANARY") && printed.contains("file /run/x"));
+        let read = |secret: &Option<crate::config::secret::Secret>| {
+            let secret = secret.as_ref().expect("it was written");
+            secret.resolve(|reference| Ok::<_, ()>(format!("{reference:?}\r\n")))
+        };
+        assert_eq!(read(&server.metrics_token), Ok("CANARY".to_owned()));
+        assert_eq!(read(&server.dead_man_url), Ok("File(\"/run/x\")".to_owned()));
+    }
+
+    #[test]
+    fn ten_thousand_hosts_in_a_chain_are_checked_without_recursion() {
+        let mut text = String::from("hosts:\n  h0: {depends_on: h9999}\n");
+        for i in 1..10_000 {
+            text.push_str(&format!("  h{i}: {{depends_on: h{}}}\n", i - 1));
+        }
+        let (_, problems) = check(&[document("hbd.yaml", &text)]);
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].what.starts_with("\"depends_on\" goes in a circle: h0 -> h9999 -> "));
+    }
 }

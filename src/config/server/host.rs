@@ -3,7 +3,7 @@
 use super::escalation::{self, Step};
 use super::{Cidr, key};
 use crate::config::agent::set;
-use crate::config::node::{self, Value};
+use crate::config::node::Value;
 use crate::config::problem::quoted;
 use crate::config::scalar;
 use crate::config::section::{At, Fault, Report, Section};
@@ -75,8 +75,8 @@ impl Default for Host {
 pub(super) fn check(report: &mut Report<'_>, at: &At<'_>) -> BTreeMap<String, Host> {
     let mut hosts = BTreeMap::new();
     for (key, node) in at.entries(report) {
-        let at = at.child(&key.text, node);
-        let Some(name) = host_name(report, &at, key) else { continue };
+        let at = at.child(key, node);
+        let Some(name) = host_name(report, &at, &key.text) else { continue };
         let Some(host) = check_one(report, &at) else { continue };
         if hosts.insert(name.clone(), host).is_some() {
             let what = format!("the host {} is declared twice, in other case", quoted(&name));
@@ -86,14 +86,13 @@ pub(super) fn check(report: &mut Report<'_>, at: &At<'_>) -> BTreeMap<String, Ho
     hosts
 }
 
-fn host_name(report: &mut Report<'_>, at: &At<'_>, key: &node::Key) -> Option<String> {
-    match text::parse_name(&key.text) {
+fn host_name(report: &mut Report<'_>, at: &At<'_>, key: &str) -> Option<String> {
+    match text::parse_name(key) {
         Ok(name) => Some(name.into_owned()),
         Err(error) => {
-            let what = format!("{} is not a host name: it {error}", quoted(&key.text));
+            let what = format!("{} is not a host name: it {error}", quoted(key));
             let fix = "use letters, digits, '.', '_' and '-', beginning with a letter or digit";
-            let place = node::Node { value: Value::Null, span: key.span };
-            report.error(&At::new(&place, &at.path), "E0106", what, fix);
+            report.name_error(at, what, fix);
             None
         }
     }

@@ -99,10 +99,7 @@ fn check_user_channels(section: &Section<'_>, report: &mut Report<'_>, server: &
     for name in server.users.keys() {
         let path = ["users", name, "notification_channels"];
         for item in place(section, &path).map(|at| at.items()).unwrap_or_default() {
-            let at = match item.node.get("channel") {
-                Some(node) => item.child("channel", node),
-                None => item.clone(),
-            };
+            let at = item.get("channel").unwrap_or_else(|| item.clone());
             let Value::Text(channel) = &at.node.value else { continue };
             match server.channels.get(channel) {
                 None => unknown_channel(report, &at, channel, &server.channels),
@@ -119,12 +116,10 @@ fn check_user_channels(section: &Section<'_>, report: &mut Report<'_>, server: &
 
 fn check_hosts(section: &Section<'_>, report: &mut Report<'_>, server: &Server) {
     let Some(hosts) = section.get("hosts") else { return };
-    for (key, node) in hosts.entries(report) {
-        let at = hosts.child(&key.text, node);
-        let items = |name: &str| {
-            let node = at.node.get(name)?;
-            Some(at.child(name, node).items())
-        };
+    let Value::Map(entries) = &hosts.node.value else { return };
+    for (key, node) in entries {
+        let at = hosts.child(key, node);
+        let items = |name: &str| at.get(name).map(|at| at.items());
         for name in ["owner", "managers", "monitors"] {
             for item in items(name).unwrap_or_default() {
                 check_user(report, &item, server);
@@ -207,13 +202,14 @@ fn check_circles(section: &Section<'_>, report: &mut Report<'_>, hosts: &BTreeMa
     }
     while let Some((first, _)) = waiting.first_key_value() {
         let mut walk: Vec<&str> = vec![first];
+        let mut seen = BTreeMap::from([(*first, 0)]);
         let circle = loop {
             let last = walk[walk.len() - 1];
             let parents = hosts.get(last).map(|host| host.depends_on.as_slice()).unwrap_or(&[]);
             let next = parents.iter().find(|parent| waiting.contains_key(parent.as_str()));
             match next.map(String::as_str) {
                 None => break None,
-                Some(next) => match walk.iter().position(|name| *name == next) {
+                Some(next) => match seen.insert(next, walk.len()) {
                     Some(start) => break Some(walk[start..].to_vec()),
                     None => walk.push(next),
                 },
@@ -242,10 +238,9 @@ fn report_circle(section: &Section<'_>, report: &mut Report<'_>, circle: &[&str]
 
 /// `escalation` of a section: each receiver is a user or a channel.
 fn check_escalation(report: &mut Report<'_>, at: &At<'_>, server: &Server) {
-    let Some(node) = at.node.get("escalation") else { return };
-    for step in at.child("escalation", node).items() {
-        let Some(node) = step.node.get("to") else { continue };
-        for item in step.child("to", node).items() {
+    let Some(at) = at.get("escalation") else { return };
+    for step in at.items() {
+        for item in step.get("to").map(|at| at.items()).unwrap_or_default() {
             let Some(name) = name_at(report, &item) else { continue };
             if !server.users.contains_key(name) && !server.channels.contains_key(name) {
                 let what = format!("{} is neither a user nor a channel", quoted(name));
@@ -266,7 +261,7 @@ fn check_nested_escalations(report: &mut Report<'_>, at: &At<'_>, server: &Serve
         check_escalation(report, at, server);
     }
     for (key, node) in entries.iter().filter(|_| depth < crate::limits::CONFIG_DEPTH) {
-        check_nested_escalations(report, &at.child(&key.text, node), server, depth + 1);
+        check_nested_escalations(report, &at.child(key, node), server, depth + 1);
     }
 }
 
@@ -287,7 +282,7 @@ fn place<'n>(section: &Section<'n>, path: &[&str]) -> Option<At<'n>> {
     path.iter().try_fold(section.at().clone(), |at, name| match &at.node.value {
         Value::Map(entries) => {
             let found = entries.iter().find(|(key, _)| key.text.eq_ignore_ascii_case(name));
-            found.map(|(key, node)| at.child(&key.text, node))
+            found.map(|(key, node)| at.child(key, node))
         }
         _ => None,
     })

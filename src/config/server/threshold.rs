@@ -120,8 +120,7 @@ pub(super) fn check_base(
     interval_is_set: bool,
 ) {
     let name = "threshold_renotify_interval";
-    if let Some(node) = at.node.get(name).filter(|node| !node.is_null()) {
-        let at = at.child(name, node);
+    if let Some(at) = at.get(name) {
         match scalar::duration(&at, 0, scalar::DURATION_MAX) {
             Ok(interval) if !interval_is_set => server.threshold_renotify_interval = interval,
             Ok(_) => {}
@@ -144,7 +143,7 @@ pub(super) fn check_profiles(
     let mut entries: Vec<&(node::Key, Node)> = at.entries(report).iter().collect();
     entries.sort_by_key(|(key, _)| key.text != "default");
     for (key, node) in entries {
-        let profile = at.child(&key.text, node);
+        let profile = at.child(key, node);
         let section = Section::open(report, &profile, key::PROFILE);
         let found = match section.and_then(|section| section.get("thresholds")) {
             Some(at) => {
@@ -187,7 +186,7 @@ impl Walk<'_, '_, '_> {
                 Some((plugin, rest)) => path.extend([plugin.to_owned(), rest.to_owned()]),
                 None => path.push(key.text.clone()),
             }
-            self.value(&at.child(&key.text, node), path, key);
+            self.value(&at.child(key, node), path, key);
             path.truncate(before);
         }
     }

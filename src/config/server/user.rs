@@ -50,12 +50,12 @@ pub(super) fn check(
 ) -> (BTreeMap<String, User>, Option<String>) {
     let (mut users, mut first_admin) = (BTreeMap::new(), None);
     for (key, node) in at.entries(report) {
-        let at = at.child(&key.text, node);
+        let at = at.child(key, node);
         if !is_user_name(&key.text) {
             let what = format!("{} is not a name of a user", quoted(&key.text));
             let fix =
                 "use a-z, 0-9, '.', '_' and '-', at most 32, beginning with a letter or digit";
-            report.error(&at, "E0106", what, fix);
+            report.name_error(&at, what, fix);
             continue;
         }
         let Some(user) = check_one(report, &at, &key.text) else { continue };
@@ -148,7 +148,7 @@ pub(super) fn check_status_page(report: &mut Report<'_>, at: &At<'_>) -> Option<
     }
     if let Some(groups) = section.get("groups") {
         for (key, node) in groups.entries(report) {
-            let at = groups.child(&key.text, node);
+            let at = groups.child(key, node);
             let members = at.items().iter().filter_map(|item| member(report, item)).collect();
             page.groups.push((key.text.clone(), members));
         }

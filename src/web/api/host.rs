@@ -5,6 +5,7 @@ use super::{body, control_only, number, ok};
 use crate::engine::view::{Host, View};
 use crate::engine::{Command, Outcome};
 use crate::text;
+use crate::web::near;
 use crate::web::problem::Problem;
 use crate::web::select::{Filter, Sort, parse_severity, parse_state, select};
 use crate::web::{Answer, Body, Call, Response};
@@ -108,10 +109,14 @@ pub fn find<'a>(view: &'a View, name: &str) -> Result<&'a Arc<Host>, Problem> {
     key.and_then(|key| view.host(&key)).ok_or_else(|| unknown(view, name))
 }
 
-fn unknown(_view: &View, name: &str) -> Problem {
+fn unknown(view: &View, name: &str) -> Problem {
     let shown = text::escape_control(text::cut(name, 80)).into_owned();
-    Problem::new(404, "no_such_host", format!("There is no host {shown}."))
-        .hint("GET /api/0/hosts lists the hosts that you may see.")
+    let problem = Problem::new(404, "no_such_host", format!("There is no host {shown}."));
+    let near = near::names(view, name);
+    if near.is_empty() {
+        return problem.hint("GET /api/0/hosts lists the hosts that you may see.");
+    }
+    problem.hint(format!("Did you mean {}?", near.join(", ")))
 }
 
 fn filter(call: &Call<'_>) -> Result<Filter, Problem> {

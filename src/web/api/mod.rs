@@ -7,6 +7,10 @@ mod host;
 mod json;
 mod plugin;
 
+pub use event::{kinds as event_kinds, page as event_page};
+pub use host::find as find_host;
+
+use super::live;
 use super::problem::Problem;
 use super::{Answer, Body, Call, Method, Peer, Response};
 use serde::Serialize;
@@ -29,6 +33,8 @@ pub fn respond(call: &Call<'_>, rest: &[&str]) -> Answer {
         }
         (["events" | "messages"], Method::Get) => event::list(call),
         (["events" | "messages"], _) => Err(Problem::not_allowed("GET, HEAD")),
+        (["live"], Method::Get) => live_frame(call),
+        (["live"], _) => Err(Problem::not_allowed("GET, HEAD")),
         (["ghosts"], Method::Get) => ghost::list(call),
         (["ghosts"], _) => Err(Problem::not_allowed("GET, HEAD")),
         (["ghosts", name], Method::Post) => ghost::decide(call, name),
@@ -45,14 +51,18 @@ pub fn ok(body: &impl Serialize) -> Answer {
     let bytes = serde_json::to_vec(body).map_err(|error| {
         Problem::new(500, "not_serialised", format!("The answer cannot be written: {error}."))
     })?;
-    Ok(Response {
+    Ok(json_response(bytes))
+}
+
+fn json_response(bytes: Vec<u8>) -> Response {
+    Response {
         status: 200,
         headers: vec![
             ("Content-Type", "application/json".to_owned()),
             ("Cache-Control", "no-store".to_owned()),
         ],
         body: Body::Owned(bytes),
-    })
+    }
 }
 
 /// The parameter `name` as a number in `range`.
@@ -98,6 +108,13 @@ fn control_only(call: &Call<'_>, what: &str, command: &'static str) -> Result<()
         format!("{what} over the network needs a signed-in user, and no users are configured."),
     )
     .hint(command))
+}
+
+/// `GET live?since=EPOCH:SEQ`: what cannot be resumed from, or read, is answered by a snapshot.
+fn live_frame(call: &Call<'_>) -> Answer {
+    let since = call.query.get("since").and_then(live::parse_since);
+    let text = live::get(&call.context.view, since, call.context.now);
+    Ok(json_response(text.into_bytes()))
 }
 
 fn reload(call: &Call<'_>) -> Answer {

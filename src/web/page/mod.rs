@@ -1,11 +1,57 @@
-//! The pages: templates and static files, built once and again on a reload.
+//! The pages: templates and static files, built once and again on a reload, rendered for a reader.
+
+mod clock;
+mod empty;
+mod error;
+mod feed;
+mod host;
+mod live;
+mod map;
+mod mark;
+mod number;
+mod plot;
+mod plugin;
+mod shell;
+mod spark;
+mod value;
+
+pub use error::error_page;
+pub use feed::respond as events;
+pub use host::respond as host;
+pub use live::respond as live;
+pub use shell::choose;
 
 use super::asset::Assets;
+use super::http::{Body, Response};
+use super::problem::Problem;
+use super::{Answer, Call};
+use crate::text;
+use jiff::tz::TimeZone;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, Output, State, Value};
+use serde::Serialize;
 use std::collections::BTreeMap;
+
+const TEMPLATES: &[(&str, &str)] = &[
+    ("base.html", include_str!("../../../templates/base.html")),
+    ("part.html", include_str!("../../../templates/part.html")),
+    ("live.html", include_str!("../../../templates/live.html")),
+    ("empty.html", include_str!("../../../templates/empty.html")),
+    ("host.html", include_str!("../../../templates/host.html")),
+    ("events.html", include_str!("../../../templates/events.html")),
+    ("error.html", include_str!("../../../templates/error.html")),
+];
+
+/// Steps that one page may take: bounds a template of `templates_dir` that never ends.
+const FUEL: u64 = 3_000_000;
 
 /// Templates and static files, ready to render.
 pub struct Pages {
     pub(super) assets: Assets,
+    environment: Environment<'static>,
+    zone: TimeZone,
+    problems: Vec<String>,
 }
 
 impl Pages {
@@ -14,13 +60,86 @@ impl Pages {
     }
 
     /// `files` are those of `templates_dir` by name (one path component): `*.html` are templates, the rest static
-    /// files. What does not parse is left out; [`Pages::problems`] says so.
+    /// files. A template that does not parse is left out; [`Pages::problems`] says so.
     pub fn with_overrides(files: BTreeMap<String, Vec<u8>>) -> Pages {
-        Pages { assets: Assets::new(files) }
+        let (templates, files): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            files.into_iter().partition(|(name, _)| name.ends_with(".html"));
+        let mut environment = Environment::new();
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        environment.set_syntax(syntax.unwrap_or_default());
+        environment.set_fuel(Some(FUEL));
+        environment.set_formatter(format_value);
+        let mut problems = Vec::new();
+        for (name, source) in TEMPLATES {
+            if let Err(error) = environment.add_template(name, source) {
+                problems.push(format!("{name}: {error:#}"));
+            }
+        }
+        for (name, source) in templates {
+            let source = String::from_utf8_lossy(&source).into_owned();
+            if let Err(error) = environment.add_template_owned(name.clone(), source) {
+                problems.push(format!("templates_dir: {name}: {error:#}"));
+            }
+        }
+        Pages { assets: Assets::new(files), environment, zone: TimeZone::UTC, problems }
     }
 
-    /// What was wrong with the overrides, for the log.
+    /// Sets the "Server" zone of the pages: an IANA name (or a POSIX rule), else the machine's own. Reads the
+    /// system's zone files: not for the request path.
+    pub fn with_zone(mut self, name: Option<&str>) -> Pages {
+        let found = match name {
+            None => TimeZone::try_system(),
+            Some(name) => TimeZone::get(name).or_else(|_| TimeZone::posix(name)),
+        };
+        self.zone = found.unwrap_or_else(|error| {
+            self.problems.push(format!("timezone: {error}: UTC is shown"));
+            TimeZone::UTC
+        });
+        self
+    }
+
+    /// What was wrong with the overrides and the zone, for the log.
     pub fn problems(&self) -> &[String] {
-        &[]
+        &self.problems
+    }
+
+    fn render(&self, name: &str, context: &impl Serialize) -> Result<String, Problem> {
+        let rendered =
+            self.environment.get_template(name).and_then(|t| t.render(Value::from(Serde(context))));
+        rendered.map_err(|error| {
+            Problem::new(500, "template", format!("The template {name} fails: {error:#}"))
+                .hint("Mend the file of that name in templates_dir, or remove it.")
+        })
+    }
+}
+
+/// Renders a page for the reader of `call`.
+fn page(call: &Call<'_>, status: u16, template: &str, context: &impl Serialize) -> Answer {
+    let text = call.context.pages.render(template, context)?;
+    Ok(Response {
+        status,
+        headers: vec![
+            ("Content-Type", "text/html; charset=utf-8".to_owned()),
+            ("Cache-Control", "no-store".to_owned()),
+            ("Vary", "Accept-Encoding, Cookie".to_owned()),
+        ],
+        body: Body::Owned(text.into_bytes()),
+    })
+}
+
+/// Escapes as minijinja does, and shows characters that mislead a reader (controls, bidi overrides) as `␦`.
+fn format_value(
+    out: &mut Output<'_>,
+    state: &mut State<'_, '_>,
+    value: &Value,
+) -> Result<(), minijinja::Error> {
+    let is_hostile = |c: char| text::is_hostile(c) && c != '\n' && c != '\t';
+    let hostile = value.as_str().filter(|s| !value.is_safe() && s.contains(is_hostile));
+    match hostile {
+        Some(text) if *state.auto_escape() != AutoEscape::None => {
+            let shown = text.replace(is_hostile, "␦");
+            minijinja::escape_formatter(out, state, &Value::from(shown))
+        }
+        _ => minijinja::escape_formatter(out, state, value),
     }
 }

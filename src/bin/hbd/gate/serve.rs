@@ -33,7 +33,7 @@ impl Gate {
                 let bytes = b"HTTP/1.1 100 Continue\r\n\r\n";
                 conn.out.push(bytes);
                 self.work.waiting += bytes.len();
-                self.flush(slot, now).map_or(Next::Close, |_| Next::Again)
+                Next::Again
             }
             Step::Need => self.fill(slot, now),
         }
@@ -51,6 +51,9 @@ impl Gate {
                 Stage::Head if !first => self.set_deadline(slot, now, limits::HEAD_DEADLINE_S),
                 Stage::Head | Stage::Idle => {}
             }
+        }
+        if self.flush(slot, now).is_err() {
+            return Next::Close;
         }
         let Some(conn) = self.work.table.get_mut(slot) else { return Next::Wait };
         if !conn.readable {

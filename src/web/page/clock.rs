@@ -1,0 +1,147 @@
+//! Instants and spans as pages show them (ui/UI.md 4.3), in the zone that the reader chose.
+
+use crate::time::{Duration, Wall};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+/// Relative up to here, then a date.
+const RELATIVE_MAX: Duration = Duration::from_secs(48 * 3600);
+
+/// The reader's clock: the moment of the page and the zone.
+pub struct Clock {
+    now: Wall,
+    zone: TimeZone,
+}
+
+/// What a `<time>` element needs.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct When {
+    pub iso: String,
+    /// Whole, in the reader's zone and in UTC.
+    pub title: String,
+    pub text: String,
+}
+
+impl Clock {
+    pub fn new(now: Wall, zone: TimeZone) -> Clock {
+        Clock { now, zone }
+    }
+
+    /// `4 s ago`, `in 42 s`, after two days `20 Nov 14:02`.
+    pub fn ago(&self, at: Wall) -> When {
+        let text = match (self.now.since(at), at.since(self.now)) {
+            (past, _) if past > RELATIVE_MAX => self.format(at, "%-d %b %H:%M"),
+            (past, Duration::ZERO) => format!("{} ago", span(past)),
+            (_, future) => format!("in {}", span(future)),
+        };
+        self.when(at, text)
+    }
+
+    /// How long ago without the word, for columns: `2 h 14 m`.
+    pub fn since(&self, at: Wall) -> When {
+        self.when(at, span(self.now.since(at)))
+    }
+
+    /// `16:20:41`, on another day `20 Nov 14:02`.
+    pub fn time(&self, at: Wall) -> When {
+        let is_today = self.format(at, "%F") == self.format(self.now, "%F");
+        self.when(at, self.format(at, if is_today { "%H:%M:%S" } else { "%-d %b %H:%M" }))
+    }
+
+    /// `12 Oct 2026, 13:04 CEST`
+    pub fn date(&self, at: Wall) -> When {
+        self.when(at, self.format(at, "%-d %b %Y, %H:%M %Z"))
+    }
+
+    /// `16:20`, for the axis of a chart.
+    pub fn axis(&self, at: Wall) -> String {
+        self.format(at, "%H:%M")
+    }
+
+    /// Short name of the zone at this moment: `CET`.
+    pub fn zone_short(&self) -> String {
+        self.format(self.now, "%Z")
+    }
+
+    /// `Europe/Zurich`, where the zone has a name.
+    pub fn zone_name(&self) -> String {
+        self.zone.iana_name().map_or_else(|| self.zone_short(), str::to_owned)
+    }
+
+    fn when(&self, at: Wall, text: String) -> When {
+        let utc = render(at, &TimeZone::UTC, "%H:%M:%S UTC");
+        let title = format!("{} · {utc}", self.format(at, "%a %-d %b %Y %H:%M:%S %Z"));
+        When { iso: render(at, &TimeZone::UTC, "%FT%TZ"), title, text }
+    }
+
+    fn format(&self, at: Wall, pattern: &str) -> String {
+        render(at, &self.zone, pattern)
+    }
+}
+
+fn render(at: Wall, zone: &TimeZone, pattern: &str) -> String {
+    // Outside of the years -9999 to 9999 there is no date to show; the host's clock is nonsense then.
+    let timestamp = Timestamp::from_microsecond(at.as_micros()).unwrap_or(Timestamp::UNIX_EPOCH);
+    timestamp.to_zoned(zone.clone()).strftime(pattern).to_string()
+}
+
+/// Two units at most: `18 s`, `2 h 14 m`, `41 d 3 h`, `> 1 y`; no seconds from ten minutes on.
+pub fn span(span: Duration) -> String {
+    let span =
+        if span.as_secs() >= 600 { Duration::from_secs(span.as_secs() / 60 * 60) } else { span };
+    if span > Duration::from_secs(366 * 86_400) {
+        return "> 1 y".to_owned();
+    }
+    let mut text = String::new();
+    for c in crate::time::render_duration(span).chars() {
+        match c {
+            'd' | 'h' | 'm' | 's' => text.extend([' ', c]),
+            digit => text.push(digit),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Wall = Wall::from_secs(1_795_360_841);
+
+    fn zurich() -> TimeZone {
+        TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap()
+    }
+
+    #[test]
+    fn instants_read_as_documented() {
+        let clock = Clock::new(NOW, zurich());
+        let ago = |secs| clock.ago(NOW - Duration::from_secs(secs)).text;
+        assert_eq!(ago(4), "4 s ago");
+        assert_eq!(ago(8040), "2 h 14 m ago");
+        assert_eq!(ago(3 * 86_400), "19 Nov 16:20");
+        assert_eq!(clock.ago(NOW + Duration::from_secs(42)).text, "in 42 s");
+        let when = clock.time(NOW);
+        assert_eq!(when.text, "16:20:41");
+        assert_eq!(when.iso, "2026-11-22T15:20:41Z");
+        assert_eq!(when.title, "Sun 22 Nov 2026 16:20:41 CET · 15:20:41 UTC");
+        assert_eq!(span(Duration::from_secs(400 * 86_400)), "> 1 y");
+    }
+
+    #[test]
+    fn zones_with_daylight_saving_and_odd_offsets() {
+        let dst = Wall::from_secs(1_793_494_800); // 2026-11-01 01:00 UTC, a week after the change
+        let before = dst - Duration::from_secs(8 * 86_400);
+        assert_eq!(Clock::new(NOW, zurich()).axis(dst), "02:00");
+        assert_eq!(Clock::new(NOW, zurich()).axis(before), "03:00");
+        let nepal = TimeZone::posix("<+0545>-5:45").unwrap();
+        assert_eq!(Clock::new(NOW, nepal).axis(NOW), "21:05");
+    }
+
+    #[test]
+    fn an_impossible_instant_does_no_harm() {
+        let clock = Clock::new(NOW, zurich());
+        assert!(!clock.ago(Wall::from_micros(i64::MIN)).iso.is_empty());
+        assert!(!clock.ago(Wall::from_micros(i64::MAX)).iso.is_empty());
+    }
+}

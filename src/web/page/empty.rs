@@ -1,0 +1,70 @@
+//! `/live` while no host exists: how to get the first heartbeat here, and what arrived instead.
+
+use super::number;
+use super::page;
+use super::shell::Shell;
+use crate::engine::view::Refusal;
+use crate::limits;
+use crate::web::guard;
+use crate::web::{Answer, Call};
+use crate::wire::Reject;
+use serde::Serialize;
+
+const UDP_DEFAULT: u16 = 50003;
+const REFUSALS_MAX: usize = 5;
+
+#[derive(Serialize)]
+struct Empty {
+    shell: Shell,
+    /// The server as an agent's command line names it.
+    server: String,
+    /// A name that other machines can use, where this page was asked for by a loopback address.
+    elsewhere: Option<String>,
+    udp: Option<u16>,
+    datagrams: String,
+    refusals: Vec<String>,
+    ghosts: Vec<String>,
+}
+
+pub fn respond(call: &Call<'_>) -> Answer {
+    let context = call.context;
+    let view = &context.view;
+    let facts = context.facts;
+    let authority = guard::host(context, call.request);
+    let host = authority.map_or_else(|| "localhost".to_owned(), |a| a.url_host());
+    let is_loopback =
+        host == "localhost" || authority.and_then(|a| a.address()).is_some_and(|a| a.is_loopback());
+    let port = match facts.udp {
+        Some(port) if port != UDP_DEFAULT => format!(":{port}"),
+        _ => String::new(),
+    };
+    let own = facts.full_name.clone().unwrap_or_else(|| facts.hostname.clone());
+    let context = Empty {
+        shell: Shell::new(call, "live", "Live"),
+        elsewhere: (is_loopback && !own.is_empty()).then(|| format!("{own}{port}")),
+        server: format!("{host}{port}"),
+        udp: facts.udp,
+        datagrams: plural(view.counters.received),
+        refusals: view.refusals.iter().rev().take(REFUSALS_MAX).map(refusal).collect(),
+        ghosts: view.ghosts.iter().take(limits::PROBLEMS_MAX).map(|g| g.name.to_string()).collect(),
+    };
+    page(call, 200, "empty.html", &context)
+}
+
+/// `3 datagrams from 192.0.2.7 could not be parsed: bad zlib header or data`
+fn refusal(refusal: &Refusal) -> String {
+    use Reject::*;
+    let what = match refusal.reason {
+        Empty | TooLong | BadMagic | BadZlib | TooBig | BadUtf8 | BadJson | TooDeep
+        | TooManyNodes | TooManyLeaves | DuplicateKey | KeyTooLong | MissingId | UnknownId
+        | MissingName | BadName | BadField => "could not be parsed",
+        _ if refusal.count == 1 => "was refused",
+        _ => "were refused",
+    };
+    let address = refusal.address.to_canonical();
+    format!("{} from {address} {what}: {}", plural(refusal.count), refusal.reason.words())
+}
+
+fn plural(count: u64) -> String {
+    format!("{} {}", number::count(count), if count == 1 { "datagram" } else { "datagrams" })
+}

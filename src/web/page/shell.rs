@@ -1,0 +1,205 @@
+//! What every page has around it: top bar, banner, link state, footer; and the reader's choices in cookies.
+
+use super::clock::{Clock, When, span};
+use super::number;
+use crate::engine::view::Severity;
+use crate::web::http::{Body, Response};
+use crate::web::problem::Problem;
+use crate::web::query::Query;
+use crate::web::{Answer, Call};
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+const YEAR_S: u32 = 31_536_000;
+
+/// The part of a template's context that `base.html` reads.
+#[derive(Serialize)]
+pub struct Shell {
+    pub title: String,
+    pub site: String,
+    /// Which entry of the navigation is the current page.
+    pub section: &'static str,
+    /// Path and query of this page, to come back to after a choice.
+    pub here: String,
+    pub theme: &'static str,
+    pub zone: Zone,
+    pub css: String,
+    pub icon: String,
+    /// The live module, where this build has it.
+    pub script: Option<String>,
+    pub as_of: When,
+    pub epoch: String,
+    pub ver: u64,
+    pub ws: Option<u16>,
+    pub wss: Option<u16>,
+    pub banner: Option<Banner>,
+    pub version: &'static str,
+    pub started: When,
+    pub received: String,
+    pub refused: Option<String>,
+    pub is_open: bool,
+}
+
+#[derive(Serialize)]
+pub struct Zone {
+    /// `server` or `utc`.
+    pub choice: &'static str,
+    pub short: String,
+    pub name: String,
+}
+
+/// One line above the page.
+#[derive(Serialize)]
+pub struct Banner {
+    pub key: &'static str,
+    pub text: String,
+}
+
+impl Shell {
+    /// `title` stands before the name of the site.
+    pub fn new(call: &Call<'_>, section: &'static str, title: &str) -> Shell {
+        let context = call.context;
+        let view = &context.view;
+        let clock = clock(call);
+        let assets = &context.pages.assets;
+        let url = |name: &str| assets.url(name).unwrap_or_default();
+        let site = context.config.site_name.clone();
+        let rejected: u64 = view.counters.rejected.values().sum();
+        Shell {
+            title: format!("{title} – {site}"),
+            site,
+            section,
+            here: here(call),
+            theme: theme(call),
+            zone: Zone {
+                choice: zone_choice(call),
+                short: clock.zone_short(),
+                name: clock.zone_name(),
+            },
+            css: url("hb.css"),
+            icon: url("favicon.svg"),
+            script: assets.url("live.js"),
+            as_of: clock.time(context.now.wall),
+            epoch: format!("{:06x}", view.epoch),
+            ver: view.ver,
+            ws: context.facts.ws,
+            wss: context.facts.wss,
+            banner: banner(call),
+            version: context.facts.version,
+            started: clock.since(view.started.wall),
+            received: number::count(view.counters.received),
+            refused: (rejected > 0).then(|| number::count(rejected)),
+            is_open: true,
+        }
+    }
+}
+
+/// `2 down, 3 critical` of the whole fleet; empty where neither occurs.
+pub fn alarm(counts: &[u32; 8]) -> String {
+    [Severity::Down, Severity::Critical]
+        .into_iter()
+        .filter(|s| counts[usize::from(s.code())] > 0)
+        .map(|s| format!("{} {}", counts[usize::from(s.code())], s.as_str()))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The clock of the reader: the moment of the request in the zone of the cookie.
+pub fn clock(call: &Call<'_>) -> Clock {
+    let zone = match zone_choice(call) {
+        "utc" => TimeZone::UTC,
+        _ => call.context.pages.zone.clone(),
+    };
+    Clock::new(call.context.now.wall, zone)
+}
+
+/// A posted choice of theme or zone: sets the cookie and goes back to the page.
+pub fn choose(call: &Call<'_>) -> Answer {
+    let kind = call.request.header("content-type").unwrap_or("");
+    let body = match std::str::from_utf8(call.request.body) {
+        Ok(body) if kind.starts_with("application/x-www-form-urlencoded") => body,
+        _ => {
+            return Err(Problem::new(415, "not_a_form", "The body is not a form.")
+                .hint("Send Content-Type: application/x-www-form-urlencoded."));
+        }
+    };
+    let form = Query::parse(body);
+    let (name, allowed): (_, &[&str]) = match form.get("do") {
+        Some("theme") => ("hb_theme", &["system", "light", "dark"]),
+        Some("zone") => ("hb_tz", &["server", "utc"]),
+        _ => return Err(bad_choice("do")),
+    };
+    let wish = form.get("to").filter(|to| allowed.contains(to)).ok_or_else(|| bad_choice("to"))?;
+    let secure = if call.request.secure { "; Secure" } else { "" };
+    Ok(Response {
+        status: 303,
+        headers: vec![
+            ("Location", here(call)),
+            (
+                "Set-Cookie",
+                format!("{name}={wish}; Path=/; Max-Age={YEAR_S}; SameSite=Lax{secure}"),
+            ),
+            ("Cache-Control", "no-store".to_owned()),
+        ],
+        body: Body::Static(b""),
+    })
+}
+
+fn bad_choice(field: &'static str) -> Problem {
+    Problem::new(422, "bad_choice", "There is no such choice.").field(field)
+}
+
+fn theme(call: &Call<'_>) -> &'static str {
+    match cookie(call, "hb_theme") {
+        Some("light") => "light",
+        Some("dark") => "dark",
+        _ => "system",
+    }
+}
+
+fn zone_choice(call: &Call<'_>) -> &'static str {
+    if cookie(call, "hb_tz") == Some("utc") { "utc" } else { "server" }
+}
+
+fn cookie<'a>(call: &Call<'a>, name: &str) -> Option<&'a str> {
+    let header = call.request.header("cookie")?;
+    header.split(';').find_map(|pair| {
+        let (own, value) = pair.trim().split_once('=')?;
+        (own == name).then_some(value)
+    })
+}
+
+/// Path and query as they were asked for; a path of our own, never another site's.
+fn here(call: &Call<'_>) -> String {
+    let path = call.request.path.trim_start_matches('/');
+    match call.request.query {
+        "" => format!("/{path}"),
+        query => format!("/{path}?{query}"),
+    }
+}
+
+/// The most serious thing that a reader of any page must know.
+fn banner(call: &Call<'_>) -> Option<Banner> {
+    let context = call.context;
+    let view = &context.view;
+    if let Some(until) = view.hold_until.filter(|until| *until > context.now.mono) {
+        let ago = span(view.uptime(context.now));
+        let left = span(until.since(context.now.mono));
+        let text = format!("hbd restarted {ago} ago: no host is declared down for another {left}.");
+        return Some(Banner { key: "late", text });
+    }
+    if view.counters.kernel_drops > 0 {
+        let text = format!(
+            "The system dropped {} datagrams before this server could read them: its socket buffer \
+             was full.",
+            number::count(view.counters.kernel_drops)
+        );
+        return Some(Banner { key: "warn", text });
+    }
+    (!context.facts.loopback_only).then(|| Banner {
+        key: "warn",
+        text: "Open access: everybody who reaches these pages can read them. No users are \
+               configured, and hbd_host is not limited to this machine."
+            .to_owned(),
+    })
+}
