@@ -156,13 +156,6 @@ pub fn full_name(hosts_file: &str, hostname: &str) -> Option<String> {
     })
 }
 
-/// The machine's time zone by name, from where `/etc/localtime` leads.
-pub fn zone(localtime: &Path) -> Option<String> {
-    let target = std::fs::read_link(localtime).ok()?;
-    let (_, name) = target.to_str()?.split_once("zoneinfo/")?;
-    Some(name.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -230,7 +230,6 @@ impl Ready {
             ws: self.ws.map(|ws| ws.port()),
             wss: None,
             loopback_only: prepared.http.iter().all(is_loopback),
-            zone: lookup::zone("/etc/localtime".as_ref()),
         }
     }
 }
