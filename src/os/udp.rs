@@ -143,7 +143,7 @@ mod boottime {
             // SAFETY: a zeroed itimerspec is valid, and means off; the pointer is to a live value.
             unsafe {
                 let mut spec = std::mem::zeroed::<libc::itimerspec>();
-                spec.it_value.tv_sec = (nanos / 1_000_000_000) as libc::time_t;
+                spec.it_value.tv_sec = (nanos / 1_000_000_000) as _;
                 spec.it_value.tv_nsec = (nanos % 1_000_000_000) as libc::c_long;
                 let fd = self.0.as_raw_fd();
                 libc::timerfd_settime(fd, libc::TFD_TIMER_ABSTIME, &spec, std::ptr::null_mut());
