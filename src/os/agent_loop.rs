@@ -3,7 +3,7 @@
 //! hbc, hbc-mini and `hbd --with-agent` all run this. It decides nothing about the protocol.
 
 use super::runner::{self, Done, Job, Plugins, Runners};
-use super::udp::{self, Incoming, Sockets, Timer};
+use super::udp::{self, Incoming, Ready, Sockets, Timer};
 use super::{clock, file, signal};
 use crate::agent::{Agent, Effect, Event, Plan, Setup, View};
 use crate::collect::{Plugin, PluginKind};
@@ -80,7 +80,7 @@ pub fn run(
         Runtime::Threads => Work::Threads(Runners::new(plugins)?),
     };
     setup.heartbeat &= !matches!(task, Task::Message(..));
-    let timer = Timer::new()?;
+    let mut timer = Timer::new()?;
     let now = clock::now_awake();
     let seed = RandomState::new().build_hasher().finish();
     let mut shell = Shell {
@@ -94,7 +94,7 @@ pub fn run(
         tally: Tally::default(),
         stopping: false,
     };
-    Ok(shell.run(stop, &timer))
+    Ok(shell.run(stop, &mut timer))
 }
 
 /// The plan of each plugin, as the configuration wants it, in the same order.
@@ -150,7 +150,7 @@ enum Work {
 }
 
 impl Shell {
-    fn run(&mut self, stop: BorrowedFd<'_>, timer: &Timer) -> Outcome {
+    fn run(&mut self, stop: BorrowedFd<'_>, timer: &mut Timer) -> Outcome {
         if let Task::Message(kind, text) = &self.task {
             self.agent.handle(clock::now_awake(), Event::Message { kind: *kind, text });
         }
@@ -163,18 +163,19 @@ impl Shell {
                 return self.outcome();
             }
             // Once stopping there is nothing more to hear; a closed end would read as a byte for ever.
-            self.wait((!self.stopping).then_some(stop), timer);
-            if !self.stopping
+            let ready = self.wait((!self.stopping).then_some(stop), timer);
+            if ready.others
+                && !self.stopping
                 && let Some(byte) = signal::read_byte(stop)
             {
                 self.signalled(byte);
             }
-            self.receive();
+            self.receive(ready);
             self.agent.handle(clock::now_awake(), Event::Tick);
         }
     }
 
-    fn wait(&self, stop: Option<BorrowedFd<'_>>, timer: &Timer) {
+    fn wait(&self, stop: Option<BorrowedFd<'_>>, timer: &mut Timer) -> Ready {
         let until = match (self.agent.poll_timeout(), self.deadline()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -185,7 +186,7 @@ impl Shell {
             Work::Threads(runners) => (Some(runners.as_fd()), until),
         };
         let others: Vec<BorrowedFd<'_>> = stop.into_iter().chain(results).collect();
-        udp::wait(&self.sockets, &others, timer, until);
+        udp::wait(&self.sockets, &others, timer, until)
     }
 
     fn signalled(&mut self, byte: u8) {
@@ -197,13 +198,19 @@ impl Shell {
         }
     }
 
-    fn receive(&mut self) {
-        let now = clock::now_awake();
-        self.sockets.receive(|link, incoming| match incoming {
-            Incoming::Datagram(bytes) => self.agent.handle(now, Event::Datagram { link, bytes }),
-            Incoming::Refused => self.agent.handle(now, Event::SendFailed { link }),
-        });
-        while let Some(done) = self.poll_work() {
+    fn receive(&mut self, ready: Ready) {
+        if ready.sockets {
+            let now = clock::now_awake();
+            self.sockets.receive(|link, incoming| match incoming {
+                Incoming::Datagram(bytes) => {
+                    self.agent.handle(now, Event::Datagram { link, bytes });
+                }
+                Incoming::Refused => self.agent.handle(now, Event::SendFailed { link }),
+            });
+        }
+        while ready.others
+            && let Some(done) = self.poll_work()
+        {
             match done {
                 Done::Collected { plugin, result } => self.collected(plugin, result),
                 Done::Resolved { server, addresses } => self.resolved(server, &addresses),

@@ -186,7 +186,7 @@ fn module(target: &str) -> &str {
 fn local_time() -> String {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let secs = clock::now().wall.as_secs() as libc::time_t;
+    let secs = clock::now().wall.as_secs() as _;
     // SAFETY: a `tm` of zeroes is valid; both pointers are to live values, and no other is kept.
     let tm = unsafe {
         let mut tm = std::mem::zeroed::<libc::tm>();

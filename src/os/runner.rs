@@ -186,7 +186,9 @@ mod tests {
                 Some(Done::Resolved { server, addresses }) => {
                     return format!("{server} {addresses:?}");
                 }
-                None => wait(&Sockets::default(), &[runners.as_fd()], &Timer::new().unwrap(), None),
+                None => {
+                    wait(&Sockets::default(), &[runners.as_fd()], &mut Timer::new().unwrap(), None);
+                }
             }
         }
     }

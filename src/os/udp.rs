@@ -98,16 +98,33 @@ fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
+/// What a wait has found to read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ready {
+    pub sockets: bool,
+    pub others: bool,
+}
+
 /// Waits until a socket or one of `others` can be read, or it is `until` on the agent's clock.
-/// May return early.
-pub fn wait(sockets: &Sockets, others: &[BorrowedFd<'_>], timer: &Timer, until: Option<Mono>) {
-    let timeout = timer.arm(until);
+/// May return early. `Mono::ZERO` looks without waiting.
+pub fn wait(
+    sockets: &Sockets,
+    others: &[BorrowedFd<'_>],
+    timer: &mut Timer,
+    until: Option<Mono>,
+) -> Ready {
+    let timeout = if until == Some(Mono::ZERO) { 0 } else { timer.arm(until) };
     let read = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    let others = others.iter().map(AsRawFd::as_raw_fd).chain(timer.descriptor());
-    let mut set: Vec<libc::pollfd> = sockets.descriptors().chain(others).map(read).collect();
+    let mut set: Vec<libc::pollfd> = sockets.descriptors().map(read).collect();
+    let (first_other, first_timer) = (set.len(), set.len() + others.len());
+    set.extend(others.iter().map(AsRawFd::as_raw_fd).chain(timer.descriptor()).map(read));
     // SAFETY: the pointer and the count are those of one live vector.
     unsafe { libc::poll(set.as_mut_ptr(), set.len() as libc::nfds_t, timeout) };
-    timer.clear();
+    let any = |set: &[libc::pollfd]| set.iter().any(|entry| entry.revents != 0);
+    if any(&set[first_timer..]) {
+        timer.clear();
+    }
+    Ready { sockets: any(&set[..first_other]), others: any(&set[first_other..first_timer]) }
 }
 
 #[cfg(target_os = "linux")]
@@ -120,7 +137,11 @@ mod boottime {
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
     /// A timer on the clock that counts sleep: on waking, what fell due meanwhile is due at once.
-    pub struct Timer(OwnedFd);
+    pub struct Timer {
+        fd: OwnedFd,
+        /// What it is set to: setting it again costs a call.
+        armed: Option<Mono>,
+    }
 
     impl Timer {
         /// # Errors
@@ -133,32 +154,37 @@ mod boottime {
                 if fd < 0 {
                     return Err(io::Error::last_os_error());
                 }
-                Ok(Timer(OwnedFd::from_raw_fd(fd)))
+                Ok(Timer { fd: OwnedFd::from_raw_fd(fd), armed: None })
             }
         }
 
         /// Sets it; gives back what `poll` needs as its own limit, in milliseconds.
-        pub(super) fn arm(&self, until: Option<Mono>) -> libc::c_int {
+        pub(super) fn arm(&mut self, until: Option<Mono>) -> libc::c_int {
+            if self.armed == until {
+                return -1;
+            }
+            self.armed = until;
             let nanos = until.map_or(0, |at| at.as_nanos().max(1));
             // SAFETY: a zeroed itimerspec is valid, and means off; the pointer is to a live value.
             unsafe {
                 let mut spec = std::mem::zeroed::<libc::itimerspec>();
-                spec.it_value.tv_sec = (nanos / 1_000_000_000) as libc::time_t;
+                spec.it_value.tv_sec = (nanos / 1_000_000_000) as _;
                 spec.it_value.tv_nsec = (nanos % 1_000_000_000) as libc::c_long;
-                let fd = self.0.as_raw_fd();
+                let fd = self.fd.as_raw_fd();
                 libc::timerfd_settime(fd, libc::TFD_TIMER_ABSTIME, &spec, std::ptr::null_mut());
             }
             -1
         }
 
-        pub(super) fn clear(&self) {
+        pub(super) fn clear(&mut self) {
+            self.armed = None;
             let mut count = [0u8; 8];
             // SAFETY: eight bytes into a live buffer; nothing to read is not waited for.
-            unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+            unsafe { libc::read(self.fd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
         }
 
         pub(super) fn descriptor(&self) -> Option<RawFd> {
-            Some(self.0.as_raw_fd())
+            Some(self.fd.as_raw_fd())
         }
     }
 }
@@ -183,13 +209,13 @@ mod plain {
             Ok(Timer(()))
         }
 
-        pub(super) fn arm(&self, until: Option<Mono>) -> libc::c_int {
+        pub(super) fn arm(&mut self, until: Option<Mono>) -> libc::c_int {
             let Some(until) = until else { return -1 };
             let millis = until.since(clock::now_awake().mono).as_nanos().div_ceil(1_000_000);
             millis.min(60_000) as libc::c_int
         }
 
-        pub(super) fn clear(&self) {}
+        pub(super) fn clear(&mut self) {}
 
         pub(super) fn descriptor(&self) -> Option<RawFd> {
             None
@@ -219,7 +245,7 @@ mod tests {
         let mut buffer = [0; 16];
         let (len, from) = server.recv_from(&mut buffer).unwrap();
         server.send_to(&buffer[..len], from).unwrap();
-        wait(&sockets, &[], &Timer::new().unwrap(), None);
+        wait(&sockets, &[], &mut Timer::new().unwrap(), None);
         assert_eq!(received(&sockets), [format!("7 Datagram({:?})", b"ping")]);
         assert!(sockets.send(8, b"x").is_err());
     }
@@ -230,18 +256,18 @@ mod tests {
         let mut sockets = Sockets::default();
         sockets.open(1, address);
         sockets.send(1, b"ping").unwrap();
-        wait(&sockets, &[], &Timer::new().unwrap(), None);
+        wait(&sockets, &[], &mut Timer::new().unwrap(), None);
         assert_eq!(received(&sockets), ["1 Refused"]);
     }
 
     #[test]
     fn wait_ends_by_time_and_by_a_descriptor() {
-        let (timer, sockets) = (Timer::new().unwrap(), Sockets::default());
+        let (mut timer, sockets) = (Timer::new().unwrap(), Sockets::default());
         let until = clock::now_awake().mono + Duration::from_millis(5);
-        wait(&sockets, &[], &timer, Some(until));
+        wait(&sockets, &[], &mut timer, Some(until));
         assert!(clock::now_awake().mono >= until);
         let (read, write) = signal::pipe().unwrap();
         signal::write_byte(write.as_fd(), 1);
-        wait(&sockets, &[read.as_fd()], &timer, None);
+        wait(&sockets, &[read.as_fd()], &mut timer, None);
     }
 }
