@@ -7,6 +7,7 @@
 //   #link (role=status)              data-link="live|connecting|stale|offline|polling"; text in it, or its [data-text]
 //   #banner                          the server's own text comes back when the connection does
 //   [data-state="down|critical|…"] b a tile's number; the tile has data-zero while it is 0
+//                                    its em is redrawn for up and emptied for others; [data-total] is all hosts
 //   #hosts[data-sort][data-size] tbody tr[data-id][data-state][data-since]     state code, Unix seconds
 //   [data-col="state|host|why|alerts|r4|r6|seen|up|res"]  in a row, or anywhere in main[data-host]
 //   .c-rtt                           in a row: the server's sparkline; a row that is new here has none yet
@@ -344,11 +345,21 @@ function startPage() {
     for (const [word, short] of STATES) {
       if (sum[short] === undefined) continue;
       for (const number of main.querySelectorAll(`[data-state="${word}"] b`)) {
+        const tile = number.closest('[data-state]');
+        if (number.textContent !== count(sum[short])) drawNote(tile.querySelector('em'), word);
         put(number, count(sum[short]));
-        number.closest('[data-state]').toggleAttribute('data-zero', sum[short] === 0);
+        tile.toggleAttribute('data-zero', sum[short] === 0);
       }
     }
+    if (sum.up !== undefined) main.querySelectorAll('[data-total]').forEach((el) => put(el, count(total())));
     if (host === null && sum.down !== undefined) document.title = title(sum, baseTitle);
+  }
+
+  const total = () => STATES.reduce((all, [, short]) => all + (sum[short] ?? 0), 0);
+
+  /** The trend that the server wrote beside a number is not that of another number. */
+  function drawNote(note, word) {
+    if (note) put(note, word === 'up' && total() ? `${count((100 * sum.up) / total())} %` : '');
   }
 
   /** At most every two seconds: browsers fetch the icon anew. */
