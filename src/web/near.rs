@@ -17,8 +17,10 @@ pub fn names<'a>(view: &'a View, name: &str) -> Vec<&'a str> {
     let longer = view.names[start..].iter().take_while(|(own, _)| own.starts_with(&*name));
     near.extend(longer.take(NEAR_MAX).map(|(own, _)| (1, &**own)));
     for (own, _) in view.names.iter().take(COMPARED_MAX) {
-        if own.len().abs_diff(name.len()) <= 2 && !near.iter().any(|(_, n)| *n == &**own) {
-            let distance = distance(own.as_bytes(), name.as_bytes());
+        // Who leaves the domain out means the first label.
+        let part = if name.contains('.') { &**own } else { own.split('.').next().unwrap_or(own) };
+        if part.len().abs_diff(name.len()) <= 2 && !near.iter().any(|(_, n)| *n == &**own) {
+            let distance = distance(part.as_bytes(), name.as_bytes());
             if distance <= 2 {
                 near.push((distance, own));
             }
@@ -52,7 +54,8 @@ mod tests {
     #[test]
     fn close_names_are_found_and_distant_ones_are_not() {
         let view = fixture::view(16);
-        let table: [(&str, &[&str]); 4] = [
+        let table: [(&str, &[&str]); 5] = [
+            ("db-2", &["db-01.bsl"]),
             ("db-02.bsl", &["db-01.bsl", "web-02.bsl"]),
             ("RTR", &["rtr-aarau", "rtr-chur"]),
             ("printer", &[]),

@@ -69,9 +69,10 @@ pub fn respond(call: &Call<'_>, name: &str) -> Answer {
     let view = &call.context.view;
     let host = match find_host(view, name) {
         Ok(host) => host,
-        Err(problem) => {
+        Err(mut problem) => {
             let near = near::names(view, name).into_iter();
             let near = near.map(|n| (n.to_owned(), link(n))).collect();
+            problem.hint = None;
             return error_page(call, &problem, near);
         }
     };

@@ -127,19 +127,36 @@ fn page(call: &Call<'_>, status: u16, template: &str, context: &impl Serialize) 
     })
 }
 
-/// Escapes as minijinja does, and shows characters that mislead a reader (controls, bidi overrides) as `␦`.
+/// Writes text into HTML, between tags or in a quoted attribute; characters that mislead a reader (controls, bidi
+/// overrides) are shown as `␦`. minijinja's own escaping would also encode every slash.
 fn format_value(
     out: &mut Output<'_>,
     state: &mut State<'_, '_>,
     value: &Value,
 ) -> Result<(), minijinja::Error> {
-    let is_hostile = |c: char| text::is_hostile(c) && c != '\n' && c != '\t';
-    let hostile = value.as_str().filter(|s| !value.is_safe() && s.contains(is_hostile));
-    match hostile {
-        Some(text) if *state.auto_escape() != AutoEscape::None => {
-            let shown = text.replace(is_hostile, "␦");
-            minijinja::escape_formatter(out, state, &Value::from(shown))
-        }
-        _ => minijinja::escape_formatter(out, state, value),
+    let is_html = *state.auto_escape() == AutoEscape::Html;
+    let Some(text) = value.as_str().filter(|_| is_html && !value.is_safe()) else {
+        return minijinja::escape_formatter(out, state, value);
+    };
+    let is_special = |c: char| matches!(c, '<' | '>' | '&' | '"' | '\'') || is_misleading(c);
+    let mut rest = text;
+    while let Some(at) = rest.find(is_special) {
+        let c = rest[at..].chars().next().unwrap_or('␦');
+        out.write_str(&rest[..at])?;
+        out.write_str(match c {
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '&' => "&amp;",
+            '"' => "&quot;",
+            '\'' => "&#39;",
+            _ => "␦",
+        })?;
+        rest = &rest[at + c.len_utf8()..];
     }
+    out.write_str(rest)?;
+    Ok(())
+}
+
+fn is_misleading(c: char) -> bool {
+    text::is_hostile(c) && c != '\n' && c != '\t'
 }

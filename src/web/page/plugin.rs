@@ -125,6 +125,7 @@ pub fn card(plugin: &Plugin, samples: &[(Wall, Value)], clock: &Clock, now: Wall
             break;
         }
     }
+    card.tables.sort_by_key(|table| value::table_rank(&table.heads[0].key));
     card.pairs.truncate(PAIRS_MAX);
     card.pairs.sort_by_key(|pair| {
         let key = pair.path.rsplit('.').next().unwrap_or_default();
@@ -208,13 +209,15 @@ fn table(key: &str, records: &Map<String, Value>, clock: &Clock) -> Table {
     }));
     let rows = records.iter().take(ROWS_MAX).map(|(name, record)| {
         let mut row = vec![Cell { text: name.clone(), is_code: true, ..Cell::default() }];
-        row.extend(columns.iter().map(|column| cell(column, &record[*column], clock)));
+        row.extend(heads.iter().skip(1).map(|head| cell(head, &record[&*head.key], clock)));
         row
     });
-    Table { title, heads, rows: rows.collect(), more: records.len().saturating_sub(ROWS_MAX) }
+    let rows = rows.collect();
+    Table { title, heads, rows, more: records.len().saturating_sub(ROWS_MAX) }
 }
 
-fn cell(column: &str, data: &Value, clock: &Clock) -> Cell {
+fn cell(head: &Head, data: &Value, clock: &Clock) -> Cell {
+    let column = &*head.key;
     let is_share = matches!(column, "percent" | "capacity_percent");
     let bar = data.as_f64().filter(|v| is_share && v.is_finite());
     Cell {
@@ -226,7 +229,7 @@ fn cell(column: &str, data: &Value, clock: &Clock) -> Cell {
             ("alive" | "up", Value::Bool(false)) => Some("down"),
             _ => None,
         },
-        is_number: data.is_number(),
+        is_number: head.is_number,
         is_code: matches!(column, "device" | "options" | "fstype"),
     }
 }
