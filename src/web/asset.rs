@@ -1,5 +1,6 @@
-//! Static files: compiled in, or put over them from `templates_dir`. Served under a name with a hash for ever,
-//! under the plain name with an ETag. A name is one path component, looked up in a table: no path reaches a disk.
+//! Static files: compiled in, or put over them from `templates_dir`. Served under a name with a
+//! hash for ever, under the plain name with an ETag. A name is one path component, looked up in a
+//! table: no path reaches a disk.
 
 use super::gzip;
 use super::http::{Body, Response};
@@ -44,7 +45,8 @@ impl Assets {
         Assets { files }
     }
 
-    /// The path under which pages refer to the file: with its hash, so that it may be kept for ever.
+    /// The path under which pages refer to the file: with its hash, so that it may be kept for
+    /// ever.
     pub fn url(&self, name: &str) -> Option<String> {
         let asset = self.files.get(name)?;
         let (stem, extension) = name.rsplit_once('.')?;

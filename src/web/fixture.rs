@@ -1,4 +1,5 @@
-//! Made-up fleets for the tests of this module: the same size gives the same fleet, down to the byte.
+//! Made-up fleets for the tests of this module: the same size gives the same fleet, down to the
+//! byte.
 
 use super::{Act, Context, Facts, Pages, Peer, QueueFact, Request, Response, respond};
 use crate::config::server::Server;

@@ -6,7 +6,8 @@ const NEAR_MAX: usize = 3;
 /// Names compared letter by letter in one request.
 const COMPARED_MAX: usize = 20_000;
 
-/// At most three names that begin with `name`, or differ from it by two letters at most; the closest first.
+/// At most three names that begin with `name`, or differ from it by two letters at most; the
+/// closest first.
 pub fn names<'a>(view: &'a View, name: &str) -> Vec<&'a str> {
     let name = name.to_ascii_lowercase();
     if name.is_empty() || name.len() > crate::limits::NAME_MAX {

@@ -92,7 +92,8 @@ impl Clock {
 }
 
 fn render(at: Wall, zone: &TimeZone, pattern: &str) -> String {
-    // Outside of the years -9999 to 9999 there is no date to show; the host's clock is nonsense then.
+    // Outside of the years -9999 to 9999 there is no date to show; the host's clock is nonsense
+    // then.
     let timestamp = Timestamp::from_microsecond(at.as_micros()).unwrap_or(Timestamp::UNIX_EPOCH);
     timestamp.to_zoned(zone.clone()).strftime(pattern).to_string()
 }

@@ -59,8 +59,9 @@ impl Pages {
         Pages::with_overrides(BTreeMap::new())
     }
 
-    /// `files` are those of `templates_dir` by name (one path component): `*.html` are templates, the rest static
-    /// files. A template that does not parse is left out; [`Pages::problems`] says so.
+    /// `files` are those of `templates_dir` by name (one path component): `*.html` are templates,
+    /// the rest static files. A template that does not parse is left out; [`Pages::problems`] says
+    /// so.
     pub fn with_overrides(files: BTreeMap<String, Vec<u8>>) -> Pages {
         let (templates, files): (BTreeMap<_, _>, BTreeMap<_, _>) =
             files.into_iter().partition(|(name, _)| name.ends_with(".html"));
@@ -84,8 +85,8 @@ impl Pages {
         Pages { assets: Assets::new(files), environment, zone: TimeZone::UTC, problems }
     }
 
-    /// Sets the "Server" zone of the pages: an IANA name (or a POSIX rule), else the machine's own. Reads the
-    /// system's zone files: not for the request path.
+    /// Sets the "Server" zone of the pages: an IANA name (or a POSIX rule), else the machine's own.
+    /// Reads the system's zone files: not for the request path.
     pub fn with_zone(mut self, name: Option<&str>) -> Pages {
         let found = match name {
             None => TimeZone::try_system(),
@@ -127,8 +128,9 @@ fn page(call: &Call<'_>, status: u16, template: &str, context: &impl Serialize) 
     })
 }
 
-/// Writes text into HTML, between tags or in a quoted attribute; characters that mislead a reader (controls, bidi
-/// overrides) are shown as `␦`. minijinja's own escaping would also encode every slash.
+/// Writes text into HTML, between tags or in a quoted attribute; characters that mislead a reader
+/// (controls, bidi overrides) are shown as `␦`. minijinja's own escaping would also encode every
+/// slash.
 fn format_value(
     out: &mut Output<'_>,
     state: &mut State<'_, '_>,

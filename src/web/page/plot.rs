@@ -1,4 +1,5 @@
-//! Charts with axes as SVG: drawn on the server, so that they are there without JavaScript, in print and in mail.
+//! Charts with axes as SVG: drawn on the server, so that they are there without JavaScript, in
+//! print and in mail.
 
 use super::clock::Clock;
 use super::number;

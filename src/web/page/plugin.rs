@@ -1,6 +1,7 @@
 //! A plugin's data as a card: values with labels, units and a small chart, records as tables.
 //!
-//! Works on any data object; what the agents' own plugins mean stands in `value`. Never fails on strange data.
+//! Works on any data object; what the agents' own plugins mean stands in `value`. Never fails on
+//! strange data.
 
 use super::clock::{Clock, When};
 use super::spark::{Spark, spark};
@@ -76,7 +77,8 @@ pub struct Cell {
     pub is_code: bool,
 }
 
-/// The samples of a plugin as values, oldest first; only the newest where they would take too long to read.
+/// The samples of a plugin as values, oldest first; only the newest where they would take too long
+/// to read.
 pub fn parse(plugin: &Plugin, budget: &mut usize) -> Vec<(Wall, Value)> {
     let mut parsed = Vec::new();
     for sample in plugin.samples.iter().rev() {

@@ -1,4 +1,5 @@
-//! What every page has around it: top bar, banner, link state, footer; and the reader's choices in cookies.
+//! What every page has around it: top bar, banner, link state, footer; and the reader's choices in
+//! cookies.
 
 use super::clock::{Clock, When, span};
 use super::number;

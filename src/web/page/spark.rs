@@ -1,4 +1,5 @@
-//! Small charts without axes, as one path: relative whole coordinates keep a row of the table small.
+//! Small charts without axes, as one path: relative whole coordinates keep a row of the table
+//! small.
 
 use super::number;
 use serde::Serialize;

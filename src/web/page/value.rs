@@ -131,7 +131,8 @@ pub fn label(key: &str) -> (String, &'static str) {
     }
 }
 
-/// Where a column stands among others: what it is, how it is, how much; then as in the list of labels.
+/// Where a column stands among others: what it is, how it is, how much; then as in the list of
+/// labels.
 pub fn column_rank(key: &str) -> usize {
     const FIRST: [&str; 12] = [
         "health",

@@ -255,35 +255,37 @@ fn pages_of_the_table_follow_the_filter() {
     assert!(html(&bench, "/live?q=colour:red").contains("<code>colour:red</code>"));
 }
 
+/// What strangers might put into names, tags, messages and plugin output.
+const PAYLOADS: [&str; 23] = [
+    "<script>alert(1)</script>",
+    "\"><script>alert(1)</script>",
+    "'><img src=x onerror=alert(1)>",
+    "</title><script>",
+    "</textarea><script>",
+    "<svg onload=alert(1)>",
+    "javascript:alert(1)",
+    "{{ 7777*7777 }}",
+    "{% include 'base.html' %}",
+    "&lt;b&gt;",
+    "a\" onmouseover=\"alert(1)",
+    "a' style='x",
+    "--><script>",
+    "<!--",
+    "]]>",
+    "\u{202e}gnp.exe",
+    "\u{2066}isolate",
+    "\x1b[31mred",
+    "\0null",
+    "line\r\nSet-Cookie: x=1",
+    "=cmd|' /C calc'!A0",
+    "${jndi:ldap://x}",
+    "<iframe src=//evil>",
+];
+
 #[test]
 fn hostile_text_is_shown_and_never_obeyed() {
-    let payloads = [
-        "<script>alert(1)</script>",
-        "\"><script>alert(1)</script>",
-        "'><img src=x onerror=alert(1)>",
-        "</title><script>",
-        "</textarea><script>",
-        "<svg onload=alert(1)>",
-        "javascript:alert(1)",
-        "{{ 7777*7777 }}",
-        "{% include 'base.html' %}",
-        "&lt;b&gt;",
-        "a\" onmouseover=\"alert(1)",
-        "a' style='x",
-        "--><script>",
-        "<!--",
-        "]]>",
-        "\u{202e}gnp.exe",
-        "\u{2066}isolate",
-        "\x1b[31mred",
-        "\0null",
-        "line\r\nSet-Cookie: x=1",
-        "=cmd|' /C calc'!A0",
-        "${jndi:ldap://x}",
-        "<iframe src=//evil>",
-    ];
     let mut prng = Prng::new(1);
-    for payload in payloads {
+    for payload in PAYLOADS {
         let mut host = fixture::host(0, "victim", Severity::Warning, &mut prng);
         let text: Arc<str> = payload.into();
         host.tags = [Arc::clone(&text)].into();

@@ -1,5 +1,5 @@
-//! The colours of the sheet: contrast of text on every surface, distance between the fills of the states, also for
-//! readers who see colours differently.
+//! The colours of the sheet: contrast of text on every surface, distance between the fills of the
+//! states, also for readers who see colours differently.
 
 use std::collections::BTreeMap;
 
