@@ -21,6 +21,8 @@ pub mod collect;
 pub mod agent;
 #[cfg(feature = "daemon")]
 pub mod engine;
+#[cfg(feature = "daemon")]
+pub mod notice;
 
 #[cfg(feature = "daemon")]
 pub mod web;

@@ -59,6 +59,10 @@ limits! {
     HTTP_CONNS_PER_ADDRESS: usize = 32, "connections";
     HTTP_IN_FLIGHT: usize = 32, "requests";
     HTTP_QUEUE: usize = 64, "requests";
+    /// An answer up to this long is always taken on, however much waits for slow peers.
+    HTTP_OUT_EACH: usize = 64 << 10, "bytes";
+    /// Answers that wait for slow peers, together; above it a longer one gets 503.
+    HTTP_OUT_ALL: usize = 32 << 20, "bytes";
     HEAD_MAX: usize = 16 << 10, "bytes";
     HEADERS_MAX: usize = 64, "headers";
     BODY_MAX: usize = 64 << 10, "bytes";
@@ -72,6 +76,8 @@ limits! {
     WS_CONNS_PER_ADDRESS: usize = 32, "connections";
     WS_IN_MAX: usize = 4 << 10, "bytes";
     WS_OUT_QUEUE: usize = 256 << 10, "bytes";
+    /// Frames of all live clients together that wait for slow peers; above it nothing new is told to any.
+    WS_OUT_ALL: usize = 32 << 20, "bytes";
     LIVE_TOMBSTONES: usize = 4096, "rows";
     LIVE_VIEW_IDS: usize = 200, "ids";
     SESSIONS: usize = 1024, "sessions";

@@ -106,8 +106,15 @@ pub enum Saved {
         name: Arc<str>,
         json: Vec<u8>,
     },
+    /// The host and its samples are gone.
     HostGone {
         name: Arc<str>,
+    },
+    /// The latest data of an info plugin, which the agent sends only once.
+    Sample {
+        host: Arc<str>,
+        plugin: Arc<str>,
+        json: Vec<u8>,
     },
     Event {
         id: u64,
@@ -118,7 +125,7 @@ pub enum Saved {
         id: u64,
     },
     Meta {
-        key: &'static str,
+        key: Arc<str>,
         json: Vec<u8>,
     },
 }

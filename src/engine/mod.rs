@@ -1,10 +1,268 @@
 //! The server's state machine: hosts, connections, timers, the event feed, views, the saved form.
 //!
 //! Owns all durable and alertable state. Never does I/O, never reads a clock, never blocks, never panics on
-//! input. The contract of [`Engine`]: mutate once with `handle`, drain `poll_effect` to `None`, sleep until
-//! `poll_timeout` or the next event.
+//! input. The parts of `impl Engine` stand by subject: `receive` (datagrams), `liveness` (timers and states),
+//! `roster` (configuration, commands, restoring and saving).
 
+mod admit;
 mod api;
+mod feed;
+mod host;
+mod link;
+mod liveness;
+mod receive;
+mod roster;
+mod sample;
+mod saved;
+mod table;
 pub mod view;
 
+#[cfg(test)]
+mod tests;
+
 pub use api::{Command, Effect, Event, Outcome, Path, Reply, Saved};
+
+use crate::config::server;
+use crate::limits;
+use crate::time::{Duration, Mono, Now, render_duration};
+use crate::wire::Reject;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::sync::Arc;
+use view::{Counters, EventKind, HostId, Level, View};
+
+/// A turn at least this often, so that a gap shows how long the server was deaf.
+const TURN: Duration = Duration::from_secs(1);
+/// A turn later than this after it was due means that nothing was heard meanwhile (PROTOCOL C12).
+const LATENESS_MAX: Duration = Duration::from_secs(1);
+/// A wall clock that moved by more than this against the monotonic one has stepped.
+const STEP_MAX: Duration = Duration::from_secs(2);
+/// Changed hosts are saved this long after the first change (durable within a second: SPEC section 2).
+const SAVE_DELAY: Duration = Duration::from_millis(250);
+
+/// The contract: mutate once with [`handle`](Engine::handle), drain [`poll_effect`](Engine::poll_effect) to
+/// `None`, sleep until [`poll_timeout`](Engine::poll_timeout) or the next event. `now` never goes back.
+///
+/// ```
+/// use heartbeat::{config::server::Server, engine::{Engine, Event}, time::Now};
+/// let now = Now::default();
+/// let mut engine = Engine::new(Server::default().into(), 1, now);
+/// engine.handle(now, Event::Tick);
+/// while engine.poll_effect().is_some() {}
+/// assert!(engine.poll_timeout().is_some_and(|due| due > now.mono));
+/// ```
+pub struct Engine {
+    config: Arc<server::Server>,
+    table: table::Table,
+    feed: feed::Feed,
+    /// Hosts by when they are judged next, on the listening clock. An entry that is not its host's current
+    /// `timer` is stale and ignored.
+    timers: BinaryHeap<Reverse<(Mono, HostId)>>,
+    ghosts: admit::GhostTable,
+    refusals: admit::RefusalTable,
+    newcomers: admit::AddressLimiter,
+    accepted: BTreeSet<String>,
+    samples: sample::SampleBudget,
+    counters: Counters,
+    effects: VecDeque<Effect>,
+    /// Hosts whose fast columns changed since the last view.
+    touched: Vec<HostId>,
+    unsaved: Vec<HostId>,
+    save_due: Option<Mono>,
+    saved_all: Mono,
+    started: Now,
+    turn: Now,
+    /// How long the server did not listen, in all. The listening clock is the monotonic one less this.
+    deaf: Duration,
+    /// Until then no restored host is judged.
+    hold_until: Option<Mono>,
+    epoch: u32,
+    dirty: bool,
+}
+
+impl Engine {
+    /// `seed` makes the epoch and keys the address table; a run repeats with the same seed and the same events.
+    pub fn new(config: Arc<server::Server>, seed: u64, now: Now) -> Engine {
+        let mut prng = crate::prng::Prng::new(seed);
+        let mut engine = Engine {
+            table: table::Table::default(),
+            feed: feed::Feed::new(),
+            timers: BinaryHeap::new(),
+            ghosts: admit::GhostTable::default(),
+            refusals: admit::RefusalTable::default(),
+            newcomers: admit::AddressLimiter::new(prng.next_u64(), now.mono),
+            accepted: BTreeSet::new(),
+            samples: sample::SampleBudget::new(limits::HISTORY_BYTES),
+            counters: Counters::default(),
+            effects: VecDeque::new(),
+            touched: Vec::new(),
+            unsaved: Vec::new(),
+            save_due: None,
+            saved_all: now.mono,
+            started: now,
+            turn: now,
+            deaf: Duration::ZERO,
+            hold_until: None,
+            epoch: prng.next_u64() as u32 & 0x00ff_ffff,
+            dirty: true,
+            config,
+        };
+        engine.declare(now);
+        engine
+    }
+
+    /// Takes one event. Never fails: what cannot be taken is counted or answered.
+    pub fn handle(&mut self, now: Now, event: Event<'_>) {
+        self.open_turn(now);
+        match event {
+            Event::Datagram { path, len, decoded } => self.receive(now, path, len, decoded),
+            Event::Tick => self.tick(now),
+            Event::Command { id, command } => {
+                let outcome = self.command(now, command);
+                self.effects.push_back(Effect::Answer { id, outcome });
+            }
+            Event::Reload(config) => self.reload(now, config),
+            Event::KernelDrops(total) => {
+                self.dirty |= self.counters.kernel_drops != total;
+                self.counters.kernel_drops = total;
+            }
+            Event::Stop => self.save_all(),
+        }
+    }
+
+    /// The next thing to do outside. Drain to `None` before sleeping.
+    #[must_use]
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to come back with a tick at the latest; strictly after the last tick.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        let timer = self.timers.peek().map_or(Mono::MAX, |Reverse((due, _))| *due + self.deaf);
+        let turn = self.turn.mono + TURN;
+        let due = timer.min(turn).min(self.save_due.unwrap_or(Mono::MAX));
+        Some(due.max(self.turn.mono + Duration::from_nanos(1)))
+    }
+
+    /// Whether anything visible changed since the last view.
+    #[must_use]
+    pub fn dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// The fleet as it is now. Cheap: what did not change since the last view is shared with it.
+    #[must_use]
+    pub fn view(&mut self) -> Arc<View> {
+        self.show_touched();
+        self.dirty = false;
+        let counters = self.counters.clone();
+        Arc::new(View {
+            epoch: self.epoch,
+            ver: self.table.ver(),
+            floor: self.table.floor(),
+            gone: self.table.gone(),
+            now: self.turn,
+            started: self.started,
+            hold_until: self.hold_until,
+            hosts: self.table.shown(),
+            names: self.table.names(),
+            counts: self.table.counts(),
+            events: self.feed.shared(),
+            ghosts: Arc::new(self.ghosts.list()),
+            refusals: Arc::new(self.refusals.list()),
+            counters,
+        })
+    }
+
+    fn show_touched(&mut self) {
+        for id in std::mem::take(&mut self.touched) {
+            let Some(record) = self.table.record(id) else { continue };
+            record.touched = false;
+            let Some(record) = self.table.record_ref(id) else { continue };
+            let shown = self.table.host(id).map(|host| {
+                let mut host = (**host).clone();
+                record.show(&mut host);
+                host
+            });
+            if let Some(shown) = shown {
+                self.table.refresh(id, |host| {
+                    (host.connections, host.last_seen, host.rtt_hour) =
+                        (shown.connections, shown.last_seen, shown.rtt_hour);
+                });
+            }
+        }
+    }
+
+    /// Notes how long the server was away before this turn, and steps of the wall clock.
+    fn open_turn(&mut self, now: Now) {
+        let gap = now.mono.since(self.turn.mono);
+        let lateness = gap.saturating_sub(TURN);
+        if lateness > LATENESS_MAX {
+            self.deaf += lateness;
+            let text = format!(
+                "server did not listen for {}: every deadline moves by as much",
+                render_duration(lateness)
+            );
+            self.tell_server(now, Level::Warning, text);
+        }
+        let expected = self.turn.wall + gap;
+        let step =
+            if now.wall >= expected { now.wall.since(expected) } else { expected.since(now.wall) };
+        if step > STEP_MAX {
+            let sign = if now.wall >= expected { "forward" } else { "back" };
+            let text = format!("the server's clock stepped {sign} by {}", render_duration(step));
+            self.tell_server(now, Level::Info, text);
+        }
+        self.turn = now;
+    }
+
+    /// The monotonic clock without the server's own absences: what deadlines are measured on.
+    fn listening(&self, mono: Mono) -> Mono {
+        mono - self.deaf
+    }
+
+    fn refuse(&mut self, now: Now, address: std::net::IpAddr, reason: Reject) {
+        *self.counters.rejected.entry(reason.code()).or_default() += 1;
+        self.refusals.note(now.wall, address, reason);
+        self.dirty = true;
+        log::trace!("refused from={address} reason={}", reason.code());
+    }
+
+    fn tell_server(&mut self, now: Now, level: Level, text: String) {
+        self.publish(
+            now,
+            feed::Entry {
+                kind: EventKind::Server,
+                host: None,
+                level: Some(level),
+                from: None,
+                to: None,
+                text,
+            },
+        );
+    }
+
+    /// Every event of the feed goes out through here.
+    fn publish(&mut self, now: Now, entry: feed::Entry) {
+        let floor = self.feed.floor();
+        let event = self.feed.push(now.wall, entry);
+        if let Ok(json) = serde_json::to_vec(&saved::EventRow::of(&event)) {
+            self.effects.push_back(Effect::Persist(vec![Saved::Event { id: event.id, json }]));
+        }
+        if self.feed.floor() > floor {
+            let id = self.feed.floor();
+            self.effects.push_back(Effect::Persist(vec![Saved::EventsBefore { id }]));
+        }
+        log::info!("{}", event.text);
+        self.effects.push_back(Effect::Publish(event));
+        self.dirty = true;
+    }
+
+    fn check_invariants(&self) {
+        if cfg!(debug_assertions) {
+            self.table.check_invariants();
+            assert!(self.ghosts.len() <= self.config.ghosts_max);
+        }
+    }
+}

@@ -28,6 +28,8 @@ pub fn now_awake() -> Now {
     Now { mono: mono(clock), wall: wall() }
 }
 
+// On 32-bit systems the fields are narrower.
+#[allow(clippy::unnecessary_cast)]
 fn wall() -> Wall {
     let ts = read(libc::CLOCK_REALTIME);
     Wall::from_micros(ts.tv_sec as i64 * 1_000_000 + ts.tv_nsec as i64 / 1000)

@@ -1,5 +1,10 @@
-//! The only I/O and the only unsafe code of the library: clock, bounded reads, atomic replace, threads.
+//! The only I/O and the only unsafe code of the library: clock, bounded reads, atomic replace, threads,
+//! log, signals, what the kernel tells by calls, the agents' UDP loop.
 
 pub mod clock;
+pub mod daemon;
 pub mod file;
+pub mod log;
+pub mod name;
+pub mod system;
 pub mod thread;

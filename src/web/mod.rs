@@ -8,6 +8,7 @@ mod asset;
 mod guard;
 mod gzip;
 mod header;
+pub mod host;
 mod http;
 mod icon;
 pub mod live;

@@ -1,4 +1,5 @@
-//! The messages of PROTOCOL C1 as the peer sent them, checked for shape and limits but for nothing else.
+//! The messages of PROTOCOL C1 as the peer sent them, checked for shape and limits but for nothing
+//! else.
 
 /// One accepted plain datagram: who says it is speaking, and what it says.
 #[derive(Debug, PartialEq)]
@@ -34,7 +35,8 @@ pub struct Htb<'a> {
     pub up: Option<u64>,
     /// The agent's version, at most 32 bytes.
     pub version: Option<&'a str>,
-    /// Plugin data that a legacy agent sent inside its heartbeat. Empty (and not allocated) otherwise.
+    /// Plugin data that a legacy agent sent inside its heartbeat. Empty (and not allocated)
+    /// otherwise.
     pub plugins: Vec<Plg<'a>>,
 }
 
@@ -43,7 +45,8 @@ pub struct Htb<'a> {
 pub struct Plg<'a> {
     /// `[a-z0-9_]{1,32}`
     pub plugin: &'a str,
-    /// The data object as JSON text, within the limits: NaN and Infinity are null, long strings are cut.
+    /// The data object as JSON text, within the limits: NaN and Infinity are null, long strings are
+    /// cut.
     pub data: &'a str,
     /// The leaves of `data` in order, paths joined with '.'.
     pub leaves: &'a [Leaf<'a>],
@@ -53,7 +56,8 @@ pub struct Plg<'a> {
     pub info: bool,
     /// Collected this long before it was sent, milliseconds.
     pub age_ms: Option<u32>,
-    /// `(i, n)` with `1 <= i <= n <= 64`: one of several messages of one sample, each applied by itself.
+    /// `(i, n)` with `1 <= i <= n <= 64`: one of several messages of one sample, each applied by
+    /// itself.
     pub part: Option<(u8, u8)>,
 }
 

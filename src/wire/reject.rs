@@ -1,4 +1,5 @@
-//! Why a datagram was not taken. Each reason is counted, shown in `/healthz`, and has a seed in the corpus.
+//! Why a datagram was not taken. Each reason is counted, shown in `/healthz`, and has a seed in the
+//! corpus.
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident => $code:literal, $words:literal;)*) => {

@@ -1,24 +1,23 @@
-// The live protocol in the browser (heartbeat.live.v1): keeps a page that the server rendered up to date.
-// Pure parts first (reducer, texts), exported for tests; then the page, then the connection. Text from outside
-// goes through textContent only.
-//
-// What it finds in a page, each part optional except #link:
-//   <html data-live="ws://host:50005/" data-version="0.1.0" data-tz="Europe/Zurich">  default: this origin
-//   <main data-epoch data-ver>            where to resume from; data-empty: reload when the first host comes;
-//   <main data-host="17">                 on a host's page: follow its samples
-//   #link (role=status)                   link state; gets data-link="live|connecting|stale|offline|polling"
-//   #banner (hidden)                      what is wrong with the connection; the server's own text comes back
-//   [data-state="down|critical|…"] b      a tile's number; the tile gets data-zero while it is 0
-//   #hosts[data-sort][data-size] tbody tr[data-id][data-state][data-since]   state code, Unix seconds
-//     [data-col="state|host|why|alerts|r4|r6|seen|up|res"]   in a row, or anywhere in main[data-host]
-//     in res: [data-gauge="cpu|mem|disk"], a <meter> or a <rect> in an svg (y, height), and [data-worst]
-//   #feed li[data-id]                     newest first
-//   time[datetime][data-rel="ago|for"]    relative, ticking
+// The live protocol in the browser (heartbeat.live.v1, ui/UI.md section 7): keeps a page that the server rendered
+// up to date. Pure parts first (reducer, texts), exported for tests; then the page; then the connection.
+// Text from outside goes through textContent only. Hooks in the page, each optional except #link:
+//   <html data-live="ws://host:50005/" data-version="0.1.0" data-tz="Europe/Zurich">   default: this origin
+//   <main data-epoch data-ver>       where to resume from; data-empty: reload when the first host comes
+//   <main data-host="17">            a host's page: follow its samples
+//   #link (role=status)              data-link="live|connecting|stale|offline|polling"; text in it, or its [data-text]
+//   #banner                          the server's own text comes back when the connection does
+//   [data-state="down|critical|…"] b a tile's number; the tile has data-zero while it is 0
+//   #hosts[data-sort][data-size] tbody tr[data-id][data-state][data-since]     state code, Unix seconds
+//   [data-col="state|host|why|alerts|r4|r6|seen|up|res"]  in a row, or anywhere in main[data-host]
+//   .c-rtt                           in a row: the server's sparkline; a row that is new here has none yet
+//   #feed li[data-id]                newest first; .none beside it goes with the first entry
+//   time[datetime][data-rel="ago|for"]   ticks
 //   [data-metric="plugin.path"][data-unit]
 //   link[rel=icon]
 
 const SUBPROTOCOL = 'heartbeat.live.v1';
 const STALE_MS = 22_000;
+const DIAL_MS = 10_000;
 const FEED_MAX = 50;
 const LOG_GAP_MS = 5_000;
 const FAVICON_GAP_MS = 2_000;
@@ -32,6 +31,7 @@ export const STATES = [
   ['unreachable', 'unreach'], ['unknown', 'unk'], ['maintenance', 'maint'], ['up', 'up'],
 ];
 const UP = 7;
+const UNWATCHED = 1;
 
 // ---- the reducer
 
@@ -101,16 +101,11 @@ export function duration(seconds) {
   return two.map(([n, unit]) => `${n} ${unit}`).join(' ');
 }
 
-const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
-
-/** Day and time in a zone: `{day: '20 Nov', time: '14:02', second: '14:02:09'}`. */
+/** Day and time in a zone: `['20 Nov', '14:02:09']`. */
 export function civil(seconds, timeZone) {
-  const format = new Intl.DateTimeFormat('en-GB', { timeZone, hourCycle: 'h23', day: 'numeric',
-    month: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit' });
-  const part = {};
-  for (const { type, value } of format.formatToParts(seconds * 1000)) part[type] = value;
-  const time = `${part.hour}:${part.minute}`;
-  return { day: `${part.day} ${MONTHS[part.month - 1]}`, time, second: `${time}:${part.second}` };
+  const part = (locale, options) => new Date(seconds * 1000).toLocaleString(locale, { timeZone, ...options });
+  const day = `${part('en-US', { day: 'numeric' })} ${part('en-US', { month: 'short' })}`;
+  return [day, part('en-GB', { timeStyle: 'medium' })];
 }
 
 /** `4 s ago`, `in 42 s`; after 48 h `20 Nov 14:02`. */
@@ -118,8 +113,8 @@ export function age(seconds, now, timeZone) {
   const past = now - seconds;
   if (past <= -1) return `in ${duration(-past)}`;
   if (past < 48 * 3600) return `${duration(past)} ago`;
-  const { day, time } = civil(seconds, timeZone);
-  return `${day} ${time}`;
+  const [day, time] = civil(seconds, timeZone);
+  return `${day} ${time.slice(0, 5)}`;
 }
 
 /** `0.8 ms`, `12 ms`, `1.2 s`; `lost` over a family that once worked, `–` for one that never did. */
@@ -160,523 +155,530 @@ export function leaves(data, prefix, out = new Map()) {
   return out;
 }
 
+/** `00:14`, `1:02:03`. */
+export function clock(seconds) {
+  const part = (unit) => String(Math.floor(seconds / unit) % 60).padStart(2, '0');
+  const hours = Math.floor(seconds / 3600);
+  return `${hours ? `${hours}:` : ''}${part(60)}:${part(1)}`;
+}
+
 // ---- the page
 
 const SVG = 'http://www.w3.org/2000/svg';
+const capital = (word) => word[0].toUpperCase() + word.slice(1);
+const iso = (seconds) => new Date(seconds * 1000).toISOString();
+const put = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 
-/** An element with children; strings become text. */
-function make(name, attributes = {}, ...children) {
-  const element = document.createElement(name);
+const make = (name, attributes, ...children) => build(document.createElement(name), attributes, children);
+const draft = (name, attributes, ...children) => build(document.createElementNS(SVG, name), attributes, children);
+
+function build(element, attributes = {}, children = []) {
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...children);
   return element;
 }
 
-function glyph(code, label) {
-  const [, short] = STATES[code];
-  const svg = document.createElementNS(SVG, 'svg');
-  svg.setAttribute('class', `g s-${short}`);
-  if (label) {
-    svg.setAttribute('role', 'img');
-    svg.setAttribute('aria-label', capital(STATES[code][0]));
-  } else {
-    svg.setAttribute('aria-hidden', 'true');
-  }
-  const use = document.createElementNS(SVG, 'use');
-  use.setAttribute('href', `#s-${short}`);
-  svg.append(use);
-  return svg;
+function glyph(code, isAlone) {
+  const [word, short] = STATES[code];
+  const role = isAlone ? { role: 'img', 'aria-label': capital(word) } : { 'aria-hidden': 'true' };
+  return draft('svg', { class: `g s-${short}`, ...role }, draft('use', { href: `#s-${short}` }));
 }
 
-const capital = (word) => word[0].toUpperCase() + word.slice(1);
-const iso = (seconds) => new Date(seconds * 1000).toISOString();
-const put = (element, text) => { if (element.textContent !== text) element.textContent = text; };
+const icon = (name, attributes) =>
+  draft('svg', { viewBox: '0 0 16 16', ...attributes }, draft('use', { href: `#i-${name}` }));
 
-class Page {
-  constructor() {
-    this.root = document.documentElement;
-    this.main = document.querySelector('main') ?? document.body;
-    this.host = this.main.dataset.host ? Number(this.main.dataset.host) : null;
-    this.zone = this.root.dataset.tz || undefined;
-    this.link = document.getElementById('link');
-    this.banner = document.getElementById('banner');
-    this.bannerAsServed = this.banner ? [[...this.banner.childNodes], this.banner.hidden] : null;
-    this.table = document.getElementById('hosts');
-    this.body = this.table?.tBodies[0];
-    this.pattern = this.body?.querySelector('tr[data-id]')?.cloneNode(true);
-    this.feed = document.getElementById('feed');
-    this.events = [];
-    this.newest = Math.max(0, ...[...(this.feed?.children ?? [])].map((li) => Number(li.dataset.id) || 0));
-    this.loggedAt = -LOG_GAP_MS;
-    this.title = document.title.replace(/^\(\d+ [^)]*\) /, '');
-    this.iconAt = -FAVICON_GAP_MS;
-    this.offset = 0;
+/** The zone that the server writes times in, where the browser knows it; else the browser's own. */
+function knownZone(name) {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone;
+  } catch {
+    return undefined;
   }
+}
+
+function startPage() {
+  const root = document.documentElement;
+  const main = document.querySelector('main') ?? document.body;
+  const host = main.dataset.host ? Number(main.dataset.host) : null;
+  const zone = knownZone(root.dataset.tz);
+  const table = document.getElementById('hosts');
+  const body = table?.tBodies[0];
+  const rowsOf = () => [...(body?.querySelectorAll('tr[data-id]') ?? [])];
+  const pattern = rowsOf()[0]?.cloneNode(true);
+  const size = Number(table?.dataset.size) || 50;
+  const isByState = (table?.dataset.sort || 'state') === 'state';
+  const feed = document.getElementById('feed');
+  const link = document.getElementById('link');
+  const banner = document.getElementById('banner');
+  const served = banner && { nodes: [...banner.childNodes], kind: banner.className, hidden: banner.hidden };
+  const baseTitle = document.title.replace(/^\(\d+ [^)]*\) /, '');
+  let offset = 0;
+  let sum = {};
+  let iconAt = 0;
+  let events = [];
+  let newest = Math.max(0, ...[...(feed?.children ?? [])].map((li) => Number(li.dataset.id) || 0));
+  let logAt = 0;
 
   /** Unix seconds of the server's clock. */
-  now() { return (Date.now() + this.offset) / 1000; }
+  const now = () => (Date.now() + offset) / 1000;
 
   /** The rows on the screen: their fast columns are asked for. */
-  shown() {
-    const ids = [...(this.body?.querySelectorAll('tr[data-id]') ?? [])].map((tr) => Number(tr.dataset.id));
-    return (this.host === null ? ids : [this.host]).slice(0, 200);
+  const shown = () => (host === null ? rowsOf().map((tr) => Number(tr.dataset.id)) : [host]).slice(0, 200);
+
+  function setLink(kind, text) {
+    link.dataset.link = kind;
+    put(link.querySelector('[data-text]') ?? link, text);
   }
 
-  setLink(kind, text) {
-    if (!this.link) return;
-    this.link.dataset.link = kind;
-    put(this.link.querySelector('[data-text]') ?? this.link, text);
+  function setBanner(parts, key) {
+    if (!banner) return;
+    banner.replaceChildren(...(parts ?? served.nodes));
+    banner.className = parts ? `banner b-${key}` : served.kind;
+    banner.hidden = parts ? false : served.hidden;
   }
 
-  /** `null` brings back what the server wrote. */
-  setBanner(parts) {
-    if (!this.banner) return;
-    const [served, hidden] = this.bannerAsServed;
-    this.banner.replaceChildren(...(parts ?? served));
-    this.banner.hidden = parts ? false : hidden;
-  }
-
-  /** Shows what `reduce` said: changed rows, the counts; `true` where the rows on the screen are others now. */
-  apply({ state, whole, up = [], del = [] }) {
-    if ('empty' in this.main.dataset && state.rows.size > 0) location.reload();
-    this.drawSum(state.sum);
-    if (this.host !== null) {
-      const row = state.rows.get(this.host);
-      if (row && up.includes(this.host)) this.draw(this.main, row);
+  /** Shows what `reduce` said; `true` where the rows on the screen are others now. */
+  function apply({ state, whole, up, del }) {
+    if ('empty' in main.dataset && state.rows.size > 0) location.reload();
+    drawSum(state.sum);
+    if (host !== null) {
+      if (up.includes(host)) draw(main, state.rows.get(host));
       return false;
     }
-    if (!this.body) return false;
-    const before = this.shown().join();
-    for (const id of del) this.row(id)?.remove();
-    if (whole) this.body.querySelectorAll('tr[data-id]').forEach((tr) => {
-      if (!state.rows.has(Number(tr.dataset.id))) tr.remove();
-    });
-    for (const id of up) this.drawRow(id, state.rows.get(id));
-    return this.shown().join() !== before;
-  }
-
-  row(id) { return this.body.querySelector(`tr[data-id="${Number(id)}"]`); }
-
-  drawRow(id, row) {
-    let tr = this.row(id);
-    const isNew = !tr;
-    if (isNew) {
-      if (!this.pattern || row.name === undefined || !this.takesNewRows(row)) return;
-      tr = this.pattern.cloneNode(true);
-      tr.dataset.id = id;
+    const before = shown().join();
+    for (const tr of rowsOf()) {
+      const id = Number(tr.dataset.id);
+      if (whole ? !state.rows.has(id) : del.includes(id)) tr.remove();
     }
-    const [state, since] = [tr.dataset.state, tr.dataset.since];
-    this.draw(tr, row);
-    if (row.state !== undefined) Object.assign(tr.dataset, { state: row.state, since: row.since });
-    if (isNew || tr.dataset.state !== state || tr.dataset.since !== since) this.place(tr, isNew);
-    const rows = this.body.querySelectorAll('tr[data-id]');
-    if (isNew && rows.length > this.size()) rows[rows.length - 1].remove();
+    if (body) for (const id of up) drawRow(id, state.rows.get(id));
+    return shown().join() !== before;
   }
 
-  size() { return Number(this.table.dataset.size) || 50; }
+  const rank = (tr) => ({ state: Number(tr.dataset.state ?? UP), since: Number(tr.dataset.since ?? 0) });
 
   /** Only the first page of all hosts, worst first, takes what it did not show. */
-  takesNewRows(row) {
-    if (location.search || !this.isByState()) return false;
-    const rows = this.body.querySelectorAll('tr[data-id]');
-    return rows.length < this.size() || isBefore(row, rank(rows[rows.length - 1]));
+  function takesNew(row) {
+    if (!pattern || row.name === undefined || location.search || !isByState) return false;
+    const rows = rowsOf();
+    return rows.length < size || isBefore(row, rank(rows.at(-1)));
   }
 
-  isByState() { return ['state', undefined, ''].includes(this.table.dataset.sort); }
+  function drawRow(id, row) {
+    const old = body.querySelector(`tr[data-id="${Number(id)}"]`);
+    if (!old && !takesNew(row)) return;
+    const tr = old ?? blankRow();
+    tr.dataset.id = id;
+    draw(tr, row);
+    if (row.state === undefined) return;
+    const { state, since } = rank(tr);
+    Object.assign(tr.dataset, { state: row.state, since: row.since });
+    if (!old || (isByState && (row.state !== state || row.since !== since))) place(tr);
+    if (!old && rowsOf().length > size) rowsOf().at(-1).remove();
+  }
 
-  place(tr, isNew) {
-    if (!this.isByState()) return isNew && this.body.append(tr);
-    const mine = rank(tr);
-    const rows = [...this.body.querySelectorAll('tr[data-id]')].filter((other) => other !== tr);
-    const next = rows.find((other) => isBefore(mine, rank(other))) ?? null;
-    if (!isNew && tr.nextElementSibling === next) return undefined;
+  function blankRow() {
+    const tr = pattern.cloneNode(true);
+    tr.querySelectorAll('[title]').forEach((el) => el.removeAttribute('title'));
+    tr.querySelector('.c-rtt')?.replaceChildren('–');
+    return tr;
+  }
+
+  function place(tr) {
+    const others = rowsOf().filter((other) => other !== tr);
+    const next = others.find((other) => isBefore(rank(tr), rank(other))) ?? null;
+    if (tr.isConnected && tr.nextElementSibling === next) return;
     const focused = tr.contains(document.activeElement) ? document.activeElement : null;
-    this.body.insertBefore(tr, next);
-    return focused?.focus();
+    body.insertBefore(tr, next);
+    focused?.focus();
   }
 
   /** Redraws the cells under `scope` whose columns `row` has. */
-  draw(scope, row) {
-    const cell = (name, of, write) => {
-      if (of.every((column) => row[column] === undefined)) return;
-      for (const element of scope.querySelectorAll(`[data-col="${name}"]`)) write(element);
+  function draw(scope, row) {
+    const cell = (name, column, write) => {
+      if (row[column] === undefined) return;
+      scope.querySelectorAll(`[data-col="${name}"]`).forEach((el) => write(el, row[column]));
     };
-    cell('state', ['state'], (el) => this.drawState(el, row));
-    cell('host', ['name'], (el) => drawName(el, row));
-    cell('why', ['why'], (el) => put(el, row.why));
-    cell('alerts', ['ac', 'aw'], (el) => drawAlerts(el, row));
-    cell('r4', ['r4'], (el) => put(el, rtt(row.r4)));
-    cell('r6', ['r6'], (el) => put(el, rtt(row.r6)));
-    cell('seen', ['seen'], (el) => this.drawTime(el, row.seen, 'ago'));
-    cell('up', ['boot'], (el) => this.drawTime(el, row.boot, 'for'));
-    cell('res', ['cpu', 'mem', 'disk'], (el) => drawGauges(el, row));
+    cell('state', 'state', (el, state) => drawState(el, state, row.since));
+    cell('host', 'name', (el) => drawName(el, row));
+    cell('why', 'why', (el) => drawWhy(el, row));
+    cell('alerts', 'ac', (el) => drawAlerts(el, row));
+    cell('r4', 'r4', drawRtt);
+    cell('r6', 'r6', drawRtt);
+    cell('seen', 'seen', (el, seconds) => {
+      drawTime(el, seconds, 'ago', 'never');
+      if (row.state !== undefined) setClass(el, 't-', [0, 3, 4].includes(row.state) && STATES[row.state][1]);
+    });
+    cell('up', 'boot', (el, seconds) => drawTime(el, seconds, 'for', '–'));
+    cell('res', 'cpu', (el) => drawGauges(el, row));
   }
 
-  drawState(el, { state, since }) {
+  function drawState(el, state, since) {
     const [word, short] = STATES[state];
     const time = make('time');
-    const label = make('span', { class: 'lbl' }, capital(word));
-    const small = make('small', { class: 'lbl' }, time);
-    el.replaceChildren(make('span', { class: `st t-${short}` }, glyph(state), label, ' ', small));
-    this.drawTime(time, since, 'for');
+    const parts = [make('span', { class: 'lbl' }, capital(word)), ' ', make('small', { class: 'lbl' }, time)];
+    el.replaceChildren(make('span', { class: `st t-${short}` }, glyph(state), ...parts));
+    drawTime(time, since, 'for');
   }
 
-  drawTime(el, seconds, rel) {
-    let time = el.tagName === 'TIME' ? el : el.querySelector('time');
-    if (seconds === null || seconds === undefined) return (time === el ? put : clear)(el, '–');
+  function drawTime(el, seconds, rel, none) {
+    let time = el.matches('time') ? el : el.querySelector('time');
+    if (seconds === null) {
+      put(el, none);
+      return;
+    }
     if (!time) el.replaceChildren(time = make('time'));
     time.dateTime = iso(seconds);
     time.dataset.rel = rel;
-    const { day, second } = civil(seconds, this.zone);
-    time.title = `${day} ${second}`;
-    return this.tick(time);
+    time.title = civil(seconds, zone).join(' ');
+    tick(time);
   }
 
-  tick(time) {
+  function tick(time) {
     const seconds = Date.parse(time.dateTime) / 1000;
     if (Number.isNaN(seconds)) return;
-    const now = this.now();
-    put(time, time.dataset.rel === 'for' ? duration(now - seconds) : age(seconds, now, this.zone));
+    put(time, time.dataset.rel === 'for' ? duration(now() - seconds) : age(seconds, now(), zone));
   }
 
-  tickAll() { document.querySelectorAll('time[data-rel]').forEach((time) => this.tick(time)); }
-
-  drawSum(sum) {
+  function drawSum(counts) {
+    sum = counts;
     for (const [word, short] of STATES) {
-      const n = sum[short];
-      if (n === undefined) continue;
-      for (const number of this.main.querySelectorAll(`[data-state="${word}"] b`)) {
-        put(number, count(n));
-        number.closest('[data-state]').toggleAttribute('data-zero', n === 0);
+      if (sum[short] === undefined) continue;
+      for (const number of main.querySelectorAll(`[data-state="${word}"] b`)) {
+        put(number, count(sum[short]));
+        number.closest('[data-state]').toggleAttribute('data-zero', sum[short] === 0);
       }
     }
-    this.sum = sum;
-    if (this.host === null && sum.down !== undefined) document.title = title(sum, this.title);
+    if (host === null && sum.down !== undefined) document.title = title(sum, baseTitle);
   }
 
   /** At most every two seconds: browsers fetch the icon anew. */
-  drawIcon() {
+  function drawIcon() {
     const icon = document.querySelector('link[rel~=icon]');
-    if (!icon || this.sum?.down === undefined || Date.now() - this.iconAt < FAVICON_GAP_MS) return;
-    const href = `/favicon.svg?d=${this.sum.down}&c=${this.sum.crit}&w=${this.sum.warn}`;
+    const href = `/favicon.svg?d=${sum.down}&c=${sum.crit}&w=${sum.warn}`;
+    if (!icon || sum.down === undefined || Date.now() - iconAt < FAVICON_GAP_MS) return;
     if (icon.getAttribute('href') === href) return;
     icon.setAttribute('href', href);
-    this.iconAt = Date.now();
+    iconAt = Date.now();
   }
 
-  addEvents(items) {
-    if (!this.feed) return;
-    const fresh = items.filter((item) => item.id > this.newest);
-    if (!fresh.length) return;
-    this.newest = Math.max(...fresh.map((item) => item.id));
-    this.events = [...this.events, ...fresh].slice(-FEED_MAX);
-    this.drawFeed();
+  function addEvents(items) {
+    if (!feed) return;
+    events = [...events, ...items.filter((item) => item.id > newest)].slice(-FEED_MAX);
+    newest = Math.max(newest, ...items.map((item) => item.id));
+    drawFeed();
   }
 
   /** One announcement in five seconds at most; and not under the reader's pointer. */
-  drawFeed() {
-    if (!this.events.length || Date.now() - this.loggedAt < LOG_GAP_MS || this.feed.matches(':hover')) return;
-    for (const event of this.events) this.feed.prepend(this.makeEvent(event));
-    while (this.feed.children.length > FEED_MAX) this.feed.lastElementChild.remove();
-    this.events = [];
-    this.loggedAt = Date.now();
+  function drawFeed() {
+    if (!events.length || Date.now() - logAt < LOG_GAP_MS || feed.matches(':hover')) return;
+    feed.closest('section, aside')?.querySelector('.none')?.remove();
+    feed.prepend(...events.map(makeEvent).reverse());
+    while (feed.children.length > FEED_MAX) feed.lastElementChild.remove();
+    events = [];
+    logAt = Date.now();
   }
 
-  makeEvent({ id, ts, from, to, name, user, text, raw }) {
-    const time = make('time', { datetime: iso(ts) }, civil(ts, this.zone).second);
+  function makeEvent({ id, ts, from, to, level, host: of, name, user, text, raw }) {
     const change = make('span', { class: 'tr' });
-    if (STATES[from]) change.append(glyph(from, true), make('span', { class: 'ar' }, '→'));
+    const louder = { critical: 1, warning: 2, unknown: 5 }[level];
+    if (STATES[to] && STATES[from]) change.append(glyph(from, true), make('span', { class: 'ar' }, '→'));
     if (STATES[to]) change.append(glyph(to, true));
-    const who = make('b', {}, name ?? user ?? 'hbd');
-    const body = make('div', {}, change, who, make('p', {}, text));
-    return make('li', { 'data-id': id, title: raw ?? text }, time, body);
+    else change.append(louder ? glyph(louder) : icon('note', { class: 'i', 'aria-hidden': 'true' }));
+    const who = of === null ? user ?? 'hbd' : make('a', { href: `/plugins/${encodeURIComponent(name)}` }, name);
+    const time = make('time', { datetime: iso(ts), title: civil(ts, zone).join(' ') }, civil(ts, zone)[1]);
+    const said = make('div', {}, change, make('b', {}, who), make('p', {}, text));
+    return make('li', { 'data-id': id, title: raw ?? text }, time, said);
   }
 
-  drawSamples({ host, plugin, v }) {
-    if (host !== this.host) return;
+  function drawSamples({ host: id, plugin, v }) {
+    if (id !== host) return;
     const values = leaves(v, plugin);
-    for (const el of this.main.querySelectorAll('[data-metric]')) {
+    for (const el of main.querySelectorAll('[data-metric]')) {
       const value = values.get(el.dataset.metric);
-      if (value === undefined) continue;
       const unit = el.dataset.unit ? ` ${el.dataset.unit}` : '';
-      put(el, value === null ? '–' : count(value) + unit);
+      if (value !== undefined) put(el, value === null ? '–' : count(value) + unit);
     }
   }
+
+  function tickAll() {
+    document.querySelectorAll('time[data-rel]').forEach(tick);
+    drawIcon();
+    if (feed) drawFeed();
+  }
+
+  const setNow = (ms) => { offset = ms - Date.now(); };
+  const { epoch, ver } = main.dataset;
+  const state = epoch && ver ? initial(epoch, Number(ver)) : initial();
+  return { state, root, link, host, zone, hasFeed: Boolean(feed), now, setNow, shown, setLink, setBanner,
+    apply, addEvents, drawSamples, tickAll };
 }
 
-const rank = (tr) => ({ state: Number(tr.dataset.state ?? UP), since: Number(tr.dataset.since ?? 0) });
-const clear = (el, text) => el.replaceChildren(text);
+/** Of the classes that begin with `prefix`, the element keeps none but this. */
+function setClass(el, prefix, name) {
+  el.classList.remove(...[...el.classList].filter((own) => own.startsWith(prefix)));
+  if (name) el.classList.add(prefix + name);
+}
 
-function drawName(el, { name, tags }) {
-  let link = el.querySelector('a');
-  if (!link) el.replaceChildren(link = make('a'));
+function drawName(el, { name, tags, flags }) {
+  const link = el.querySelector('a') ?? el.appendChild(make('a'));
   link.setAttribute('href', `/plugins/${encodeURIComponent(name)}`);
   put(link, name);
-  el.querySelectorAll('.tag').forEach((tag) => tag.remove());
-  for (const tag of tags ?? []) el.append(make('span', { class: 'tag' }, tag));
+  el.querySelectorAll('.tag, .mute').forEach((tag) => tag.remove());
+  if (flags & UNWATCHED) el.append(icon('mute', { class: 'i mute', role: 'img', 'aria-label': 'not watched' }));
+  el.append(...tags.map((tag) => make('span', { class: 'tag' }, tag)));
+}
+
+function drawWhy(el, { why, state }) {
+  put(el, why);
+  if (el.matches('td')) el.title = why;
+  else el.hidden = why === '';
+  if (!el.matches('td')) setClass(el, 'w-', STATES[state][1]);
+}
+
+function drawRtt(el, ms) {
+  put(el, rtt(ms));
+  el.title = { lost: 'no heartbeat', '–': 'no round trip over this family' }[rtt(ms)] ?? '';
+  el.classList.toggle('t-down', rtt(ms) === 'lost');
+  el.classList.toggle('ink3', ms === null);
 }
 
 function drawAlerts(el, { ac, aw }) {
   const pill = (n, code) => make('span', { class: `pill p-${STATES[code][1]}` }, glyph(code, true), String(n));
-  const pills = [[ac, 1], [aw, 2]].filter(([n]) => n > 0).map(([n, code]) => pill(n, code));
-  el.replaceChildren(...(pills.length ? pills : ['–']));
+  const pills = [[ac, 1], [aw, 2]].filter(([n]) => n > 0);
+  el.replaceChildren(...(pills.length ? pills.map(([n, code]) => pill(n, code)) : ['–']));
 }
 
 function drawGauges(el, row) {
-  const named = ['cpu', 'mem', 'disk'].filter((name) => typeof row[name] === 'number');
-  for (const name of named) {
-    for (const gauge of el.querySelectorAll(`[data-gauge="${name}"]`)) {
-      if (gauge.tagName === 'METER') gauge.value = row[name];
-      else {
-        const full = gauge.ownerSVGElement?.viewBox.baseVal.height || 16;
-        const height = (full * Math.min(100, row[name])) / 100;
-        gauge.setAttribute('y', full - height);
-        gauge.setAttribute('height', height);
-      }
-    }
-  }
-  const worst = named.sort((a, b) => row[b] - row[a])[0];
-  const text = el.querySelector('[data-worst]');
-  if (text && worst) put(text, `${worst} ${row[worst]}`);
+  const known = ['cpu', 'mem', 'disk'].map((name, i) => [name, row[name], i * 8]).filter(([, value]) => value !== null);
+  if (!known.length) return el.replaceChildren('–');
+  const bar = ([name, value, x]) => {
+    const height = Math.max(0.5, 0.18 * Math.min(100, value));
+    return draft('rect', { 'data-gauge': name, x, y: (18 - height).toFixed(1), width: 6, height: height.toFixed(1) });
+  };
+  const label = known.map(([name, value]) => `${name} ${value} %`).join(', ');
+  const ground = draft('path', { class: 'bg', d: 'M0 0h6v18H0zM8 0h6v18H8zM16 0h6v18h-6z' });
+  const svg = draft('svg', { viewBox: '0 0 22 18', role: 'img', 'aria-label': label }, ground, ...known.map(bar));
+  const [worst, value] = known.sort((a, b) => b[1] - a[1])[0];
+  return el.replaceChildren(make('span', { class: 'res' }, svg, make('span', {}, `${worst} ${value}`)));
 }
 
 // ---- the connection
 
-class Connection {
-  constructor(page) {
-    this.page = page;
-    const { epoch, ver } = page.main.dataset;
-    this.state = epoch && ver ? initial(epoch, Number(ver)) : initial();
-    this.socket = null;
-    this.isUp = false;
-    this.isPolling = false;
-    this.isStale = false;
-    this.failed = 0;
-    this.heardAt = Date.now();
-    this.retryAt = 0;
-    this.hiddenAt = null;
-    this.polledAt = 0;
-  }
+function startConnection(page) {
+  const own = new URL('/api/0/live/ws', location.href);
+  own.protocol = own.protocol.replace('http', 'ws');
+  const urls = [page.root.dataset.live || own.href, own.href];
+  let { state } = page;
+  let socket = null;
+  let isUp = false;
+  let isPolling = false;
+  let isStale = false;
+  /** Hidden for long: asks for no rows; hidden for longer: not connected. */
+  let isUnviewed = false;
+  let isResting = false;
+  let failed = 0;
+  let heardAt = Date.now();
+  let dialledAt = 0;
+  let retryAt = 0;
+  let retryMs = null;
+  let hiddenAt = null;
+  let polledAt = 0;
+  let holdUntil = 0;
+  let isOtherVersion = false;
+  let told = null;
+  let ticking = null;
 
-  url() {
-    const own = new URL('/api/0/live/ws', location.href);
-    own.protocol = own.protocol.replace('http', 'ws');
-    return this.page.root.dataset.live || own.href;
-  }
-
-  connect() {
-    this.drop();
-    this.retryAt = Infinity;
-    let socket;
+  function connect() {
+    drop();
+    retryAt = Infinity;
+    dialledAt = Date.now();
+    let mine;
     try {
-      socket = new WebSocket(this.url(), SUBPROTOCOL);
+      // Where the port of its own cannot be reached, this page's may do.
+      mine = new WebSocket(urls[failed % 2], SUBPROTOCOL);
     } catch {
-      this.close(null, {});
+      lose();
       return;
     }
-    this.socket = socket;
-    this.dialledAt = Date.now();
-    socket.onmessage = (message) => this.socket === socket && this.receive(message.data);
-    socket.onclose = (close) => this.socket === socket && this.close(socket, close);
+    socket = mine;
+    mine.onmessage = ({ data }) => mine === socket && receive(data);
+    mine.onclose = ({ code }) => mine === socket && lose(code);
   }
 
   /** Forgets the socket; its late events find nobody. */
-  drop() {
-    const socket = this.socket;
-    this.socket = null;
-    this.isUp = false;
-    socket?.close();
+  function drop() {
+    const old = socket;
+    socket = null;
+    isUp = false;
+    old?.close();
   }
 
-  close(socket, { code }) {
-    this.drop();
+  function lose(code) {
+    drop();
     if (code === 4401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
-    this.retryAt = Date.now() + (this.retryMs ?? backoff(this.failed));
-    this.retryMs = null;
-    this.failed += 1;
-    this.show();
+    retryAt = Date.now() + (retryMs ?? backoff(failed));
+    retryMs = null;
+    failed += 1;
+    show();
   }
 
-  receive(text) {
-    this.heard();
+  const say = (message) => isUp && socket.send(JSON.stringify(message));
+  const view = () => say({ t: 'view', ids: isUnviewed ? [] : page.shown() });
+
+  function receive(text) {
+    heard();
     let frame;
-    try { frame = JSON.parse(text); } catch { frame = { t: 'd', prev: -1, seq: Infinity }; }
-    if (typeof frame.now === 'number') this.page.offset = frame.now - Date.now();
-    if (frame.t === 'hello') this.greet(frame);
-    else if (frame.t === 'bye') this.retryMs = frame.retry_ms * (0.5 + Math.random());
-    else if (frame.t === 'ev') this.page.addEvents(frame.items);
-    else if (frame.t === 'm') this.page.drawSamples(frame);
-    else if (this.take(frame).resync) this.say({ t: 'resync', have: this.state.seq });
+    try { frame = JSON.parse(text); } catch { frame = { t: 'hb', seq: NaN }; }
+    if (frame.now) page.setNow(frame.now);
+    // Not by hello: a server that greets and hangs up is to be left in peace too.
+    if (frame.t !== 'hello') failed = 0;
+    if (frame.t === 'hello') greet(frame);
+    else if (frame.t === 'bye') retryMs = frame.retry_ms * (0.5 + Math.random());
+    else if (frame.t === 'ev') page.addEvents(frame.items);
+    else if (frame.t === 'm') page.drawSamples(frame);
+    else if (take(frame).resync) say({ t: 'resync', have: state.seq });
   }
 
-  take(frame) {
-    const step = reduce(this.state, frame);
-    this.state = step.state;
-    if (step.step === 'ok' && step.up && this.page.apply(step)) this.view();
+  function take(frame) {
+    const step = reduce(state, frame);
+    state = step.state;
+    if (step.up && page.apply(step)) view();
     return step;
   }
 
-  heard() {
-    this.heardAt = Date.now();
-    this.isStale = false;
+  function heard() {
+    heardAt = Date.now();
+    isStale = false;
   }
 
-  greet({ server, hold_down_until: hold }) {
-    this.isUp = true;
-    this.isPolling = false;
-    this.failed = 0;
-    this.hold = hold;
-    this.newVersion = this.page.root.dataset.version && this.page.root.dataset.version !== server;
-    const { epoch, seq, waiting } = this.state;
-    const resume = waiting || seq === null ? null : { epoch, seq };
-    this.say({ t: 'open', resume, topics: ['fleet', 'ev'], scope: 'mine', rate: 4 });
-    this.view();
-    if (this.page.host !== null) this.say({ t: 'host', id: this.page.host, plugins: ['*'] });
-    this.show();
+  const resume = () => (state.waiting || state.seq === null ? null : { epoch: state.epoch, seq: state.seq });
+
+  function greet({ server, hold_down_until: hold }) {
+    isUp = true;
+    isPolling = false;
+    holdUntil = (hold ?? 0) / 1000;
+    isOtherVersion = (page.root.dataset.version ?? server) !== server;
+    say({ t: 'open', resume: resume(), topics: ['fleet', 'ev'], scope: 'mine', rate: 4 });
+    view();
+    if (page.host !== null) say({ t: 'host', id: page.host, plugins: ['*'] });
+    show();
   }
 
-  view(ids = document.hidden && this.unviewed ? [] : this.page.shown()) { this.say({ t: 'view', ids }); }
-
-  say(message) {
-    if (this.isUp && this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
-  }
-
-  /** Once a second, also in a hidden tab (where browsers call more seldom). */
-  tick() {
-    const now = Date.now();
-    this.rest(now);
-    const silent = now - this.heardAt > STALE_MS;
-    if (this.socket && silent && (this.isUp || now - this.dialledAt > STALE_MS)) {
-      this.isStale = this.isUp;
-      this.close(this.socket, {});
-      if (this.isStale) this.retryAt = now;
+  /** Once a second; browsers call it more seldom in a hidden tab. */
+  function tick() {
+    const at = Date.now();
+    rest(at);
+    if (socket && at - Math.max(heardAt, dialledAt) > (isUp ? STALE_MS : DIAL_MS)) {
+      isStale = isUp;
+      lose();
+      if (isStale) retryAt = at;
     }
-    if (now >= this.retryAt && !this.isResting) this.connect();
-    if (this.failed >= UPGRADES_MAX && !this.isUp && !this.isResting) this.poll(now);
-    this.show();
-    if (document.hidden) return;
-    this.page.tickAll();
-    this.page.drawIcon();
-    if (this.page.feed) this.page.drawFeed();
+    if (at >= retryAt && !isResting) connect();
+    if (failed >= UPGRADES_MAX && !isUp && !isResting) poll(at);
+    show();
+    if (!document.hidden) page.tickAll();
   }
 
-  /** A hidden tab asks for less, then for nothing. */
-  rest(now) {
-    if (!document.hidden) this.hiddenAt = null;
-    else this.hiddenAt ??= now;
-    const hidden = this.hiddenAt === null ? 0 : now - this.hiddenAt;
-    if (hidden > HIDDEN_UNVIEW_MS && !this.unviewed) {
-      this.unviewed = true;
-      this.view([]);
+  function rest(at) {
+    if (!document.hidden) hiddenAt = null;
+    else hiddenAt ??= at;
+    const hidden = at - (hiddenAt ?? at);
+    if (hidden > HIDDEN_UNVIEW_MS && !isUnviewed) {
+      isUnviewed = true;
+      view();
     }
-    if (hidden > HIDDEN_CLOSE_MS && !this.isResting) {
-      this.isResting = true;
-      this.drop();
+    if (hidden > HIDDEN_CLOSE_MS && !isResting) {
+      isResting = true;
+      drop();
     }
   }
 
   /** Online again, looked at again, clicked: try at once. */
-  wake() {
+  function wake() {
     if (document.hidden) return;
-    const unviewed = this.unviewed;
-    this.unviewed = this.isResting = false;
-    this.hiddenAt = null;
-    if (!this.isUp) this.connect();
-    else if (unviewed) this.view();
-    this.page.tickAll();
+    const wasUnviewed = isUnviewed;
+    isUnviewed = isResting = false;
+    if (!isUp) connect();
+    else if (wasUnviewed) view();
+    page.tickAll();
   }
 
   /** In place of a WebSocket that some proxy does not let through. */
-  async poll(now) {
-    if (now - this.polledAt < (document.hidden ? 60_000 : 3_000)) return;
-    this.polledAt = now;
-    const { epoch, seq, waiting } = this.state;
-    const since = waiting || seq === null ? '' : `?since=${epoch}:${seq}`;
+  async function poll(at) {
+    if (at - polledAt < (document.hidden ? 60_000 : 3_000)) return;
+    polledAt = at;
+    const since = resume() ? `?since=${state.epoch}:${state.seq}` : '';
     try {
-      const response = await fetch(`/api/0/live${since}`, { cache: 'no-store' });
-      if (response.status === 401) this.close(null, { code: 4401 });
-      if (!response.ok) throw new Error(response.statusText);
-      const frame = await response.json();
-      if (this.isUp || this.isResting) return;
-      this.heard();
-      this.isPolling = true;
-      this.page.offset = frame.now - Date.now();
-      if (this.take(frame).step === 'ok') await this.pollEvents();
+      const frame = await getJson(`/api/0/live${since}`);
+      if (isUp || isResting) return;
+      heard();
+      isPolling = true;
+      page.setNow(frame.now);
+      if (take(frame).step === 'ok' && page.hasFeed) {
+        const { events } = await getJson(`/api/0/events?limit=${FEED_MAX}`);
+        page.addEvents(events.reverse().map(asItem));
+      }
     } catch {
-      this.isPolling = false;
+      isPolling = false;
     }
-    this.show();
+    show();
   }
 
-  async pollEvents() {
-    if (!this.page.feed) return;
-    const response = await fetch(`/api/0/events?limit=${FEED_MAX}`, { cache: 'no-store' });
-    const { events } = await response.json();
-    const code = (word) => STATES.findIndex(([state]) => state === word);
-    this.page.addEvents(events.reverse().map((event) => ({ ...event, ts: event.timestamp,
-      name: event.host, from: code(event.from), to: code(event.to) })));
+  async function getJson(path) {
+    const response = await fetch(path, { cache: 'no-store', signal: AbortSignal.timeout(DIAL_MS) });
+    if (response.status === 401) lose(4401);
+    if (!response.ok) throw new Error(response.statusText);
+    return response.json();
   }
 
-  show() {
-    const seconds = (Date.now() - this.heardAt) / 1000;
-    const since = (this.heardAt + this.page.offset) / 1000;
-    if (this.isUp) this.page.setLink('live', 'Live');
-    else if (this.isPolling) this.page.setLink('polling', 'Live (polling)');
-    else if (this.isStale && this.failed < 2) this.page.setLink('stale', `Stale ${Math.round(seconds)} s`);
-    else if (this.failed < 2) this.page.setLink('connecting', 'Connecting…');
-    else this.page.setLink('offline', `Offline since ${civil(since, this.page.zone).time}`);
-    this.showBanner(seconds, since);
-  }
-
-  showBanner(seconds, since) {
-    const kind = this.banner(seconds);
-    if (kind !== this.shownBanner) {
-      this.shownBanner = kind;
-      this.ticking = make('span', { 'aria-hidden': 'true' });
-      const retry = make('button', { type: 'button' }, 'Retry now');
-      retry.onclick = () => this.wake();
-      const reload = make('a', { href: location.href }, 'Reload');
-      this.page.setBanner({
-        lost: ['Connection lost ', this.ticking, retry],
-        hold: ['hbd restarted: no host is declared down for now.', this.ticking],
-        version: ['A new version of hbd is running. ', reload],
-      }[kind] ?? null);
-    }
-    if (kind === 'lost') {
-      const left = Math.max(0, Math.ceil((this.retryAt - Date.now()) / 1000));
-      const data = civil(since, this.page.zone).second;
-      const next = Number.isFinite(left) ? `Retrying in ${left} s. ` : 'Connecting… ';
-      put(this.ticking, `${clock(seconds)} ago, showing data of ${data}. ${next}`);
-    } else if (kind === 'hold') {
-      put(this.ticking, ` Another ${duration(this.hold / 1000 - this.page.now())}.`);
-    }
+  function show() {
+    const seconds = (Date.now() - heardAt) / 1000;
+    const [, since] = civil(page.now() - seconds, page.zone);
+    if (isUp) page.setLink('live', 'Live');
+    else if (isPolling) page.setLink('polling', 'Live (polling)');
+    else if (failed > 1) page.setLink('offline', `Offline since ${since.slice(0, 5)}`);
+    else if (isStale) page.setLink('stale', `Stale ${Math.round(seconds)} s`);
+    else page.setLink('connecting', 'Connecting…');
+    showBanner(seconds, since);
   }
 
   /** The most serious thing there is to say. */
-  banner(seconds) {
-    if (!this.isUp && !this.isPolling) return this.isStale || seconds > 5 ? 'lost' : this.shownBanner;
-    if (this.hold && this.hold / 1000 > this.page.now()) return 'hold';
-    return this.newVersion ? 'version' : null;
+  function showBanner(seconds, since) {
+    const isLost = !isUp && !isPolling && (isStale || seconds > 5 || told === 'lost');
+    const isHeld = holdUntil > page.now();
+    const kind = (isLost && 'lost') || (isHeld && 'hold') || (isOtherVersion && 'version') || null;
+    if (kind !== told) page.setBanner(makeBanner(kind), { lost: 'down', hold: 'warn', version: 'maint' }[kind]);
+    told = kind;
+    const left = Math.ceil((retryAt - Date.now()) / 1000);
+    const next = Number.isFinite(left) ? `Retrying in ${Math.max(0, left)} s. ` : 'Connecting… ';
+    if (kind === 'lost') put(ticking, `${clock(seconds)} ago, showing data of ${since}. ${next}`);
+    if (kind === 'hold') put(ticking, `${duration(holdUntil - page.now())}.`);
   }
+
+  /** What ticks is hidden from screen readers, who would hear it each second. */
+  function makeBanner(kind) {
+    ticking = make('span', { 'aria-hidden': 'true' });
+    const retry = make('button', { type: 'button' }, 'Retry now');
+    retry.onclick = wake;
+    const reload = make('a', { href: location.href }, 'Reload');
+    return {
+      lost: ['Connection lost ', ticking, retry],
+      hold: ['hbd restarted: no host is declared down for another ', ticking],
+      version: ['New version of hbd. ', reload],
+    }[kind];
+  }
+
+  page.link.addEventListener('click', () => isUp || wake());
+  document.addEventListener('visibilitychange', wake);
+  addEventListener('online', wake);
+  setInterval(tick, 1000);
+  tick();
 }
 
-/** `00:14`, `1:02:03`. */
-export function clock(seconds) {
-  const s = Math.floor(seconds);
-  const two = (n) => String(n).padStart(2, '0');
-  const hours = Math.floor(s / 3600);
-  return `${hours ? `${hours}:` : ''}${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+/** An entry of `GET events` as an item of an `ev` frame. */
+function asItem(event) {
+  const code = (word) => STATES.findIndex(([state]) => state === word);
+  return { ...event, ts: event.timestamp, name: event.host, from: code(event.from), to: code(event.to) };
 }
 
-function start() {
-  const connection = new Connection(new Page());
-  connection.connect();
-  connection.show();
-  setInterval(() => connection.tick(), 1000);
-  addEventListener('online', () => connection.wake());
-  addEventListener('pageshow', (event) => event.persisted && connection.wake());
-  document.addEventListener('visibilitychange', () => connection.wake());
-  connection.page.link.addEventListener('click', () => !connection.isUp && connection.wake());
-}
-
-if (typeof document !== 'undefined' && document.getElementById('link')) start();
+if (typeof document !== 'undefined' && document.getElementById('link')) startConnection(startPage());

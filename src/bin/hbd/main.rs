@@ -1,1 +1,75 @@
-fn main() {}
+//! hbd, the Heartbeat server: threads around the library's state machines, and the subcommands that ask a
+//! running server.
+
+mod app;
+mod args;
+mod ask;
+mod bind;
+mod check;
+mod effective;
+mod engine;
+mod fault;
+mod gate;
+mod lookup;
+mod owner;
+mod pool;
+mod reading;
+mod serve;
+mod shared;
+mod store;
+mod supervisor;
+mod systemd;
+mod udp;
+mod ws;
+
+use args::{Action, Invocation};
+use lookup::Environment;
+use std::process::ExitCode;
+
+// SPEC section 1.
+const EXIT_OK: u8 = 0;
+const EXIT_FAILED: u8 = 1;
+const EXIT_USAGE: u8 = 2;
+const EXIT_UNREACHABLE: u8 = 3;
+const EXIT_NOT_ALLOWED: u8 = 4;
+const EXIT_CONFIG: u8 = 78;
+
+fn main() -> ExitCode {
+    match args::parse(std::env::args_os().skip(1)) {
+        Ok(invocation) => ExitCode::from(act(invocation)),
+        Err(args::Usage(what)) => {
+            eprintln!("hbd: {what}\nhbd --help tells more");
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+fn act(invocation: Invocation) -> u8 {
+    let env = Environment::read();
+    match invocation.action {
+        Action::Help => print!("{}", args::help()),
+        Action::Version => println!("hbd {}", env!("CARGO_PKG_VERSION")),
+        Action::Limits => print_limits(),
+        Action::Serve => {
+            let source = reading::Source {
+                option: invocation.config,
+                env,
+                with_agent: invocation.with_agent,
+            };
+            return serve::run(serve::Options {
+                source,
+                foreground: invocation.foreground,
+                verbosity: invocation.verbosity,
+            });
+        }
+        Action::CheckConfig => return check::run(&invocation, env),
+        _ => return ask::run(&invocation, &env),
+    }
+    EXIT_OK
+}
+
+fn print_limits() {
+    for limit in heartbeat::limits::ALL {
+        println!("{:<24} {:>12} {}", limit.name, limit.value, limit.unit);
+    }
+}

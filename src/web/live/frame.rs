@@ -35,7 +35,8 @@ pub(super) struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    /// All that happened to the rows of `scope` after version `since`, which must not lie below the floor.
+    /// All that happened to the rows of `scope` after version `since`, which must not lie below the
+    /// floor.
     pub(super) fn collect(
         view: &'a View,
         since: u64,
@@ -113,7 +114,9 @@ pub(super) fn snap(view: &View, scope: &Scope, sum: &[u32; 8], now: Option<Wall>
     out.push_str(",\"dict\":");
     dictionary.write(&mut out);
     out.push_str(",\"rows\":");
-    json::list(&mut out, shown(), |out, host| row::write_row(out, host, &dictionary));
+    json::list(&mut out, shown(), |out, host| {
+        row::write_row(out, host, view.now.wall, &dictionary)
+    });
     write_sum(&mut out, sum, None);
     out.push('}');
     out
@@ -133,7 +136,9 @@ pub(super) fn delta(
     out.push_str(",\"del\":");
     json::list(&mut out, &change.del, |out, id| json::integer(out, *id));
     out.push_str(",\"up\":");
-    json::list(&mut out, &change.up, |out, (host, part)| row::write_update(out, host, *part));
+    json::list(&mut out, &change.up, |out, (host, part)| {
+        row::write_update(out, host, view.now.wall, *part)
+    });
     write_sum(&mut out, counts.0, counts.1);
     out.push('}');
     out

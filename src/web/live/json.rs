@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// Appends `text` as a JSON string. Beyond what JSON asks for, U+2028 and U+2029 are escaped, so that a frame
-/// stays one line for every reader and may stand in a script.
+/// Appends `text` as a JSON string. Beyond what JSON asks for, U+2028 and U+2029 are escaped, so
+/// that a frame stays one line for every reader and may stand in a script.
 pub(super) fn text(out: &mut String, text: &str) {
     out.push('"');
     let mut plain = 0;

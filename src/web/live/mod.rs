@@ -1,8 +1,9 @@
-//! The live protocol `heartbeat.live.v1` (UI section 7): how a view reaches browsers and tools as it changes.
+//! The live protocol `heartbeat.live.v1` (UI section 7): how a view reaches browsers and tools as
+//! it changes.
 //!
-//! Owns the frames, what a client has been told ([`Viewer`]), the answer of `GET live` ([`get`]) and the
-//! client's side ([`Reducer`]). No sockets, no clock, no queues: a viewer remembers one version, and a slow
-//! client gets fewer and larger deltas.
+//! Owns the frames, what a client has been told ([`Viewer`]), the answer of `GET live` ([`get`])
+//! and the client's side ([`Reducer`]). No sockets, no clock, no queues: a viewer remembers one
+//! version, and a slow client gets fewer and larger deltas.
 
 mod frame;
 mod json;
@@ -49,8 +50,8 @@ impl Close {
 
 type Shows = dyn Fn(&Host) -> bool + Send + Sync;
 
-/// The hosts that a client may see. What it depends on must raise a host's `slow_ver` when it changes; a
-/// change of the client's own roles is a new scope ([`Viewer::rescope`]).
+/// The hosts that a client may see. What it depends on must raise a host's `slow_ver` when it
+/// changes; a change of the client's own roles is a new scope ([`Viewer::rescope`]).
 #[derive(Clone, Default)]
 pub struct Scope(Option<Arc<Shows>>);
 
@@ -72,8 +73,9 @@ impl Scope {
     }
 }
 
-/// The body of `GET /api/0/live?since=EPOCH:SEQ`: a delta where `since` can be resumed from, else a snapshot.
-/// A delta has the fast columns of every changed row, and both have `now`: who polls gets no other frame.
+/// The body of `GET /api/0/live?since=EPOCH:SEQ`: a delta where `since` can be resumed from, else a
+/// snapshot. A delta has the fast columns of every changed row, and both have `now`: who polls gets
+/// no other frame.
 pub fn get(view: &View, since: Option<(u32, u64)>, now: Now) -> String {
     get_scoped(view, since, now, &Scope::all())
 }

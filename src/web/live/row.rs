@@ -2,6 +2,7 @@
 
 use super::json;
 use crate::engine::view::{ConnState, Family, Host};
+use crate::time::{Duration, Wall};
 use std::collections::BTreeMap;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,9 @@ const COLUMNS: [(&str, Column); 17] = [
 
 /// What a family's round trip says while nothing comes over it that once did.
 pub const RTT_LOST: i64 = -1;
+
+/// For how long a host that is well shows its last message.
+const MESSAGE_SHOWN: Duration = Duration::from_secs(3600);
 
 impl Column {
     fn is_fast(self) -> bool {
@@ -115,7 +119,7 @@ pub(super) fn write_column_names(out: &mut String) {
 }
 
 /// A row of a snapshot: the values in column order.
-pub(super) fn write_row(out: &mut String, host: &Host, dictionary: &Dictionary<'_>) {
+pub(super) fn write_row(out: &mut String, host: &Host, now: Wall, dictionary: &Dictionary<'_>) {
     json::list(out, COLUMNS, |out, (_, column)| match column {
         Column::Group => {
             let number = host.group.as_deref().and_then(|group| dictionary.groups.number(group));
@@ -125,13 +129,13 @@ pub(super) fn write_row(out: &mut String, host: &Host, dictionary: &Dictionary<'
             let numbers = host.tags.iter().filter_map(|tag| dictionary.tags.number(tag));
             json::list(out, numbers, json::integer);
         }
-        _ => write_value(out, host, column),
+        _ => write_value(out, host, now, column),
     });
 }
 
-/// A row of a delta: `[id,{column:value}]`. Group and tags are names here: the client's dictionary is that of
-/// its last snapshot, and the server does not remember which one that was.
-pub(super) fn write_update(out: &mut String, host: &Host, part: Part) {
+/// A row of a delta: `[id,{column:value}]`. Group and tags are names here: the client's dictionary
+/// is that of its last snapshot, and the server does not remember which one that was.
+pub(super) fn write_update(out: &mut String, host: &Host, now: Wall, part: Part) {
     out.push('[');
     json::integer(out, host.id);
     out.push_str(",{");
@@ -145,12 +149,12 @@ pub(super) fn write_update(out: &mut String, host: &Host, part: Part) {
         }
         json::text(out, name);
         out.push(':');
-        write_value(out, host, column);
+        write_value(out, host, now, column);
     }
     out.push_str("}]");
 }
 
-fn write_value(out: &mut String, host: &Host, column: Column) {
+fn write_value(out: &mut String, host: &Host, now: Wall, column: Column) {
     match column {
         Column::Id => json::integer(out, host.id),
         Column::Name => json::text(out, &host.name),
@@ -167,8 +171,16 @@ fn write_value(out: &mut String, host: &Host, column: Column) {
         Column::Disk => write_percent(out, host.gauges.disk),
         Column::Ac => json::integer(out, host.alerts.critical),
         Column::Aw => json::integer(out, host.alerts.warning),
-        Column::Why => json::text(out, &host.why),
+        Column::Why => json::text(out, why(host, now)),
         Column::Flags => json::integer(out, host.flags()),
+    }
+}
+
+/// The worst reason; of a host that is well, its message of the last hour (UI 5.3).
+fn why(host: &Host, now: Wall) -> &str {
+    match &host.message {
+        Some((at, text)) if host.why.is_empty() && now.since(*at) < MESSAGE_SHOWN => text,
+        _ => &host.why,
     }
 }
 

@@ -16,9 +16,9 @@ const EVENTS_PER_FRAME_MAX: usize = 200;
 const SNAP_GAP: Duration = Duration::from_secs(1);
 const BEAT: Duration = Duration::from_millis(BEAT_MS);
 
-/// One browser or tool; the shell owns its socket. The contract: `hello` once, then `receive` what comes, and
-/// `poll` when a view was published or `poll_timeout` passed, but only after all that was returned before has
-/// left for the network. So a slow client's frames never pile up (rule 5).
+/// One browser or tool; the shell owns its socket. The contract: `hello` once, then `receive` what
+/// comes, and `poll` when a view was published or `poll_timeout` passed, but only after all that
+/// was returned before has left for the network. So a slow client's frames never pile up (rule 5).
 pub struct Viewer {
     scope: Scope,
     /// Set by `open`; nothing is sent before.
@@ -111,7 +111,8 @@ impl Viewer {
         Ok(())
     }
 
-    /// The frames due now, in order; deltas are conflated into one from what the client holds to this view.
+    /// The frames due now, in order; deltas are conflated into one from what the client holds to
+    /// this view.
     pub fn poll(&mut self, now: Now, view: &Arc<View>) -> Vec<String> {
         let mut frames = Vec::new();
         let Some(topics) = &self.open else { return frames };
@@ -184,8 +185,9 @@ impl Viewer {
         true
     }
 
-    /// The delta from `have`. There is none where nothing concerns this client, except before a beat: so the
-    /// client can compare the beat's version with its own, and its place to resume from stays young.
+    /// The delta from `have`. There is none where nothing concerns this client, except before a
+    /// beat: so the client can compare the beat's version with its own, and its place to resume
+    /// from stays young.
     fn delta(&mut self, view: &View, have: u64, beat: bool) -> Option<String> {
         if view.ver == have {
             return None;

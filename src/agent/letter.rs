@@ -1,0 +1,111 @@
+//! The agent's messages as datagrams (PROTOCOL C1). Fills in fields; the bytes are `wire`'s.
+
+use super::api::Plan;
+use super::outbox::{Body, Item};
+use super::schedule::Schedule;
+use crate::limits;
+use crate::time::{Duration, Mono};
+use crate::wire::{self, HtbOut, MsgOut, PlgOut};
+
+/// A sample younger than this is told as if it were new: its first try was lost, nothing more.
+const AGE_MIN: Duration = Duration::from_secs(10);
+/// What a number and an age add to a packed sample.
+const VARYING_MAX: usize = 48;
+
+/// Writes datagrams into buffers that it keeps.
+pub(super) struct Writer {
+    name: std::sync::Arc<str>,
+    version: &'static str,
+    interval: Duration,
+    booted: Option<Mono>,
+    json: String,
+}
+
+impl Writer {
+    pub fn new(setup: &super::Setup) -> Writer {
+        Writer {
+            name: setup.name.clone(),
+            version: setup.version,
+            interval: setup.interval,
+            booted: setup.booted,
+            json: String::with_capacity(256),
+        }
+    }
+
+    pub fn heartbeat(
+        &mut self,
+        now: Mono,
+        seq: u64,
+        attempt: u8,
+        rtt: Option<Duration>,
+    ) -> Vec<u8> {
+        HtbOut {
+            name: &self.name,
+            seq: Some(seq),
+            interval: Some(self.interval.as_secs_f64()),
+            rtt: rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
+            attempt,
+            up: self.booted.map(|booted| now.since(booted).as_secs()),
+            version: Some(self.version),
+        }
+        .encode(&mut self.json);
+        self.pack()
+    }
+
+    /// `None` where the item names a plugin that is not in the schedule.
+    pub fn item(
+        &mut self,
+        now: Mono,
+        seq: u64,
+        item: &Item,
+        schedule: &Schedule,
+    ) -> Option<Vec<u8>> {
+        match &item.body {
+            Body::Sample { plugin, data, part } => {
+                let plan = schedule.plan(*plugin)?;
+                let age = now.since(item.born);
+                let age_ms = (age >= AGE_MIN).then_some(age.as_millis() as u32);
+                let seq = Some(seq);
+                PlgOut { seq, data, age_ms, part: *part, ..sample(&self.name, plan) }
+                    .encode(&mut self.json);
+            }
+            Body::Message { mid, kind, text } => {
+                MsgOut { name: &self.name, seq: Some(seq), kind: *kind, text, mid: Some(*mid) }
+                    .encode(&mut self.json)
+            }
+        }
+        Some(self.pack())
+    }
+
+    /// A sample's data in pieces of which each fits a datagram: one where compression makes it fit.
+    pub fn parts(&mut self, data: &str, plan: &Plan) -> Vec<String> {
+        let piece_max = limits::SEND_MAX - wire::ENVELOPE_MAX;
+        if data.len() > piece_max {
+            PlgOut { data, ..sample(&self.name, plan) }.encode(&mut self.json);
+            if self.pack().len() <= limits::SEND_MAX - VARYING_MAX {
+                return vec![data.to_owned()];
+            }
+        }
+        wire::split(data, piece_max)
+    }
+
+    fn pack(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        wire::pack(&self.json, &mut bytes);
+        bytes
+    }
+}
+
+fn sample<'a>(name: &'a str, plan: &'a Plan) -> PlgOut<'a> {
+    let every = (!plan.info).then_some(plan.every.as_secs() as u32);
+    PlgOut { name, plugin: &plan.name, every, info: plan.info, ..PlgOut::default() }
+}
+
+/// The data object that tells why a plugin gave none.
+pub(super) fn error_data(reason: &str) -> String {
+    let reason = crate::text::cut(reason, 256);
+    let mut json = String::from("{\"error\":");
+    wire::push_string(&mut json, reason);
+    json.push('}');
+    json
+}

@@ -1,0 +1,178 @@
+//! What the HTTP front asks of the server: answers from the published view, and orders to the engine.
+
+use crate::engine::{self, NotSaved};
+use crate::shared::Shared;
+use crate::{fault, gate, supervisor};
+use crossbeam_channel::{Sender, bounded};
+use heartbeat::config::server::Server;
+use heartbeat::engine::view::View;
+use heartbeat::engine::{Command, Outcome};
+use heartbeat::os::clock;
+use heartbeat::time::Now;
+use heartbeat::web::{self, Act, Body, Context, Pages, QueueFact, Request, Response};
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+/// The store answers within a commit; a disk that takes longer is told as a failure.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const RELOAD_WITHIN: Duration = Duration::from_secs(10);
+
+pub struct App {
+    shared: Arc<Shared>,
+    engine: engine::Inbox,
+    supervisor: Sender<supervisor::Order>,
+    pages: RwLock<Arc<Pages>>,
+}
+
+impl App {
+    pub fn new(
+        shared: Arc<Shared>,
+        engine: engine::Inbox,
+        supervisor: Sender<supervisor::Order>,
+        pages: Pages,
+    ) -> App {
+        App { shared, engine, supervisor, pages: RwLock::new(Arc::new(pages)) }
+    }
+
+    pub fn set_pages(&self, pages: Pages) {
+        *self.pages.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pages);
+    }
+
+    fn pages(&self) -> Arc<Pages> {
+        Arc::clone(&self.pages.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn queues(&self) -> [QueueFact; 2] {
+        let replies = self.shared.replies_dropped.load(Ordering::Relaxed);
+        let orders = self.shared.orders_dropped.load(Ordering::Relaxed);
+        [
+            QueueFact {
+                name: "orders",
+                depth: self.engine.len() as u64,
+                capacity: engine::ORDERS_MAX as u64,
+                dropped: orders,
+            },
+            QueueFact {
+                name: "replies",
+                depth: 0,
+                capacity: crate::udp::BATCH as u64,
+                dropped: replies,
+            },
+        ]
+    }
+}
+
+impl gate::App for App {
+    /// A panic in a view costs this answer and nothing else: views are read only.
+    fn respond(&self, request: &Request<'_>) -> Response {
+        let hand = Hand { app: self, failure: Cell::new(None) };
+        let pages = self.pages();
+        let response = fault::guard(|| {
+            let context = Context {
+                view: self.shared.view(),
+                config: self.shared.config(),
+                now: clock::now(),
+                pages: &pages,
+                facts: &self.shared.facts,
+                queues: &self.queues(),
+                engine: &hand,
+                starting: false,
+            };
+            web::respond(&context, request)
+        });
+        match (hand.failure.get(), response) {
+            (Some(failure), _) => problem(503, failure.code(), failure.words()),
+            (None, Some(response)) => response,
+            (None, None) => problem(500, "internal", "The server failed on this request."),
+        }
+    }
+
+    fn view(&self) -> Arc<View> {
+        self.shared.view()
+    }
+
+    fn config(&self) -> Arc<Server> {
+        self.shared.config()
+    }
+
+    fn now(&self) -> Now {
+        clock::now()
+    }
+}
+
+/// Why an order was not carried out for certain.
+#[derive(Clone, Copy)]
+enum Failure {
+    Busy,
+    NotSaved,
+}
+
+impl Failure {
+    const fn code(self) -> &'static str {
+        match self {
+            Failure::Busy => "busy",
+            Failure::NotSaved => "not_saved",
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Failure::Busy => "The server has too much to do, or is stopping. Try again.",
+            Failure::NotSaved => {
+                "The change is in force but not on disk: the state directory cannot be written. \
+                 It is tried again every 10 s."
+            }
+        }
+    }
+}
+
+/// The orders of one request. `Act` has no words for a full inbox or a full disk: they are noted here, and the
+/// answer is replaced.
+struct Hand<'a> {
+    app: &'a App,
+    failure: Cell<Option<Failure>>,
+}
+
+impl Act for Hand<'_> {
+    fn act(&self, command: Command) -> Outcome {
+        let (answer, answered) = bounded(1);
+        if !self.app.engine.send(engine::Order::Command { command, answer }) {
+            self.app.shared.orders_dropped.fetch_add(1, Ordering::Relaxed);
+            self.failure.set(Some(Failure::Busy));
+            return Outcome::Done;
+        }
+        match answered.recv_timeout(ANSWER_WITHIN) {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(NotSaved)) | Err(_) => {
+                self.failure.set(Some(Failure::NotSaved));
+                Outcome::Done
+            }
+        }
+    }
+
+    fn reload(&self) -> Result<Vec<String>, Vec<String>> {
+        let (answer, answered) = bounded(1);
+        if self.app.supervisor.try_send(supervisor::Order::Reload { answer }).is_err() {
+            self.failure.set(Some(Failure::Busy));
+            return Ok(Vec::new());
+        }
+        answered.recv_timeout(RELOAD_WITHIN).unwrap_or_else(|_| {
+            self.failure.set(Some(Failure::Busy));
+            Ok(Vec::new())
+        })
+    }
+}
+
+fn problem(status: u16, code: &str, detail: &str) -> Response {
+    let title = if status == 503 { "Service Unavailable" } else { "Internal Server Error" };
+    let body = serde_json::json!({
+        "type": "about:blank", "title": title, "status": status, "detail": detail, "code": code,
+    });
+    Response {
+        status,
+        headers: vec![("Content-Type", "application/problem+json".to_owned())],
+        body: Body::Owned(body.to_string().into_bytes()),
+    }
+}

@@ -1,0 +1,329 @@
+//! The command line: one table of options and one of subcommands, from which parsing and `--help` come.
+
+use heartbeat::config::problem::nearest;
+use lexopt::{Arg, Parser};
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// What the user asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Invocation {
+    pub action: Action,
+    /// The subcommand's own arguments, as many as its table row says.
+    pub words: Vec<String>,
+    pub config: Option<PathBuf>,
+    pub foreground: bool,
+    pub verbosity: u8,
+    pub quiet: bool,
+    pub with_agent: bool,
+    pub server: Option<String>,
+    pub check: bool,
+    pub json: bool,
+    pub print: bool,
+    pub yes: bool,
+    pub limit: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Action {
+    #[default]
+    Serve,
+    Help,
+    Version,
+    Limits,
+    CheckConfig,
+    Status,
+    Hosts,
+    Host,
+    Events,
+    Ghosts,
+    Drop,
+    Watch,
+    Reload,
+}
+
+/// Who takes an option.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taker {
+    All,
+    /// The server itself.
+    Serve,
+    /// Subcommands that talk to a running server.
+    Client,
+    These(&'static [Action]),
+}
+
+struct Flag {
+    short: Option<char>,
+    long: &'static str,
+    /// Name of its value in the help; empty where it takes none.
+    value: &'static str,
+    help: &'static str,
+    taker: Taker,
+}
+
+const fn flag(
+    short: Option<char>,
+    long: &'static str,
+    value: &'static str,
+    taker: Taker,
+    help: &'static str,
+) -> Flag {
+    Flag { short, long, value, help, taker }
+}
+
+const TABLES: Taker =
+    Taker::These(&[Action::Status, Action::Hosts, Action::Host, Action::Events, Action::Ghosts]);
+
+const FLAGS: &[Flag] = &[
+    flag(Some('c'), "config", "FILE", Taker::All, "configuration file"),
+    flag(Some('f'), "foreground", "", Taker::Serve, "stay in the foreground, log to stderr"),
+    flag(None, "with-agent", "", Taker::Serve, "report this machine too"),
+    flag(Some('v'), "verbose", "", Taker::All, "more log; repeat for more"),
+    flag(Some('q'), "quiet", "", Taker::All, "no remarks, only results and errors"),
+    flag(None, "server", "URL", Taker::Client, "ask this server, not the control socket"),
+    flag(None, "json", "", TABLES, "one JSON document instead of a table"),
+    flag(None, "check", "", Taker::These(&[Action::Status]), "answer as a Nagios plugin"),
+    flag(None, "print", "", Taker::These(&[Action::CheckConfig]), "show what is in force"),
+    flag(None, "limit", "N", Taker::These(&[Action::Events]), "how many, 1 to 1000"),
+    flag(None, "yes", "", Taker::These(&[Action::Drop]), "really"),
+    flag(None, "limits", "", Taker::Serve, "print every limit and exit"),
+    flag(Some('h'), "help", "", Taker::All, "this text"),
+    flag(Some('V'), "version", "", Taker::All, "version"),
+];
+
+struct Subcommand {
+    name: &'static str,
+    action: Action,
+    /// Its arguments as the help shows them.
+    words: &'static str,
+    words_min: usize,
+    words_max: usize,
+    help: &'static str,
+}
+
+const fn subcommand(
+    name: &'static str,
+    action: Action,
+    words: &'static str,
+    (words_min, words_max): (usize, usize),
+    help: &'static str,
+) -> Subcommand {
+    Subcommand { name, action, words, words_min, words_max, help }
+}
+
+/// Filters of `hosts`: more than enough for a line typed by hand.
+const FILTERS_MAX: usize = 16;
+
+const SUBCOMMANDS: &[Subcommand] = &[
+    subcommand("check-config", Action::CheckConfig, "", (0, 0), "print every problem of the files"),
+    subcommand("status", Action::Status, "", (0, 0), "the fleet on one screen"),
+    subcommand("hosts", Action::Hosts, "[FILTER..]", (0, FILTERS_MAX), "hosts, worst first"),
+    subcommand("host", Action::Host, "NAME", (1, 1), "all about one host"),
+    subcommand("events", Action::Events, "", (0, 0), "what happened, oldest first"),
+    subcommand("ghosts", Action::Ghosts, "[accept|ignore NAME]", (0, 2), "names that were refused"),
+    subcommand("drop", Action::Drop, "HOST --yes", (1, 1), "forget a host"),
+    subcommand("watch", Action::Watch, "HOST on|off", (2, 2), "notices of a host on or off"),
+    subcommand("reload", Action::Reload, "", (0, 0), "load the configuration again"),
+];
+
+/// A command line that cannot be understood: exit status 2.
+#[derive(Debug, PartialEq)]
+pub struct Usage(pub String);
+
+/// Parses what follows the program's name.
+pub fn parse<I>(args: I) -> Result<Invocation, Usage>
+where
+    I: IntoIterator,
+    I::Item: Into<OsString>,
+{
+    let mut parser = Parser::from_args(args);
+    let mut invocation = Invocation::default();
+    let mut given: Vec<&Flag> = Vec::new();
+    let mut subcommand = None;
+    while let Some(arg) = parser.next().map_err(|e| Usage(e.to_string()))? {
+        match arg {
+            Arg::Short(c) => {
+                let flag = FLAGS.iter().find(|f| f.short == Some(c));
+                given.push(flag.ok_or_else(|| Usage(format!("no option -{c}")))?);
+            }
+            Arg::Long(name) => {
+                let flag = FLAGS.iter().find(|f| f.long == name);
+                given.push(flag.ok_or_else(|| unknown_option(name))?);
+            }
+            Arg::Value(word) if subcommand.is_none() => {
+                subcommand = Some(find(&text(word)?)?);
+                continue;
+            }
+            Arg::Value(word) => {
+                invocation.words.push(text(word)?);
+                continue;
+            }
+        }
+        if let Some(flag) = given.last() {
+            set(&mut invocation, flag, &mut parser)?;
+        }
+    }
+    finish(invocation, subcommand, &given)
+}
+
+fn set(invocation: &mut Invocation, flag: &Flag, parser: &mut Parser) -> Result<(), Usage> {
+    let mut value = || {
+        let missing = |_| Usage(format!("--{} needs {}", flag.long, flag.value));
+        parser.value().map_err(missing)
+    };
+    match flag.long {
+        "config" => invocation.config = Some(value()?.into()),
+        "server" => invocation.server = Some(text(value()?)?),
+        "limit" => invocation.limit = Some(text(value()?)?),
+        "foreground" => invocation.foreground = true,
+        "with-agent" => invocation.with_agent = true,
+        "verbose" => invocation.verbosity = invocation.verbosity.saturating_add(1),
+        "quiet" => invocation.quiet = true,
+        "json" => invocation.json = true,
+        "check" => invocation.check = true,
+        "print" => invocation.print = true,
+        "yes" => invocation.yes = true,
+        "help" => invocation.action = Action::Help,
+        "version" => invocation.action = Action::Version,
+        _ => invocation.action = Action::Limits,
+    }
+    Ok(())
+}
+
+/// Checks the parts against each other.
+fn finish(
+    mut invocation: Invocation,
+    subcommand: Option<&'static Subcommand>,
+    given: &[&Flag],
+) -> Result<Invocation, Usage> {
+    if invocation.action != Action::Serve {
+        return Ok(invocation);
+    }
+    let Some(row) = subcommand else {
+        return check_flags(invocation, given, "the server");
+    };
+    invocation.action = row.action;
+    let n = invocation.words.len();
+    if n < row.words_min || n > row.words_max {
+        return Err(Usage(format!("usage: hbd {} {}", row.name, row.words).trim_end().to_owned()));
+    }
+    if row.action == Action::Drop && !invocation.yes {
+        return Err(Usage("drop forgets the host and what is stored of it; add --yes".to_owned()));
+    }
+    check_flags(invocation, given, row.name)
+}
+
+fn check_flags(invocation: Invocation, given: &[&Flag], who: &str) -> Result<Invocation, Usage> {
+    let action = invocation.action;
+    let takes = |taker: Taker| match taker {
+        Taker::All => true,
+        Taker::Serve => action == Action::Serve,
+        Taker::Client => !matches!(action, Action::Serve | Action::CheckConfig),
+        Taker::These(actions) => actions.contains(&action),
+    };
+    match given.iter().find(|flag| !takes(flag.taker)) {
+        Some(flag) => Err(Usage(format!("{who} takes no --{}", flag.long))),
+        None => Ok(invocation),
+    }
+}
+
+fn find(name: &str) -> Result<&'static Subcommand, Usage> {
+    if let Some(row) = SUBCOMMANDS.iter().find(|row| row.name == name) {
+        return Ok(row);
+    }
+    let guess = nearest(name, SUBCOMMANDS.iter().map(|row| row.name));
+    Err(Usage(match guess {
+        Some(guess) => format!("no subcommand {name:?}; did you mean {guess:?}?"),
+        None => format!("no subcommand {name:?}"),
+    }))
+}
+
+fn unknown_option(name: &str) -> Usage {
+    Usage(match nearest(name, FLAGS.iter().map(|flag| flag.long)) {
+        Some(guess) => format!("no option --{name}; did you mean --{guess}?"),
+        None => format!("no option --{name}"),
+    })
+}
+
+fn text(word: OsString) -> Result<String, Usage> {
+    word.into_string().map_err(|word| Usage(format!("{}: not UTF-8", word.display())))
+}
+
+/// The text of `--help`.
+pub fn help() -> String {
+    let mut out = String::from(
+        "hbd: the Heartbeat server. Hosts send heartbeats; it tells when they stop.\n\n\
+         hbd [-c FILE] [-f] [-v]      run the server (as a daemon unless -f)\n",
+    );
+    for row in SUBCOMMANDS {
+        let line = format!("hbd {} {}", row.name, row.words);
+        let _ = writeln!(out, "{line:<28} {}", row.help);
+    }
+    out.push('\n');
+    for flag in FLAGS {
+        let short = flag.short.map_or("    ".to_owned(), |c| format!("-{c}, "));
+        let long = format!("--{} {}", flag.long, flag.value);
+        let _ = writeln!(out, "  {short}{long:<22} {}", flag.help);
+    }
+    out.push_str(
+        "\nExamples:\n\
+         \x20 hbd -f --with-agent                   try it: pages on http://127.0.0.1:50004/\n\
+         \x20 hbd check-config -c /etc/heartbeat/hbd.yaml\n\
+         \x20 hbd hosts state:down --json\n\
+         Files: -c FILE, $HBD_CONFIG, ~/.hb.yaml, /etc/heartbeat/hbd.yaml with conf.d/*.yaml\n",
+    );
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Invocation, Usage> {
+        parse(line.split_whitespace())
+    }
+
+    #[test]
+    fn command_lines_parse_into_what_they_say() {
+        let serve = parsed("-vfc /tmp/x.yaml -v --with-agent").unwrap();
+        assert_eq!((serve.action, serve.verbosity, serve.foreground), (Action::Serve, 2, true));
+        assert_eq!((serve.config, serve.with_agent), (Some("/tmp/x.yaml".into()), true));
+        let hosts = parsed("hosts state:down web -c x --json --server http://h:1").unwrap();
+        assert_eq!(hosts.words, ["state:down", "web"]);
+        assert_eq!((hosts.action, hosts.json), (Action::Hosts, true));
+        assert_eq!(parsed("-c x status --check").unwrap().action, Action::Status);
+        assert_eq!(parsed("status --help").unwrap().action, Action::Help);
+        assert_eq!(parsed("--limits").unwrap().action, Action::Limits);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_the_nearest_match() {
+        let table = [
+            ("stauts", "no subcommand \"stauts\"; did you mean \"status\"?"),
+            ("--foregruond", "no option --foregruond; did you mean --foreground?"),
+            ("-x", "no option -x"),
+            ("watch web1", "usage: hbd watch HOST on|off"),
+            ("reload now", "usage: hbd reload"),
+            ("drop web1", "drop forgets the host and what is stored of it; add --yes"),
+            ("reload --json", "reload takes no --json"),
+            ("--json", "the server takes no --json"),
+            ("check-config --server x", "check-config takes no --server"),
+            ("-c", "--config needs FILE"),
+        ];
+        for (line, want) in table {
+            assert_eq!(parsed(line), Err(Usage(want.to_owned())), "{line}");
+        }
+    }
+
+    #[test]
+    fn help_fits_a_screen_and_names_everything() {
+        let help = help();
+        assert!(help.lines().count() <= 40, "{}", help.lines().count());
+        assert!(help.lines().all(|line| line.chars().count() <= 90));
+        for flag in FLAGS {
+            assert!(help.contains(&format!("--{}", flag.long)));
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The subcommands that ask a running server: over its control socket, or `--server URL`.
+//!
+//! Owns what they print and their exit status. Everything they show comes from the HTTP API.
+
+mod fleet;
+mod http;
+mod table;
+
+use crate::args::{Action, Invocation};
+use crate::lookup::{self, Environment};
+use crate::reading::Source;
+use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_NOT_ALLOWED, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE};
+use heartbeat::os::clock;
+use http::{Answer, Server, encode_segment};
+use serde_json::Value;
+use std::io::{IsTerminal, Write};
+use table::Layout;
+
+/// Why a subcommand did not succeed; `words` go to stderr.
+#[derive(Debug)]
+pub struct Failure {
+    pub status: u8,
+    pub words: String,
+}
+
+fn failure(status: u8, words: impl Into<String>) -> Failure {
+    Failure { status, words: words.into() }
+}
+
+/// Runs one subcommand; returns the exit status.
+pub fn run(invocation: &Invocation, env: &Environment) -> u8 {
+    let result = server(invocation, env)
+        .and_then(|server| Asker { server, invocation, layout: layout(env) }.run());
+    match result {
+        Ok((status, text)) => {
+            // A reader that has seen enough (`| head`) is no failure.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            status
+        }
+        Err(failure) => {
+            if invocation.check {
+                println!("HEARTBEAT UNKNOWN - {}", failure.words);
+            } else {
+                eprintln!("hbd: {}", failure.words);
+            }
+            failure.status
+        }
+    }
+}
+
+fn server(invocation: &Invocation, env: &Environment) -> Result<Server, Failure> {
+    if let Some(url) = invocation.server.as_ref().or(env.hbd_url.as_ref()) {
+        let token = env.hbd_token.clone();
+        return Server::parse(url, token).map_err(|words| failure(EXIT_USAGE, words));
+    }
+    let source = Source { option: invocation.config.clone(), env: env.clone(), with_agent: false };
+    let reading = source.read();
+    if reading.has_error() && reading.files.main.is_some() {
+        eprint!("{}", reading.render_problems());
+        return Err(failure(EXIT_CONFIG, "the configuration has errors; --server URL needs none"));
+    }
+    let state_dir = lookup::state_dir(&reading.server, env).map_err(|e| failure(EXIT_FAILED, e))?;
+    Ok(Server::Socket(lookup::control_socket(&reading.server, env, &state_dir)))
+}
+
+fn layout(env: &Environment) -> Layout {
+    let stdout = std::io::stdout();
+    Layout::new(stdout.is_terminal(), env.columns, terminal_width())
+}
+
+fn terminal_width() -> Option<usize> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ fills the winsize that it is given, or fails.
+    let result = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
+    (result == 0 && size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+type Printed = Result<(u8, String), Failure>;
+
+struct Asker<'a> {
+    server: Server,
+    invocation: &'a Invocation,
+    layout: Layout,
+}
+
+impl Asker<'_> {
+    fn run(&self) -> Printed {
+        match self.invocation.action {
+            Action::Status if self.invocation.check => self.check(),
+            Action::Status => self.status(),
+            Action::Hosts => self.hosts(),
+            Action::Host => self.host(),
+            Action::Events => self.events(),
+            Action::Ghosts => self.ghosts(),
+            Action::Drop => self.drop_host(),
+            Action::Watch => self.watch(),
+            _ => self.reload(),
+        }
+    }
+
+    /// An answer with a success status, as JSON (`null` where it has no body).
+    fn ask(&self, method: &str, path: &str, body: Option<&str>) -> Result<Value, Failure> {
+        let answer = self.server.ask(method, path, body).map_err(|error| {
+            let server = &self.server;
+            let words = format!("cannot reach hbd at {server}: {error} - is it running?");
+            failure(EXIT_UNREACHABLE, words)
+        })?;
+        let Answer { status, body } = answer;
+        let value = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
+        match (status, value) {
+            (200..=299, Ok(value)) => Ok(value),
+            (401 | 403, value) => Err(failure(EXIT_NOT_ALLOWED, problem(status, value.ok()))),
+            (_, value) => Err(failure(EXIT_FAILED, problem(status, value.ok()))),
+        }
+    }
+
+    fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.ask("GET", path, None)
+    }
+
+    fn printed(&self, value: &Value, table: impl FnOnce() -> String) -> Printed {
+        Ok((EXIT_OK, if self.invocation.json { json(value) } else { table() }))
+    }
+
+    fn ghosts(&self) -> Printed {
+        if let [verb, name] = self.invocation.words.as_slice() {
+            if !matches!(verb.as_str(), "accept" | "ignore") {
+                return Err(failure(EXIT_USAGE, "usage: hbd ghosts accept|ignore NAME"));
+            }
+            let body = serde_json::json!({ "do": verb }).to_string();
+            let path = format!("/api/0/ghosts/{}", encode_segment(name));
+            self.ask("POST", &path, Some(&body))?;
+            return Ok((EXIT_OK, String::new()));
+        }
+        if !self.invocation.words.is_empty() {
+            return Err(failure(EXIT_USAGE, "usage: hbd ghosts [accept|ignore NAME]"));
+        }
+        let value = self.get("/api/0/ghosts")?;
+        self.printed(&value, || fleet::ghost_table(self.layout, &value, now()))
+    }
+
+    fn events(&self) -> Printed {
+        let limit = self.invocation.limit.as_deref().unwrap_or("100");
+        let value = self.get(&format!("/api/0/events?limit={}", encode_segment(limit)))?;
+        self.printed(&value, || fleet::event_lines(&value))
+    }
+
+    fn drop_host(&self) -> Printed {
+        self.ask("DELETE", &self.host_path(""), None)?;
+        Ok((EXIT_OK, String::new()))
+    }
+
+    fn watch(&self) -> Printed {
+        let watch = match self.invocation.words.get(1).map(String::as_str) {
+            Some("on") => true,
+            Some("off") => false,
+            _ => return Err(failure(EXIT_USAGE, "usage: hbd watch HOST on|off")),
+        };
+        let body = serde_json::json!({ "watch": watch }).to_string();
+        self.ask("PUT", &self.host_path("/watch"), Some(&body))?;
+        Ok((EXIT_OK, String::new()))
+    }
+
+    fn reload(&self) -> Printed {
+        let value = match self.ask("POST", "/api/0/reload", None) {
+            Err(failure) if failure.status == EXIT_FAILED => {
+                return Err(Failure { status: EXIT_CONFIG, ..failure });
+            }
+            other => other?,
+        };
+        let changed: Vec<&str> = fleet::list(&value, "changed").filter_map(Value::as_str).collect();
+        let text = match changed.len() {
+            0 => "reloaded, nothing changed\n".to_owned(),
+            _ => format!("reloaded, changed: {}\n", changed.join(" ")),
+        };
+        Ok((EXIT_OK, text))
+    }
+
+    fn host_path(&self, rest: &str) -> String {
+        let host = self.invocation.words.first().map(String::as_str).unwrap_or_default();
+        format!("/api/0/hosts/{}{rest}", encode_segment(host))
+    }
+}
+
+fn now() -> f64 {
+    clock::now().wall.as_secs_f64()
+}
+
+fn json(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}
+
+/// What an answer of the API says went wrong, for a person.
+fn problem(status: u16, value: Option<Value>) -> String {
+    let value = value.unwrap_or_default();
+    let text = |key: &str| value.get(key).and_then(Value::as_str);
+    match (text("detail").or(text("title")), text("hint")) {
+        (Some(what), Some(hint)) => format!("{what} {hint}"),
+        (Some(what), None) => what.to_owned(),
+        (None, _) => format!("the server answered with status {status}"),
+    }
+}

@@ -1,0 +1,377 @@
+//! The thread `engine`: the one owner of the state machine, and the only reader of the UDP sockets.
+//!
+//! Waits on the sockets and on its inbox, hands what came to `Engine`, and carries its effects out. Never waits
+//! for a disk, a browser or a name server: replies that the kernel does not take are dropped and counted, records
+//! go to the store's table, views are swapped behind a lock that is held for one assignment.
+
+use crate::fault;
+use crate::shared::Shared;
+use crate::store;
+use crate::udp::{Inbound, Outbound};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use heartbeat::config::server::Server;
+use heartbeat::engine::{Command, Effect, Engine, Event, Outcome, Path, Reply};
+use heartbeat::os::{clock, thread};
+use heartbeat::time::{Mono, Now};
+use heartbeat::wire::{Decoder, Reject};
+use mio::{Events, Interest, Poll, Token, Waker};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Orders that may wait for the engine; one more is refused.
+pub const ORDERS_MAX: usize = 256;
+/// Batches read from one socket before the others, the orders and the clock have their turn.
+const BATCHES_PER_TURN: usize = 8;
+const ORDERS_PER_TURN: usize = 64;
+/// A tick that is due waits until the sockets are empty, but for no more datagrams than this. Every datagram
+/// takes more than 256 bytes of a receive buffer of at most 4 MiB, so what had arrived when it fell due is read.
+const DRAIN_MAX: usize = 16_384;
+/// Views are published at most this often, and at once after an order. Where making one is expensive, because
+/// thousands of hosts reported since the last, the pause grows so that views cost at most a part of
+/// `PUBLISH_SHARE` of the thread's time.
+const PUBLISH_EVERY: Duration = Duration::from_millis(100);
+const PUBLISH_EVERY_MAX: Duration = Duration::from_millis(500);
+const PUBLISH_SHARE: u32 = 32;
+const WAKE: Token = Token(usize::MAX);
+const STACK: usize = 512 << 10;
+
+/// What other threads ask of this one.
+pub enum Order {
+    Command { command: Command, answer: Sender<Answer> },
+    Reload(Arc<Server>),
+    Stop,
+}
+
+/// The outcome, given when it is on disk; `Err` where the disk did not take it.
+pub type Answer = Result<Outcome, NotSaved>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotSaved;
+
+/// Where orders are put in; cheap to clone.
+#[derive(Clone)]
+pub struct Inbox {
+    orders: Sender<Order>,
+    waker: Arc<Waker>,
+}
+
+impl Inbox {
+    /// `false` where the inbox is full or the engine has ended.
+    #[must_use]
+    pub fn send(&self, order: Order) -> bool {
+        let sent = match self.orders.try_send(order) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        };
+        if let Err(error) = self.waker.wake() {
+            log::error!("cannot be woken error={error}");
+        }
+        sent
+    }
+
+    pub fn len(&self) -> usize {
+        self.orders.len()
+    }
+}
+
+/// Starts the thread. The sockets are bound and non-blocking.
+pub fn start(
+    engine: Engine,
+    sockets: Vec<UdpSocket>,
+    store: store::Handle,
+    shared: Arc<Shared>,
+) -> io::Result<(Inbox, JoinHandle<()>)> {
+    let poll = Poll::new()?;
+    let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+    let (sender, orders) = bounded(ORDERS_MAX);
+    let mut sockets: Vec<_> = sockets.into_iter().map(mio::net::UdpSocket::from_std).collect();
+    for (i, socket) in sockets.iter_mut().enumerate() {
+        poll.registry().register(socket, Token(i), Interest::READABLE)?;
+    }
+    let body = move || match Loop::new(poll, engine, sockets, orders, store, shared) {
+        Ok(turns) => turns.run(),
+        Err(error) => panic!("cannot set up the sockets: {error}"),
+    };
+    Ok((Inbox { orders: sender, waker }, thread::spawn("engine", STACK, body)?))
+}
+
+/// One bound socket and the replies that wait to leave through it.
+struct Port {
+    socket: mio::net::UdpSocket,
+    outbound: Outbound,
+    address: IpAddr,
+    /// May hold datagrams: set by an event, cleared by an empty read.
+    readable: bool,
+    /// The kernel's drop counter as last seen; it wraps.
+    drops: u32,
+}
+
+impl Port {
+    fn new(socket: mio::net::UdpSocket) -> io::Result<Port> {
+        let address = socket.local_addr()?.ip();
+        // Readable at first: with an inherited socket the kernel may hold datagrams from before the start.
+        Ok(Port { socket, outbound: Outbound::new(), address, readable: true, drops: 0 })
+    }
+
+    fn carries(&self, path: &Path) -> bool {
+        self.address.is_ipv4() == path.from.is_ipv4()
+            && (self.address.is_unspecified() || path.to == Some(self.address))
+    }
+
+    fn push(&mut self, path: &Path, reply: Reply) -> u64 {
+        self.outbound.push(path, reply, self.address.is_unspecified());
+        if self.outbound.is_full() { self.flush() } else { 0 }
+    }
+
+    fn flush(&mut self) -> u64 {
+        self.outbound.flush(self.socket.as_fd())
+    }
+}
+
+struct Loop {
+    poll: Poll,
+    engine: Engine,
+    decoder: Decoder,
+    inbound: Inbound,
+    ports: Vec<Port>,
+    orders: Receiver<Order>,
+    store: store::Handle,
+    shared: Arc<Shared>,
+    /// Who waits for the answer to a command, by the id it was given to the engine with.
+    waiting: BTreeMap<u64, Sender<Answer>>,
+    answered: Vec<(u64, Outcome)>,
+    command_id: u64,
+    publish_at: Mono,
+    tick_due: bool,
+    /// Datagrams read since it is.
+    drained: usize,
+    kernel_drops: u64,
+    stopping: bool,
+}
+
+impl Loop {
+    fn new(
+        poll: Poll,
+        engine: Engine,
+        sockets: Vec<mio::net::UdpSocket>,
+        orders: Receiver<Order>,
+        store: store::Handle,
+        shared: Arc<Shared>,
+    ) -> io::Result<Loop> {
+        let ports = sockets.into_iter().map(Port::new).collect::<io::Result<_>>()?;
+        Ok(Loop {
+            poll,
+            engine,
+            decoder: Decoder::new(),
+            inbound: Inbound::new()?,
+            ports,
+            orders,
+            store,
+            shared,
+            waiting: BTreeMap::new(),
+            answered: Vec::new(),
+            command_id: 0,
+            publish_at: Mono::ZERO,
+            tick_due: false,
+            drained: 0,
+            kernel_drops: 0,
+            stopping: false,
+        })
+    }
+
+    fn run(mut self) {
+        let mut events = Events::with_capacity(16);
+        let mut now = clock::now();
+        while !self.stopping {
+            if let Err(error) = self.poll.poll(&mut events, self.timeout(now.mono))
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                panic!("poll: {error}");
+            }
+            for event in &events {
+                if let Some(port) = self.ports.get_mut(event.token().0) {
+                    port.readable = true;
+                }
+            }
+            now = clock::now();
+            self.turn(now);
+        }
+        self.engine.handle(now, Event::Stop);
+        self.carry_out();
+        self.flush();
+        self.publish();
+    }
+
+    /// In this order: (1) effects, drained after every single mutation and sent at the end of each batch, so that
+    /// an ACK never waits for other work; (2) datagrams, a budget of batches per socket; (3) orders; (4) the tick,
+    /// once nothing that arrived before it is unread (THREATS S8).
+    fn turn(&mut self, now: Now) {
+        // Asked first: each datagram handled moves the timeout past `now`.
+        let due = self.engine.poll_timeout().is_some_and(|at| at <= now.mono);
+        self.receive(now);
+        self.obey(now);
+        self.tick(now, due);
+        self.flush();
+        if self.engine.dirty() && now.mono >= self.publish_at {
+            self.publish();
+        }
+        self.shared.engine_turns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How long nothing will happen by itself.
+    fn timeout(&self, now: Mono) -> Option<Duration> {
+        if !self.orders.is_empty() || self.ports.iter().any(|port| port.readable) {
+            return Some(Duration::ZERO);
+        }
+        let publish = self.engine.dirty().then_some(self.publish_at);
+        let next = [self.engine.poll_timeout(), publish].into_iter().flatten().min();
+        // A turn at least every second stamps the progress counter that the watchdog reads.
+        Some(next.map_or(Duration::MAX, |at| at.since(now)).min(Duration::from_secs(1)))
+    }
+
+    fn receive(&mut self, now: Now) {
+        for at in 0..self.ports.len() {
+            for _ in 0..BATCHES_PER_TURN {
+                if !self.ports[at].readable {
+                    break;
+                }
+                let n = match self.inbound.receive(self.ports[at].socket.as_fd()) {
+                    Ok(n) => n,
+                    Err(error) => {
+                        log::warn!("receive failed error={error}");
+                        0
+                    }
+                };
+                self.ports[at].readable = n > 0;
+                self.drained += n;
+                for i in 0..n {
+                    self.take(now, at, i);
+                }
+                self.flush();
+            }
+        }
+    }
+
+    /// One datagram: decode, mutate, effects.
+    fn take(&mut self, now: Now, at: usize, i: usize) {
+        let (path, bytes, drops) = self.inbound.datagram(i);
+        let decoder = &mut self.decoder;
+        // The decoder keeps nothing between calls, so a panic of it costs one datagram (THREATS S12).
+        let decoded = fault::guard(move || decoder.decode(bytes));
+        let poison = decoded.is_none();
+        let decoded = decoded.unwrap_or(Err(Reject::BadField));
+        self.engine.handle(now, Event::Datagram { path, len: bytes.len(), decoded });
+        if poison {
+            let head: String = bytes.iter().take(64).map(|b| format!("{b:02x}")).collect();
+            log::error!("decoder failed from={} len={} bytes={head}", path.from, bytes.len());
+            self.decoder = Decoder::new();
+        }
+        if let Some(drops) = drops {
+            self.note_drops(now, at, drops);
+        }
+        self.carry_out();
+    }
+
+    fn note_drops(&mut self, now: Now, at: usize, drops: u32) {
+        let more = drops.wrapping_sub(self.ports[at].drops);
+        if more > 0 {
+            self.ports[at].drops = drops;
+            self.kernel_drops += u64::from(more);
+            self.engine.handle(now, Event::KernelDrops(self.kernel_drops));
+        }
+    }
+
+    fn obey(&mut self, now: Now) {
+        let mut obeyed = false;
+        for _ in 0..ORDERS_PER_TURN {
+            let Ok(order) = self.orders.try_recv() else { break };
+            obeyed = true;
+            match order {
+                Order::Command { command, answer } => {
+                    self.command_id += 1;
+                    self.waiting.insert(self.command_id, answer);
+                    self.engine.handle(now, Event::Command { id: self.command_id, command });
+                }
+                Order::Reload(config) => self.engine.handle(now, Event::Reload(config)),
+                Order::Stop => self.stopping = true,
+            }
+            self.carry_out();
+        }
+        if obeyed {
+            self.publish();
+            self.answer();
+        }
+    }
+
+    fn tick(&mut self, now: Now, due: bool) {
+        self.tick_due |= due;
+        if !self.tick_due {
+            self.drained = 0;
+        } else if self.drained >= DRAIN_MAX || self.ports.iter().all(|port| !port.readable) {
+            self.drained = 0;
+            self.tick_due = false;
+            self.engine.handle(now, Event::Tick);
+            self.carry_out();
+        }
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.engine.poll_effect() {
+            match effect {
+                Effect::Send { path, reply } => self.send(&path, reply),
+                // It is in the next view, and the engine has logged it.
+                Effect::Publish(_) => {}
+                Effect::Persist(records) => self.store.save(records),
+                Effect::Answer { id, outcome } => self.answered.push((id, outcome)),
+            }
+        }
+    }
+
+    fn send(&mut self, path: &Path, reply: Reply) {
+        let dropped = match self.ports.iter_mut().find(|port| port.carries(path)) {
+            Some(port) => port.push(path, reply),
+            None => 1,
+        };
+        self.count_dropped(dropped);
+    }
+
+    fn flush(&mut self) {
+        let dropped = self.ports.iter_mut().map(Port::flush).sum();
+        self.count_dropped(dropped);
+    }
+
+    fn count_dropped(&self, replies: u64) {
+        if replies > 0 {
+            self.shared.replies_dropped.fetch_add(replies, Ordering::Relaxed);
+        }
+    }
+
+    fn publish(&mut self) {
+        let before = clock::now().mono;
+        self.shared.set_view(self.engine.view());
+        let after = clock::now().mono;
+        let pause = after.since(before).saturating_mul(PUBLISH_SHARE);
+        self.publish_at = after + pause.clamp(PUBLISH_EVERY, PUBLISH_EVERY_MAX);
+    }
+
+    /// What changed something is told once it is on disk, anything else at once. Nobody may be waiting any more:
+    /// that is no error.
+    fn answer(&mut self) {
+        for (id, outcome) in self.answered.drain(..) {
+            let Some(answer) = self.waiting.remove(&id) else { continue };
+            if outcome == Outcome::Done {
+                self.store.promise(Box::new(move |saved| {
+                    let _ = answer.try_send(if saved { Ok(outcome) } else { Err(NotSaved) });
+                }));
+            } else {
+                let _ = answer.try_send(Ok(outcome));
+            }
+        }
+    }
+}

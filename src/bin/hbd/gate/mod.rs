@@ -1,0 +1,185 @@
+//! The HTTP front: owns every stream socket of the server, from accept to the last byte of an
+//! answer.
+//!
+//! Three kinds of thread: `gate` (accepts, checks, limits, relays), `http-N` (the pool that answers
+//! complete requests, behind tiny_http on a private socket) and `ws` (the live connections). None
+//! of them owns state of the fleet: they read views and ask the `App`.
+
+mod answer;
+mod conn;
+pub(crate) mod counter;
+mod door;
+mod entry;
+pub(crate) mod exchange;
+mod front;
+pub(crate) mod peer;
+mod request;
+mod serve;
+pub(crate) mod stream;
+#[cfg(test)]
+#[path = "../../../../tests/gate/mod.rs"]
+mod tests;
+mod upgrade;
+
+use crate::pool::{self, Pool};
+use crate::ws;
+use counter::Counters;
+use door::Door;
+use front::{Gate, Work};
+use heartbeat::config::server::Server;
+use heartbeat::engine::view::View;
+use heartbeat::limits;
+use heartbeat::os;
+use heartbeat::time::Now;
+use heartbeat::web::{Request, Response};
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+/// Bytes of the gate's stack.
+const STACK: usize = 256 << 10;
+/// Descriptors that are not for peers: UDP, store, journal, notices, and the front's own.
+const RESERVED_FILES: u64 = 32;
+/// Descriptors of a request in flight: ours to the pool, and tiny_http's two.
+const FILES_IN_FLIGHT: u64 = 3;
+
+/// The bound sockets, in any blocking mode.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// Pages and API, and live connections at `/api/0/live/ws`.
+    pub http: Vec<TcpListener>,
+    /// Live connections only, at any path.
+    pub ws: Vec<TcpListener>,
+    /// The control socket: root and the server's own user only.
+    pub control: Option<UnixListener>,
+}
+
+/// What the front needs of the server.
+pub trait App: Send + Sync {
+    /// Answers a complete, checked request. May block; a panic in it is answered with 500 where the
+    /// request only reads, and ends the process where it changes something.
+    fn respond(&self, request: &Request<'_>) -> Response;
+    fn view(&self) -> Arc<View>;
+    fn config(&self) -> Arc<Server>;
+    fn now(&self) -> Now;
+    /// The names of this machine, accepted as `Host` of a live connection: host name and full name.
+    fn machine_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// The running threads of the front.
+pub struct Front {
+    stop: Arc<AtomicBool>,
+    waker: mio::Waker,
+    gate: JoinHandle<()>,
+    live: ws::Inbox,
+    ws: JoinHandle<()>,
+    pool: Arc<Pool>,
+    workers: Vec<JoinHandle<()>>,
+    counters: Arc<Counters>,
+}
+
+/// Starts `gate`, `http-N` and `ws`. The listeners answer as soon as this returns.
+pub fn start(listeners: Listeners, app: Arc<dyn App>) -> io::Result<Front> {
+    let counters = Arc::new(Counters::new());
+    let stop = Arc::new(AtomicBool::new(false));
+    let budget = Budget::new(open_files_max());
+    let (pool, workers) = pool::start(&app, &counters)?;
+    let (live, ws) = ws::start(&app, &counters, &stop, budget.ws)?;
+    let poll = mio::Poll::new()?;
+    let waker = mio::Waker::new(poll.registry(), front::WAKER)?;
+    let machine = app.machine_names();
+    let mut gate = Gate {
+        app,
+        poll,
+        doors: doors(listeners)?,
+        pool: pool.clone(),
+        live: live.clone(),
+        counters: counters.clone(),
+        budget,
+        machine,
+        stop: stop.clone(),
+        work: Work::new(),
+    };
+    gate.register_doors()?;
+    let gate = os::thread::spawn("gate", STACK, guarded("gate".to_owned(), move || gate.run()))?;
+    Ok(Front { stop, waker, gate, live, ws, pool, workers, counters })
+}
+
+impl Front {
+    /// Says goodbye to live clients, flushes answers for at most 2 s, and joins the threads.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Release);
+        if let Err(e) = self.waker.wake() {
+            log::error!("the gate cannot be woken error={e}");
+        }
+        self.live.wake();
+        // A panic in one of them has ended the process already.
+        let _ = self.gate.join();
+        let _ = self.ws.join();
+        self.pool.stop();
+        for worker in self.workers {
+            let _ = worker.join();
+        }
+    }
+
+    /// What was counted, by name, for `/metrics` and the status page.
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.counters.list()
+    }
+}
+
+/// Within the limit of the contract.
+const IN_FLIGHT: usize = {
+    assert!(pool::IN_FLIGHT <= limits::HTTP_IN_FLIGHT);
+    pool::IN_FLIGHT
+};
+
+/// How many of each the process may have open, given its limit of descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    pub conns: usize,
+    pub in_flight: usize,
+    pub ws: usize,
+}
+
+impl Budget {
+    fn new(files_max: u64) -> Budget {
+        let free = files_max.saturating_sub(RESERVED_FILES);
+        let in_flight = (free / 8).clamp(1, IN_FLIGHT as u64);
+        let half = free.saturating_sub(FILES_IN_FLIGHT * in_flight) / 2;
+        let of = |max: usize| (half.max(4) as usize).min(max);
+        Budget {
+            conns: of(limits::HTTP_CONNS),
+            in_flight: in_flight as usize,
+            ws: of(limits::WS_CONNS),
+        }
+    }
+}
+
+/// A thread's body whose panic ends the process: a dead thread never leaves a ghost.
+pub(crate) fn guarded(name: String, body: impl FnOnce() + Send) -> impl FnOnce() + Send {
+    move || {
+        if catch_unwind(AssertUnwindSafe(body)).is_err() {
+            log::error!("a thread failed, the process ends thread={name}");
+            std::process::abort();
+        }
+    }
+}
+
+fn doors(listeners: Listeners) -> io::Result<Vec<Door>> {
+    let http = listeners.http.into_iter().map(|l| Door::tcp(l, conn::Kind::Http));
+    let ws = listeners.ws.into_iter().map(|l| Door::tcp(l, conn::Kind::Ws));
+    let control = listeners.control.into_iter().map(Door::control);
+    http.chain(ws).chain(control).collect()
+}
+
+fn open_files_max() -> u64 {
+    use nix::sys::resource::{Resource, getrlimit};
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(256, |(soft, _)| soft)
+}

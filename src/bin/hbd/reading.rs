@@ -1,0 +1,149 @@
+//! Reading the configuration files and `templates_dir`: bounded, all problems collected, nothing decided here.
+
+use crate::effective;
+use crate::lookup::{self, Environment, Files};
+use heartbeat::config::node::Document;
+use heartbeat::config::problem::{self, Problem, Severity};
+use heartbeat::config::server::{self, Server};
+use heartbeat::os::file;
+use heartbeat::web::Pages;
+use heartbeat::{limits, yaml};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Files of `templates_dir` that are read, and the size of one.
+const TEMPLATES_MAX: usize = 256;
+const TEMPLATE_BYTES_MAX: usize = 1 << 20;
+
+/// Where the configuration comes from, each time it is read.
+#[derive(Clone)]
+pub struct Source {
+    /// `-c FILE`
+    pub option: Option<PathBuf>,
+    pub env: Environment,
+    /// `--with-agent`
+    pub with_agent: bool,
+}
+
+/// What came of reading. `server` is usable even with problems: what is at fault has its default.
+pub struct Reading {
+    pub files: Files,
+    pub server: Server,
+    pub problems: Vec<Problem>,
+    documents: Vec<Document>,
+}
+
+impl Source {
+    pub fn read(&self) -> Reading {
+        let files = lookup::config_files(self.option.as_deref(), &self.env);
+        let (mut documents, mut problems) = (Vec::new(), Vec::new());
+        for path in files.all() {
+            match read_document(path) {
+                Ok((document, warnings)) => {
+                    documents.push(document);
+                    problems.extend(warnings);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let (mut server, found) = server::check(&documents);
+        problems.extend(found);
+        server.agent_enabled |= self.with_agent;
+        Reading { files, server, problems, documents }
+    }
+}
+
+impl Reading {
+    pub fn has_error(&self) -> bool {
+        problem::has_error(&self.problems)
+    }
+
+    /// One line each, for a log.
+    pub fn problem_lines(&self) -> Vec<String> {
+        self.problems.iter().map(Problem::render_line).collect()
+    }
+
+    /// In full, with the lines of the files, for a terminal.
+    pub fn render_problems(&self) -> String {
+        problem::render_all(&self.problems, |file| {
+            self.documents.iter().find(|d| d.file == file).map(|d| d.text.as_str())
+        })
+    }
+
+    /// What is in force, as YAML.
+    pub fn render_effective(&self) -> String {
+        effective::render(&self.documents, server::key::TOP)
+    }
+}
+
+fn read_document(path: &Path) -> Result<(Document, Vec<Problem>), Problem> {
+    let name = path.display().to_string();
+    let bytes = file::read_bounded(path, limits::CONFIG_MAX).map_err(|e| match e.kind() {
+        std::io::ErrorKind::FileTooLarge => {
+            let what = format!("larger than {} bytes", limits::CONFIG_MAX);
+            unreadable(&name, what, "split it into conf.d")
+        }
+        _ => unreadable(&name, e.to_string(), "check the path and its permissions"),
+    })?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        unreadable(&name, format!("not UTF-8 at byte {at}"), "save the file as UTF-8")
+    })?;
+    let (root, warnings) = yaml::read(&text, &name)?;
+    Ok((Document { file: name, text, root }, warnings))
+}
+
+fn unreadable(file: &str, what: String, fix: &str) -> Problem {
+    Problem {
+        code: "E0100",
+        severity: Severity::Error,
+        file: file.to_owned(),
+        line: 0,
+        column: 0,
+        length: 0,
+        key: String::new(),
+        what,
+        fix: fix.to_owned(),
+        note: None,
+        secret: false,
+    }
+}
+
+/// The pages with the files of `templates_dir` over the built-in ones, in the configured zone. What cannot be read
+/// is named in the log and left out.
+pub fn pages(config: &Server) -> Pages {
+    let pages = match &config.templates_dir {
+        Some(dir) => Pages::with_overrides(overrides(dir)),
+        None => Pages::built_in(),
+    };
+    let pages = pages.with_zone(config.timezone.as_deref());
+    for problem in pages.problems() {
+        log::warn!("pages: {problem}");
+    }
+    pages
+}
+
+fn overrides(dir: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    match std::fs::read_dir(dir) {
+        Ok(entries) => {
+            for entry in entries.flatten().take(TEMPLATES_MAX) {
+                read_template(&entry, &mut files);
+            }
+        }
+        Err(error) => log::warn!("templates_dir: {}: {error}", dir.display()),
+    }
+    files
+}
+
+fn read_template(entry: &std::fs::DirEntry, files: &mut BTreeMap<String, Vec<u8>>) {
+    let path = entry.path();
+    let Ok(name) = entry.file_name().into_string() else { return };
+    if !path.is_file() {
+        return;
+    }
+    match file::read_bounded(&path, TEMPLATE_BYTES_MAX) {
+        Ok(bytes) => drop(files.insert(name, bytes)),
+        Err(error) => log::warn!("templates_dir: {}: {error}", path.display()),
+    }
+}

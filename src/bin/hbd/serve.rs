@@ -1,0 +1,269 @@
+//! Running the server: everything that must succeed before it is ready, in order, and the orderly end.
+
+use crate::app::App;
+use crate::bind::{self, Inherited};
+use crate::gate::{self, Listeners};
+use crate::lookup::{self, Environment};
+use crate::reading::{self, Reading, Source};
+use crate::shared::Shared;
+use crate::store::Store;
+use crate::supervisor::{self, SignalThread, Supervisor};
+use crate::systemd::{self, Notifier};
+use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK, engine, fault};
+use crossbeam_channel::bounded;
+use heartbeat::config::server::Server;
+use heartbeat::engine::Engine;
+use heartbeat::os::{clock, daemon, file, log as sink, name};
+use heartbeat::web::Facts;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Below this many descriptors nothing works for long (THREATS S10).
+const DESCRIPTORS_MIN: u64 = 128;
+
+/// How the server was asked to run.
+pub struct Options {
+    pub source: Source,
+    pub foreground: bool,
+    pub verbosity: u8,
+}
+
+/// Runs the server to its end; returns the exit status.
+pub fn run(options: Options) -> u8 {
+    fault::install();
+    limit_arenas();
+    let env = options.source.env.clone();
+    let inherited = bind::inherited(env.listen.0.as_deref(), env.listen.1.as_deref());
+    let reading = options.source.read();
+    if !reading.problems.is_empty() {
+        eprint!("{}", reading.render_problems());
+    }
+    if reading.has_error() {
+        return EXIT_CONFIG;
+    }
+    let prepared = inherited
+        .map_err(|error| format!("sockets of systemd: {error}"))
+        .and_then(|inherited| prepare(&reading.server, &env, inherited));
+    let result = prepared.and_then(|prepared| start(options, reading, env, prepared));
+    match result {
+        Ok(()) => EXIT_OK,
+        Err(error) => {
+            eprintln!("hbd: {error}");
+            log::error!("{error}");
+            EXIT_FAILED
+        }
+    }
+}
+
+/// What is bound and made before the process leaves the terminal: whatever fails here, the user sees.
+struct Prepared {
+    udp: Vec<UdpSocket>,
+    http: Vec<TcpListener>,
+    ws: Vec<TcpListener>,
+    control: Option<(PathBuf, UnixListener)>,
+    /// What could not be had and is not needed; told once the log is open.
+    remarks: Vec<String>,
+    store: PathBuf,
+}
+
+fn prepare(config: &Server, env: &Environment, inherited: Inherited) -> Result<Prepared, String> {
+    raise_descriptors()?;
+    let mut remarks = Vec::new();
+    let udp = match inherited.udp {
+        sockets if sockets.is_empty() => bind::udp(&config.hb_host, config.hb_port)?,
+        sockets => sockets,
+    };
+    let is_ws = |(port, _): &(u16, TcpListener)| Some(*port) == config.ws_port;
+    let (ws, http): (Vec<_>, Vec<_>) = inherited.tcp.into_iter().partition(is_ws);
+    let strip = |list: Vec<(u16, TcpListener)>| list.into_iter().map(|(_, l)| l).collect();
+    let (mut ws, mut http): (Vec<_>, Vec<_>) = (strip(ws), strip(http));
+    let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    let defaults = if config.users.is_empty() { loopback } else { all };
+    if http.is_empty() {
+        http = bind::tcp("hbd_port", &config.hbd_host, &defaults, config.hbd_port)?;
+    }
+    if let Some(port) = config.ws_port.filter(|_| ws.is_empty()) {
+        ws = bind::tcp("ws_port", &config.hbd_host, &defaults, port)?;
+    }
+    let state_dir = lookup::state_dir(config, env)?;
+    lookup::create_private(&state_dir)?;
+    let store = lookup::store(config, &state_dir);
+    let control = match inherited.control {
+        Some(control) => Some(control),
+        None => {
+            let path = lookup::control_socket(config, env, &state_dir);
+            let made = path.parent().map_or(Ok(()), lookup::create_private);
+            match made.and_then(|()| bind::control(&path)) {
+                Ok(listener) => Some((path, listener)),
+                Err(error) => {
+                    remarks.push(format!("{error}; subcommands need --server URL"));
+                    None
+                }
+            }
+        }
+    };
+    Ok(Prepared { udp, http, ws, control, remarks, store })
+}
+
+/// Everything from leaving the terminal to the end.
+fn start(
+    options: Options,
+    reading: Reading,
+    env: Environment,
+    prepared: Prepared,
+) -> Result<(), String> {
+    let config = Arc::new(reading.server);
+    let supervised = env.notify_socket.is_some();
+    let background = !options.foreground && !supervised;
+    if background {
+        daemon::daemonize().map_err(|e| format!("cannot become a daemon: {e}"))?;
+    }
+    let target = match &config.logfile {
+        Some(path) => sink::Target::File(path.clone()),
+        None if background => sink::Target::Syslog,
+        None => sink::Target::Stderr,
+    };
+    sink::init("hbd", options.verbosity, target).map_err(|e| format!("logfile: {e}"))?;
+    for remark in &prepared.remarks {
+        log::warn!("{remark}");
+    }
+    let ready = Ready::new(&prepared).map_err(|e| format!("sockets: {e}"))?;
+    let now = clock::now();
+    let mut machine = Engine::new(Arc::clone(&config), seed(), now);
+    let store = Store::open(&prepared.store, &mut |saved| machine.restore(now, saved));
+    let store = store.map_err(|e| e.to_string())?;
+    log::info!("hbd {} store={}", env!("CARGO_PKG_VERSION"), store.path().display());
+    trim_heap();
+    let facts = ready.facts(&prepared);
+    let shared = Arc::new(Shared::new(machine.view(), Arc::clone(&config), facts));
+    let failed = |what: &str| {
+        let what = what.to_owned();
+        move |error: std::io::Error| format!("cannot start {what}: {error}")
+    };
+    let store = store.start().map_err(failed("the store"))?;
+    let (inbox, engine_thread) =
+        engine::start(machine, prepared.udp, store.handle.clone(), Arc::clone(&shared))
+            .map_err(failed("the engine"))?;
+    let (orders, received) = bounded(supervisor::ORDERS_MAX);
+    let signals = SignalThread::start(orders.clone()).map_err(failed("signals"))?;
+    let pages = reading::pages(&config);
+    let app = Arc::new(App::new(Arc::clone(&shared), inbox.clone(), orders, pages));
+    let (control_path, control) = prepared.control.unzip();
+    let listeners = Listeners { http: prepared.http, ws: prepared.ws, control };
+    let front = gate::start(listeners, Arc::clone(&app) as Arc<dyn gate::App>)
+        .map_err(failed("the HTTP front"))?;
+    let notifier = Notifier::new(env.notify_socket.as_deref());
+    // The terminal may be gone; `eprintln` would panic on that.
+    let _ = writeln!(std::io::stderr(), "{}", ready.line());
+    notifier.tell("READY=1");
+    let watchdog_every =
+        systemd::watchdog_every(env.watchdog.0.as_deref(), env.watchdog.1.as_deref());
+    let source = options.source;
+    let supervisor = Supervisor {
+        orders: received,
+        shared: Arc::clone(&shared),
+        engine: inbox.clone(),
+        app,
+        notifier,
+        watchdog_every,
+        source,
+    };
+    supervisor.run();
+    supervisor.notifier.tell("STOPPING=1");
+    // What must be on disk first, what only says goodbye last.
+    if !inbox.send(engine::Order::Stop) {
+        return Err("the engine does not take the order to stop".to_owned());
+    }
+    let _ = engine_thread.join();
+    store.stop();
+    signals.stop();
+    front.stop();
+    if let Some(path) = control_path {
+        let _ = std::fs::remove_file(path);
+    }
+    log::info!("stopped");
+    Ok(())
+}
+
+/// The addresses that were bound, for the ready line.
+struct Ready {
+    udp: SocketAddr,
+    http: SocketAddr,
+    ws: Option<SocketAddr>,
+}
+
+impl Ready {
+    fn new(prepared: &Prepared) -> std::io::Result<Ready> {
+        let missing = || std::io::Error::other("none bound");
+        Ok(Ready {
+            udp: prepared.udp.first().ok_or_else(missing)?.local_addr()?,
+            http: prepared.http.first().ok_or_else(missing)?.local_addr()?,
+            ws: prepared.ws.first().map(TcpListener::local_addr).transpose()?,
+        })
+    }
+
+    fn line(&self) -> String {
+        let ws = self.ws.map_or("-".to_owned(), |ws| ws.to_string());
+        format!("ready udp={} http={} ws={ws}", self.udp, self.http)
+    }
+
+    fn facts(&self, prepared: &Prepared) -> Facts {
+        let hostname = name::host_name().unwrap_or_default();
+        let hosts_file = file::read_bounded("/etc/hosts".as_ref(), 1 << 20).unwrap_or_default();
+        let is_loopback = |listener: &TcpListener| {
+            listener.local_addr().is_ok_and(|address| address.ip().is_loopback())
+        };
+        Facts {
+            full_name: lookup::full_name(&String::from_utf8_lossy(&hosts_file), &hostname),
+            hostname,
+            version: env!("CARGO_PKG_VERSION"),
+            udp: Some(self.udp.port()),
+            http: Some(self.http.port()),
+            ws: self.ws.map(|ws| ws.port()),
+            wss: None,
+            loopback_only: prepared.http.iter().all(is_loopback),
+        }
+    }
+}
+
+/// Raises the soft limit of descriptors to the hard one.
+fn raise_descriptors() -> Result<(), String> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|e| e.to_string())?;
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|e| e.to_string())?;
+    if soft < DESCRIPTORS_MIN {
+        return Err(format!("only {soft} open files allowed - raise the limit (ulimit -n) to 128"));
+    }
+    Ok(())
+}
+
+/// Seeds the engine's own randomness (its epoch, the address table): not the same at each start.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+/// glibc gives every thread a heap of its own and keeps what is freed there; two are enough here.
+fn limit_arenas() {
+    // SAFETY: called before any other thread runs; mallopt only sets parameters of the allocator.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 2);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 256 << 10);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 256 << 10);
+    }
+}
+
+/// Gives back what loading the store took and freed.
+fn trim_heap() {
+    // SAFETY: malloc_trim may be called at any time.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}

@@ -1,0 +1,205 @@
+//! What the main thread does once everything runs: signals, reloads, systemd, and the orderly end.
+
+use crate::app::App;
+use crate::engine;
+use crate::reading::{self, Reading};
+use crate::shared::Shared;
+use crate::systemd::Notifier;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use heartbeat::config::server::{Server, difference};
+use heartbeat::engine::view::Severity;
+use heartbeat::os::{clock, log as sink, thread};
+use heartbeat::time::{Duration, Mono};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::{Handle, Signals};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+/// Orders that may wait: signals are merged by the kernel, reloads come from people.
+pub const ORDERS_MAX: usize = 16;
+const STATUS_EVERY: Duration = Duration::from_secs(10);
+/// The supervisor looks at the clock this often when nothing comes in.
+const TURN: Duration = Duration::from_secs(1);
+const STACK: usize = 128 << 10;
+
+pub enum Order {
+    Signal(i32),
+    /// Load the configuration again; the keys that changed, or the problems.
+    Reload {
+        answer: Sender<Result<Vec<String>, Vec<String>>>,
+    },
+}
+
+/// The thread `signal`: turns signals into orders.
+pub struct SignalThread {
+    handle: Handle,
+    thread: JoinHandle<()>,
+}
+
+impl SignalThread {
+    pub fn start(orders: Sender<Order>) -> io::Result<SignalThread> {
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+        let handle = signals.handle();
+        let thread = thread::spawn("signal", STACK, move || {
+            for signal in signals.forever() {
+                if orders.send(Order::Signal(signal)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(SignalThread { handle, thread })
+    }
+
+    pub fn stop(self) {
+        self.handle.close();
+        let _ = self.thread.join();
+    }
+}
+
+pub struct Supervisor {
+    pub orders: Receiver<Order>,
+    pub shared: Arc<Shared>,
+    pub engine: engine::Inbox,
+    pub app: Arc<App>,
+    pub notifier: Notifier,
+    pub watchdog_every: Option<Duration>,
+    pub source: reading::Source,
+}
+
+impl Supervisor {
+    /// Returns when the process shall end.
+    pub fn run(&self) {
+        let mut status_at = Mono::ZERO;
+        let mut watchdog_at = Mono::ZERO;
+        let mut turns_seen = 0;
+        loop {
+            match self.orders.recv_timeout(self.watchdog_every.unwrap_or(TURN).min(TURN)) {
+                Ok(Order::Signal(SIGHUP)) => {
+                    if let Err(error) = sink::reopen() {
+                        log::error!("log file cannot be opened anew error={error}");
+                    }
+                    let _ = self.reload();
+                }
+                Ok(Order::Signal(signal)) => {
+                    log::info!("stopping signal={signal}");
+                    return;
+                }
+                Ok(Order::Reload { answer }) => {
+                    let _ = answer.try_send(self.reload());
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let now = clock::now().mono;
+            if now >= status_at {
+                status_at = now + STATUS_EVERY;
+                self.notifier.tell(&self.status());
+            }
+            // Only a server whose engine still turns is alive (THREATS S11).
+            let turns = self.shared.engine_turns.load(Ordering::Relaxed);
+            if let Some(every) = self.watchdog_every
+                && now >= watchdog_at
+                && turns != turns_seen
+            {
+                (watchdog_at, turns_seen) = (now + every, turns);
+                self.notifier.tell("WATCHDOG=1");
+            }
+        }
+    }
+
+    /// All or nothing: on an error the old configuration stays (SPEC section 1).
+    fn reload(&self) -> Result<Vec<String>, Vec<String>> {
+        self.notifier
+            .tell(&format!("RELOADING=1\nMONOTONIC_USEC={}", clock::now().mono.as_nanos() / 1000));
+        let result = self.replace_config(self.source.read());
+        self.notifier.tell("READY=1");
+        result
+    }
+
+    fn replace_config(&self, reading: Reading) -> Result<Vec<String>, Vec<String>> {
+        for line in reading.problem_lines() {
+            log::warn!("config: {line}");
+        }
+        if reading.has_error() {
+            log::error!("config: not reloaded, the old configuration stays");
+            return Err(reading.problem_lines());
+        }
+        let old = self.shared.config();
+        let mut new = reading.server;
+        let (live, fixed): (Vec<_>, Vec<_>) =
+            difference(&old, &new).into_iter().partition(|change| change.live);
+        for change in &fixed {
+            log::warn!("config: {}: needs a restart", change.key);
+        }
+        keep_fixed(&old, &mut new);
+        let changed: Vec<String> = live.into_iter().map(|change| change.key).collect();
+        let new = Arc::new(new);
+        self.app.set_pages(reading::pages(&new));
+        self.shared.set_config(Arc::clone(&new));
+        if !self.engine.send(engine::Order::Reload(new)) {
+            log::error!("config: the engine did not take the new configuration");
+        }
+        log::info!("config: reloaded, {} changed {}", changed.len(), changed.join(" "));
+        Ok(changed)
+    }
+
+    fn status(&self) -> String {
+        let view = self.shared.view();
+        let down = view.counts[usize::from(Severity::Down.code())];
+        format!("STATUS={} hosts, {down} down", view.hosts.len)
+    }
+}
+
+/// What only a restart changes keeps its old value (CONFIG.md, column "live").
+fn keep_fixed(old: &Server, new: &mut Server) {
+    new.hb_port = old.hb_port;
+    new.hb_host.clone_from(&old.hb_host);
+    new.hbd_port = old.hbd_port;
+    new.hbd_host.clone_from(&old.hbd_host);
+    new.ws_port = old.ws_port;
+    new.wss_port = old.wss_port;
+    new.https_port = old.https_port;
+    new.state_dir.clone_from(&old.state_dir);
+    new.pickfile.clone_from(&old.pickfile);
+    new.control_socket.clone_from(&old.control_socket);
+    new.history_enabled = old.history_enabled;
+    new.hosts_max = old.hosts_max;
+    new.ghosts_max = old.ghosts_max;
+    new.agent_enabled = old.agent_enabled;
+    new.agent.clone_from(&old.agent);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heartbeat::config::server::key;
+
+    #[test]
+    fn fixed_keys_keep_their_old_value() {
+        let old = Server::default();
+        let other = Some(std::path::PathBuf::from("/x"));
+        let mut new = Server {
+            hb_port: 1,
+            hb_host: vec!["127.0.0.1".parse().unwrap()],
+            hbd_port: 2,
+            hbd_host: vec!["127.0.0.1".parse().unwrap()],
+            ws_port: None,
+            wss_port: Some(3),
+            https_port: Some(4),
+            state_dir: other.clone(),
+            pickfile: other.clone(),
+            control_socket: other,
+            history_enabled: !old.history_enabled,
+            hosts_max: 5,
+            ghosts_max: 6,
+            agent_enabled: true,
+            ..Server::default()
+        };
+        let fixed = key::TOP.iter().filter(|key| !key.live).count();
+        assert_eq!(difference(&old, &new).len(), fixed);
+        keep_fixed(&old, &mut new);
+        assert_eq!(difference(&old, &new), []);
+    }
+}

@@ -1,0 +1,54 @@
+//! Agents and one engine over a faulty network, on a virtual clock. One seed is one run.
+//!
+//! `HB_SIM_SEED=N` runs one seed and says what happened; `HB_SIM_SEEDS` (64) and `HB_SIM_MINUTES` (30) size the
+//! suite's run. A failure prints its seed, the virtual time and the last things that happened.
+//! `world` moves time, datagrams and faults; `shadow` says, independently of the engine, what must hold.
+
+mod fault;
+mod network;
+mod shadow;
+mod world;
+
+fn knob(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn run(seed: u64, minutes: u64, shape: fault::Shape) -> world::Report {
+    let mut world = world::World::new(seed, shape);
+    world.run(minutes * 60);
+    world.heal();
+    world.report()
+}
+
+#[test]
+fn fleet_over_a_faulty_network_is_told_truly() {
+    let minutes = knob("HB_SIM_MINUTES", 30);
+    if let Ok(seed) = std::env::var("HB_SIM_SEED") {
+        let seed = seed.parse().expect("HB_SIM_SEED is a number");
+        let report = run(seed, minutes, fault::Shape::of_seed(seed));
+        println!("seed {seed}: {report:?}");
+        return;
+    }
+    let mut total = world::Report::default();
+    for seed in 0..knob("HB_SIM_SEEDS", 64) {
+        total.add(&run(seed, minutes, fault::Shape::of_seed(seed)));
+    }
+    println!("{total:?}");
+    assert!(total.heartbeats > 0 && total.downs > 0 && total.restarts > 0, "{total:?}");
+}
+
+#[test]
+fn same_seed_gives_the_same_run() {
+    let shape = fault::Shape::of_seed(5);
+    assert_eq!(run(5, 20, shape).fingerprint, run(5, 20, shape).fingerprint);
+}
+
+#[test]
+fn ten_percent_loss_alone_downs_nobody() {
+    // Two heartbeats of four and three tries within the deadline: about 3e-4 false outages a host and day.
+    let shape = fault::Shape { loss: 0.1, ..fault::Shape::calm() };
+    for seed in 0..8 {
+        let report = run(seed, 240, shape);
+        assert_eq!((report.downs, report.restarts), (0, 0), "seed {seed}: {report:?}");
+    }
+}

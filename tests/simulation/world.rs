@@ -1,0 +1,517 @@
+//! The world of one run: virtual time, one server, some agents, and what befalls them.
+
+use crate::fault::Shape;
+use crate::network::{Network, seconds};
+use crate::shadow::Shadow;
+use heartbeat::agent::{self, Agent, Plan, Setup, Target};
+use heartbeat::config::server::{Host, Server, UdpPolicy};
+use heartbeat::engine::{Effect, Engine, Event, Path, Saved, view};
+use heartbeat::prng::Prng;
+use heartbeat::ring::Ring;
+use heartbeat::time::{Duration, Mono, Now, Wall};
+use heartbeat::wire::{Decoder, Message};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+const HOSTS: usize = 6;
+const SERVER: &str = "198.51.100.1:50003";
+const STORE_DELAY: Duration = Duration::from_millis(250);
+
+/// What a run came to.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Report {
+    pub heartbeats: u64,
+    pub downs: u64,
+    pub ups: u64,
+    pub restarts: u64,
+    pub stalls: u64,
+    pub refused: u64,
+    /// Of everything that was told, in order.
+    pub fingerprint: u64,
+}
+
+impl Report {
+    pub fn add(&mut self, other: &Report) {
+        self.heartbeats += other.heartbeats;
+        self.downs += other.downs;
+        self.ups += other.ups;
+        self.restarts += other.restarts;
+        self.stalls += other.stalls;
+        self.refused += other.refused;
+    }
+}
+
+enum Item {
+    ToServer {
+        host: usize,
+        bytes: Vec<u8>,
+    },
+    ToAgent {
+        host: usize,
+        life: u32,
+        link: u32,
+        bytes: Vec<u8>,
+    },
+    Collected {
+        host: usize,
+        life: u32,
+        plugin: usize,
+    },
+    AgentStart {
+        host: usize,
+    },
+    ServerStart,
+    /// Once a second: faults may begin.
+    Stir,
+}
+
+struct Machine {
+    agent: Option<Agent>,
+    life: u32,
+    /// Its monotonic clock began then.
+    born: Mono,
+}
+
+pub struct World {
+    seed: u64,
+    shape: Shape,
+    prng: Prng,
+    now: Mono,
+    wall_offset: i64,
+    queue: BinaryHeap<Reverse<(Mono, u64)>>,
+    items: BTreeMap<u64, Item>,
+    next_item: u64,
+    machines: Vec<Machine>,
+    engine: Option<Engine>,
+    decoder: Decoder,
+    network: Network,
+    shadow: Shadow,
+    /// What a kill leaves: rows by key, and when they became durable.
+    store: BTreeMap<String, Saved>,
+    pending: Vec<(Mono, Saved)>,
+    killed: bool,
+    log: Ring<String>,
+    report: Report,
+}
+
+impl World {
+    pub fn new(seed: u64, shape: Shape) -> World {
+        let machine = |_| Machine { agent: None, life: 0, born: Mono::ZERO };
+        let mut world = World {
+            seed,
+            shape,
+            prng: Prng::new(seed),
+            now: Mono::from_secs(1000),
+            wall_offset: 1_763_000_000,
+            queue: BinaryHeap::new(),
+            items: BTreeMap::new(),
+            next_item: 0,
+            machines: (0..HOSTS).map(machine).collect(),
+            engine: None,
+            decoder: Decoder::new(),
+            network: Network::new(shape, HOSTS),
+            shadow: Shadow::default(),
+            store: BTreeMap::new(),
+            pending: Vec::new(),
+            killed: false,
+            log: Ring::new(40),
+            report: Report::default(),
+        };
+        world.start_server();
+        for host in 0..HOSTS {
+            let at = world.now + seconds(&mut world.prng, 60.0);
+            world.push(at, Item::AgentStart { host });
+        }
+        world.push(world.now + Duration::from_secs(1), Item::Stir);
+        world
+    }
+
+    pub fn report(&self) -> Report {
+        self.report.clone()
+    }
+
+    pub fn run(&mut self, secs: u64) {
+        let end = self.now + Duration::from_secs(secs);
+        while let Some(at) = self.next_time().filter(|at| *at <= end) {
+            self.step(at);
+        }
+        self.now = end;
+    }
+
+    /// All faults end; after two deadlines every agent that lives is up, and the others are down.
+    pub fn heal(&mut self) {
+        self.shape = Shape::calm();
+        self.network.heal();
+        if self.engine.is_none() {
+            self.start_server();
+        }
+        self.run(300);
+        let view = self.engine.as_mut().map(Engine::view);
+        for host in 0..HOSTS {
+            let alive = self.machines[host].agent.is_some();
+            let state = view.as_ref().and_then(|v| v.host(&name(host))).map(|h| h.state);
+            let ok = match state {
+                Some(view::State::Up) => alive,
+                Some(view::State::Down) => !alive,
+                None | Some(view::State::Unknown) => !alive,
+                _ => false,
+            };
+            self.ensure(ok, &format!("after healing {} is {state:?}, alive={alive}", name(host)));
+        }
+    }
+
+    fn next_time(&self) -> Option<Mono> {
+        let queued = self.queue.peek().map(|Reverse((at, _))| *at);
+        let agents = self.machines.iter().filter_map(|m| {
+            let due = m.agent.as_ref()?.poll_timeout()?;
+            Some(m.born + due.since(Mono::ZERO))
+        });
+        let server = self.engine.as_ref().and_then(Engine::poll_timeout);
+        agents.chain(queued).chain(server).min()
+    }
+
+    fn step(&mut self, at: Mono) {
+        self.now = self.now.max(at);
+        self.settle_store();
+        while let Some(Reverse((due, id))) = self.queue.peek().copied() {
+            if due > self.now {
+                break;
+            }
+            self.queue.pop();
+            if let Some(item) = self.items.remove(&id) {
+                self.happen(item);
+            }
+        }
+        for host in 0..HOSTS {
+            let now = self.agent_now(host);
+            let due = self.machines[host].agent.as_ref().and_then(Agent::poll_timeout);
+            if due.is_some_and(|due| due <= now.mono) {
+                self.to_agent(host, agent::Event::Tick);
+            }
+        }
+        let due = self.engine.as_ref().and_then(Engine::poll_timeout);
+        if due.is_some_and(|due| due <= self.now) {
+            self.tick();
+        }
+    }
+
+    fn push(&mut self, at: Mono, item: Item) {
+        self.next_item += 1;
+        self.items.insert(self.next_item, item);
+        self.queue.push(Reverse((at, self.next_item)));
+    }
+
+    fn happen(&mut self, item: Item) {
+        match item {
+            Item::ToServer { host, bytes } => self.to_server(host, &bytes),
+            Item::ToAgent { host, life, link, bytes } if self.machines[host].life == life => {
+                self.to_agent(host, agent::Event::Datagram { link, bytes: &bytes });
+            }
+            Item::Collected { host, life, plugin } if self.machines[host].life == life => {
+                let result = Ok(r#"{"cpu_percent":12.5}"#);
+                self.to_agent(host, agent::Event::Sample { plugin, result });
+            }
+            Item::ToAgent { .. } | Item::Collected { .. } => {}
+            Item::AgentStart { host } => self.start_agent(host),
+            Item::ServerStart => self.start_server(),
+            Item::Stir => self.stir(),
+        }
+    }
+
+    fn stir(&mut self) {
+        self.push(self.now + Duration::from_secs(1), Item::Stir);
+        self.network.stir(self.now, &mut self.prng);
+        for _ in 0..self.shape.flood {
+            let stranger =
+                format!(r#"{{"ID":"HTB","name":"x{}"}}"#, self.prng.next_u64() % 1_000_000);
+            self.stranger(stranger.as_bytes());
+        }
+        for host in 0..HOSTS {
+            if self.machines[host].agent.is_some() && self.prng.chance(self.shape.agent_death) {
+                self.machines[host].agent = None;
+                self.machines[host].life += 1;
+                self.note(format!("agent {host} dies"));
+                if self.prng.chance(0.5) {
+                    let at = self.now + seconds(&mut self.prng, 600.0);
+                    self.push(at, Item::AgentStart { host });
+                }
+            }
+        }
+        if self.prng.chance(self.shape.step) {
+            self.wall_offset += self.prng.below(7200) as i64 - 3600;
+        }
+        if self.engine.is_some() && self.prng.chance(self.shape.restart) {
+            self.kill_server();
+        } else if self.engine.is_some() && self.prng.chance(self.shape.stall) {
+            self.stall_server();
+        }
+    }
+
+    fn server_now(&self) -> Now {
+        let secs = Wall::from_secs(self.wall_offset);
+        Now { mono: self.now, wall: secs + self.now.since(Mono::ZERO) }
+    }
+
+    fn agent_now(&self, host: usize) -> Now {
+        // A router without a clock: 1970 at every boot.
+        let mono = Mono::ZERO + self.now.since(self.machines[host].born);
+        Now { mono, wall: Wall::from_secs(0) + mono.since(Mono::ZERO) }
+    }
+
+    fn start_agent(&mut self, host: usize) {
+        let plan = Plan {
+            name: "cpu_monitor".into(),
+            info: false,
+            every: Duration::from_secs(300),
+            timeout: Duration::from_secs(30),
+        };
+        let target = Target { host: "server".into(), port: 50003, ipv4: true, ipv6: false };
+        let setup = Setup {
+            name: name(host).into(),
+            version: "0.1.0",
+            interval: Duration::from_secs(30),
+            targets: vec![target],
+            plugins: vec![plan],
+            spool_max: 64_000,
+            boot: false,
+            heartbeat: true,
+            booted: Some(Mono::ZERO),
+        };
+        self.machines[host].born = self.now - Duration::from_secs(10);
+        let seed = self.prng.next_u64();
+        let agent = Agent::new(setup, seed, self.agent_now(host));
+        self.machines[host].agent = Some(agent);
+        self.note(format!("agent {host} starts"));
+        self.drain_agent(host);
+    }
+
+    fn to_agent(&mut self, host: usize, event: agent::Event<'_>) {
+        let now = self.agent_now(host);
+        let Some(agent) = &mut self.machines[host].agent else { return };
+        agent.handle(now, event);
+        self.drain_agent(host);
+    }
+
+    fn drain_agent(&mut self, host: usize) {
+        let life = self.machines[host].life;
+        while let Some(effect) = self.machines[host].agent.as_mut().and_then(Agent::poll_effect) {
+            match effect {
+                agent::Effect::Resolve { server } => {
+                    let addresses: [SocketAddr; 1] = [SERVER.parse().expect("an address")];
+                    let now = self.agent_now(host);
+                    if let Some(agent) = &mut self.machines[host].agent {
+                        agent.handle(now, agent::Event::Resolved { server, addresses: &addresses });
+                    }
+                }
+                agent::Effect::Send { link: _, bytes } => {
+                    self.ensure(bytes.len() <= 1200, "a datagram of at most 1200 bytes");
+                    for at in self.network.carry(self.now, host, true, &mut self.prng) {
+                        self.push(at, Item::ToServer { host, bytes: bytes.clone() });
+                    }
+                }
+                agent::Effect::Collect { plugin } => {
+                    let at = self.now + seconds(&mut self.prng, 0.2);
+                    self.push(at, Item::Collected { host, life, plugin });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn to_server(&mut self, host: usize, bytes: &[u8]) {
+        let now = self.server_now();
+        let from = SocketAddr::from(([192, 0, 2, host as u8 + 1], 40_000));
+        let path = Path { from, to: None };
+        let Some(engine) = &mut self.engine else { return };
+        let decoded = self.decoder.decode(bytes);
+        if let Ok(datagram) = &decoded
+            && matches!(datagram.message, Message::Htb(_))
+        {
+            self.report.heartbeats += 1;
+            self.shadow.heard(self.now, datagram.name);
+        }
+        engine.handle(now, Event::Datagram { path, len: bytes.len(), decoded });
+        self.drain_server(bytes.len());
+    }
+
+    fn stranger(&mut self, bytes: &[u8]) {
+        let path = Path { from: "203.0.113.9:9".parse().expect("an address"), to: None };
+        let now = self.server_now();
+        let Some(engine) = &mut self.engine else { return };
+        let decoded = self.decoder.decode(bytes);
+        engine.handle(now, Event::Datagram { path, len: bytes.len(), decoded });
+        self.drain_server(bytes.len());
+    }
+
+    fn tick(&mut self) {
+        let now = self.server_now();
+        let Some(engine) = &mut self.engine else { return };
+        engine.handle(now, Event::Tick);
+        let due = engine.poll_timeout();
+        self.ensure(due.is_some_and(|due| due > self.now), "poll_timeout is after now");
+        self.drain_server(0);
+        let checked = self.shadow.check(self.now);
+        self.ensure_ok(checked);
+    }
+
+    fn drain_server(&mut self, request: usize) {
+        while let Some(effect) = self.engine.as_mut().and_then(Engine::poll_effect) {
+            match effect {
+                Effect::Send { path, reply } => {
+                    let bytes = reply.as_bytes().to_vec();
+                    self.ensure(bytes.len() <= request, "a reply is not longer than its request");
+                    let SocketAddr::V4(to) = path.from else { continue };
+                    let host = to.ip().octets()[3] as usize - 1;
+                    if host >= HOSTS {
+                        continue;
+                    }
+                    for at in self.network.carry(self.now, host, false, &mut self.prng) {
+                        let life = self.machines[host].life;
+                        let link = 1;
+                        self.push(at, Item::ToAgent { host, life, link, bytes: bytes.clone() });
+                    }
+                }
+                Effect::Publish(event) => self.told(&event),
+                Effect::Persist(rows) => {
+                    let at = self.now + STORE_DELAY;
+                    self.pending.extend(rows.into_iter().map(|row| (at, row)));
+                }
+                Effect::Answer { .. } => {}
+            }
+        }
+    }
+
+    fn told(&mut self, event: &view::Event) {
+        let text = event.text.to_string();
+        self.report.downs += u64::from(text.starts_with("DOWN"));
+        self.report.ups += u64::from(text.starts_with("UP"));
+        for byte in text.bytes() {
+            self.report.fingerprint =
+                (self.report.fingerprint ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        self.note(format!("told {text}"));
+        let told = self.shadow.told(self.now, &text);
+        self.ensure_ok(told);
+    }
+
+    /// The process stands still; the kernel keeps what comes, up to its buffer.
+    fn stall_server(&mut self) {
+        let span = Duration::from_millis(500) + seconds(&mut self.prng, 299.5);
+        let (from, end) = (self.now, self.now + span);
+        self.note(format!("server stalls for {span:?}"));
+        self.report.stalls += 1;
+        let mut buffered = Vec::new();
+        let engine = self.engine.take();
+        while let Some(at) = self.next_time().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            if let Some(Reverse((due, id))) = self.queue.peek().copied()
+                && due <= self.now
+            {
+                self.queue.pop();
+                match self.items.remove(&id) {
+                    Some(Item::ToServer { host, bytes }) => buffered.push((host, bytes)),
+                    // The world goes on without new faults while the server is away.
+                    Some(Item::Stir) => self.push(end + Duration::from_millis(1), Item::Stir),
+                    Some(item) => self.happen(item),
+                    None => {}
+                }
+            } else {
+                self.step(self.now);
+            }
+        }
+        self.now = end;
+        self.engine = engine;
+        self.shadow.absent(from, end);
+        for (host, bytes) in buffered.into_iter().take(1000) {
+            self.to_server(host, &bytes);
+        }
+        self.tick();
+    }
+
+    fn kill_server(&mut self) {
+        self.note("server killed".to_owned());
+        self.report.restarts += 1;
+        let view = self.engine.as_mut().map(Engine::view);
+        self.report.refused += view.map_or(0, |v| v.counters.rejected.values().sum());
+        self.engine = None;
+        self.pending.clear();
+        self.killed = true;
+        let at = self.now + seconds(&mut self.prng, 90.0);
+        self.push(at, Item::ServerStart);
+    }
+
+    fn start_server(&mut self) {
+        if self.engine.is_some() {
+            return;
+        }
+        let now = self.server_now();
+        // Against strangers, a site declares its hosts; without any, whoever comes is taken.
+        let flooded = self.shape.flood > 0;
+        let config = Server {
+            udp_policy: flooded.then_some(UdpPolicy::Known),
+            hosts: (0..HOSTS).filter(|_| flooded).map(|i| (name(i), Host::default())).collect(),
+            ..Server::default()
+        };
+        let mut engine = Engine::new(Arc::new(config), self.seed, now);
+        // Keys sort into the order that restoring wants.
+        for row in self.store.values() {
+            engine.restore(now, row.clone());
+        }
+        let view = engine.view();
+        let kept = view.hosts.iter().map(|h| (h.name.to_string(), h.state == view::State::Down));
+        let kept: BTreeMap<String, bool> = kept.collect();
+        for key in self.store.keys().filter_map(|k| k.strip_prefix("1 ")) {
+            assert!(kept.contains_key(key), "seed {}: host {key} was saved and is lost", self.seed);
+        }
+        if std::mem::take(&mut self.killed) {
+            self.shadow.forget_since(&kept);
+        }
+        self.shadow.started(self.now);
+        self.note("server starts".to_owned());
+        self.engine = Some(engine);
+        self.tick();
+    }
+
+    fn settle_store(&mut self) {
+        let now = self.now;
+        let (settled, pending): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.pending).into_iter().partition(|(at, _)| *at <= now);
+        self.pending = pending;
+        for (_, row) in settled {
+            match &row {
+                Saved::Meta { key, .. } => self.store.insert(format!("0 {key}"), row),
+                Saved::Host { name, .. } => self.store.insert(format!("1 {name}"), row),
+                Saved::HostGone { name } => self.store.remove(&format!("1 {name}")),
+                Saved::Sample { host, plugin, .. } => {
+                    self.store.insert(format!("2 {host} {plugin}"), row)
+                }
+                Saved::Event { id, .. } => self.store.insert(format!("3 {id:012}"), row),
+                Saved::EventsBefore { .. } => None,
+            };
+        }
+    }
+
+    fn note(&mut self, text: String) {
+        let at = self.now.since(Mono::ZERO);
+        self.log.push(format!("{:>10.3} {text}", at.as_secs_f64()));
+    }
+
+    fn ensure_ok(&self, checked: Result<(), String>) {
+        if let Err(problem) = checked {
+            self.ensure(false, &problem);
+        }
+    }
+
+    fn ensure(&self, ok: bool, problem: &str) {
+        if !ok {
+            let log: Vec<&str> = self.log.iter().map(String::as_str).collect();
+            panic!("seed {}: {problem}\n{}\n{:?}", self.seed, log.join("\n"), self.shape);
+        }
+    }
+}
+
+fn name(host: usize) -> String {
+    format!("host{host}")
+}
