@@ -1,11 +1,14 @@
 //! Reads YAML into the configuration's tree: the only place that uses serde-saphyr.
 //!
-//! It takes the events of the parser under serde-saphyr, for they carry the place of every key and value.
-//! Plain scalars mean what they mean to PyYAML (`no`, `0755`, `1_000`, `<<`), with three exceptions:
-//! JSON's `1e3` is a number, and `22:00` is text and not 1320; and `{a: 1,2}` holds the text `1,2`. Never reads a file.
+//! It takes the events of the parser under serde-saphyr, for they carry the place of every key and
+//! value. Plain scalars mean what they mean to PyYAML (`no`, `0755`, `1_000`, `<<`), with three
+//! exceptions: JSON's `1e3` is a number, and `22:00` is text and not 1320; and `{a: 1,2}` holds the
+//! text `1,2`. Never reads a file.
+
+#![allow(clippy::result_large_err, reason = "a problem is made once a run, and kept in lists")]
 
 use crate::config::node::{Key, Node, Span, Value};
-use crate::config::problem::{Problem, Severity, quoted};
+use crate::config::problem::{Problem, quoted};
 use crate::limits;
 use serde_saphyr::granit_parser as granit;
 use std::collections::BTreeMap;
@@ -14,8 +17,9 @@ use std::ops::Range;
 /// Nodes that all aliases together may expand to (THREATS S15).
 const ALIAS_NODES_MAX: usize = 10_000;
 
-/// Reads one YAML document of at most [`limits::CONFIG_MAX`] bytes and [`limits::CONFIG_DEPTH`] levels.
-/// Empty text is an empty configuration. A key that occurs twice is a warning; the last one wins.
+/// Reads one YAML document of at most [`limits::CONFIG_MAX`] bytes and [`limits::CONFIG_DEPTH`]
+/// levels. Empty text is an empty configuration. A key that occurs twice is a warning; the last one
+/// wins.
 pub fn read(text: &str, file: &str) -> Result<(Node, Vec<Problem>), Problem> {
     if text.len() > limits::CONFIG_MAX {
         return Err(Problem::too_large(file));
@@ -197,8 +201,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `{command: check -w 5,4,3}`: a word without ':' right after a comma, without a blank, goes on
-    /// with the value before it. To YAML it would be a key of its own, which nobody means.
+    /// `{command: check -w 5,4,3}`: a word without ':' right after a comma, without a blank, goes
+    /// on with the value before it. To YAML it would be a key of its own, which nobody means.
     fn continues(&self, value: &Range<usize>, key: &Range<usize>) -> bool {
         let between = self.text.get(value.end..key.start);
         let after = self.text.get(key.end..).unwrap_or("").trim_start();
@@ -246,19 +250,7 @@ impl<'a> Reader<'a> {
     }
 
     fn error(&self, code: &'static str, span: Span, what: &str, fix: &str) -> Problem {
-        Problem {
-            code,
-            severity: Severity::Error,
-            file: self.file.to_owned(),
-            line: span.line,
-            column: span.column,
-            length: span.length.max(1),
-            key: String::new(),
-            what: what.to_owned(),
-            fix: fix.to_owned(),
-            note: None,
-            secret: false,
-        }
+        Problem::new(code, self.file, span, what.to_owned(), fix)
     }
 }
 
@@ -270,7 +262,8 @@ struct Entries {
 }
 
 impl Entries {
-    /// Where the entry is, and whether it was there; then `replace` says whether the new value counts.
+    /// Where the entry is, and whether it was there; then `replace` says whether the new value
+    /// counts.
     fn insert(&mut self, key: Key, node: Node, replace: bool) -> (usize, bool) {
         match self.places.get(&key.text).copied() {
             Some(at) => {

@@ -1,7 +1,8 @@
-//! Configurations and what is said of them: `tests/golden/config/NAME.{yaml,json}` beside `NAME.out`.
+//! Configurations and what is said of them: `tests/golden/config/NAME.{yaml,json}` beside
+//! `NAME.out`.
 //!
-//! Names that begin with `agent-` are an agent's files, the others a server's; those that begin with
-//! `good-` must be without a problem. `UPDATE_EXPECT=1` writes the `.out` files.
+//! Names that begin with `agent-` are an agent's files, the others a server's; those that begin
+//! with `good-` must be without a problem. `UPDATE_EXPECT=1` writes the `.out` files.
 
 use heartbeat::config::node::Node;
 use heartbeat::config::problem::{Problem, render_all};
@@ -146,7 +147,10 @@ proptest! {
                 1 => { text.push_str(WORDS[word]); text.push_str(": ["); open.push(']'); }
                 2 if open.len() > 1 => { text.extend(open.pop()); text.push_str(", "); }
                 3 => { text.push_str(WORDS[word]); text.push_str(", "); }
-                _ => { text.push_str(WORDS[word]); text.push_str(": "); text.push_str(WORDS[(word * 7 + sign) % WORDS.len()]); text.push_str(", "); }
+                _ => {
+                    let value = WORDS[(word * 7 + sign) % WORDS.len()];
+                    text.push_str(&format!("{}: {value}, ", WORDS[word]));
+                }
             }
         }
         text.extend(open.iter().rev());
@@ -161,5 +165,75 @@ proptest! {
     #[test]
     fn any_json_is_read_or_refused(text in "[a-b:{}\\[\\],\"0-9.e \n\\\\-]{0,120}") {
         let _ = problems_of("any.json", &text);
+    }
+}
+
+/// Whether a table has a row for the key that shows these cells.
+fn has_row(part: &str, key: &str, cells: &[&str]) -> bool {
+    let start = format!("| `{key}` |");
+    let mut rows = part.lines().filter(|line| line.starts_with(&start));
+    rows.any(|row| cells.iter().all(|cell| row.contains(cell)))
+}
+
+/// A section of the documentation, from its heading to the next one of its rank.
+fn part_of<'a>(documentation: &'a str, heading: &str) -> &'a str {
+    let start = documentation.find(heading).unwrap_or_else(|| panic!("no {heading}"));
+    let rest = &documentation[start + heading.len()..];
+    &rest[..rest.find("\n## ").unwrap_or(rest.len())]
+}
+
+#[test]
+fn every_key_is_documented_with_its_default_and_whether_it_is_live() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/CONFIGURATION.md");
+    let documentation = text_of(&path);
+    let (server_part, agent_part) =
+        (part_of(&documentation, "\n## hbd.yaml\n"), part_of(&documentation, "\n## hbc.yaml"));
+    for key in server::key::TOP {
+        let live = if key.live { "| yes |" } else { "| no |" };
+        assert!(has_row(server_part, key.name, &[live, key.default]), "{}", key.name);
+    }
+    for key in agent::KEYS {
+        assert!(has_row(agent_part, key.name, &[key.default]), "{}", key.name);
+    }
+    let below = [
+        (server_part, server::key::HOST),
+        (server_part, server::key::ENTRY),
+        (server_part, server::key::PROFILE),
+        (server_part, server::key::STEP),
+        (server_part, server::key::USER),
+        (server_part, server::key::USER_CHANNEL),
+        (server_part, server::key::STATUS_PAGE),
+        (server_part, server::key::WINDOW),
+        (server_part, server::COMMON_CHANNEL_KEYS),
+        (agent_part, agent::SERVER_KEYS),
+        (agent_part, agent::COMMAND_KEYS),
+        (agent_part, agent::UPDATE_KEYS),
+    ];
+    let channels = server::CHANNEL_TYPES.iter().map(|row| (server_part, row.keys));
+    let plugins = agent::BUILT_IN.iter().map(|(_, keys)| (agent_part, *keys));
+    for (part, keys) in below.into_iter().chain(channels).chain(plugins) {
+        for key in keys {
+            assert!(part.contains(&format!("`{}`", key.name)), "{} is not documented", key.name);
+        }
+    }
+}
+
+#[test]
+fn examples_of_the_documentation_are_without_a_problem() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/CONFIGURATION.md");
+    let documentation = text_of(&path);
+    let (_, agent_part) = documentation.split_once("\n## hbc.yaml").expect("the agents' part");
+    let examples = documentation.split("```yaml\n").skip(1).filter_map(|s| s.split("```").next());
+    assert!(examples.clone().count() >= 5);
+    for example in examples {
+        let file = if agent_part.contains(example) { "agent-example.yaml" } else { "example.yaml" };
+        // An example shows one part of a file: names of the other parts are not there.
+        let missing = ["E0109", "E0110", "E0111", "W0205"];
+        let problems: Vec<String> = problems_of(file, example)
+            .iter()
+            .filter(|problem| !missing.contains(&problem.code))
+            .map(Problem::render_line)
+            .collect();
+        assert!(problems.is_empty(), "{problems:?}");
     }
 }

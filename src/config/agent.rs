@@ -1,7 +1,8 @@
-//! The agents' configuration (`hbc.yaml`, `hbc.json`, `agent:` of the server), checked. See CONFIG.md.
+//! The agents' configuration (`hbc.yaml`, `hbc.json`, `agent:` of the server), checked. See
+//! CONFIG.md.
 //!
-//! Owns the struct that the agents run on and the table of its keys. Never reads a file, never resolves
-//! a secret.
+//! Owns the struct that the agents run on and the table of its keys. Never reads a file, never
+//! resolves a secret.
 
 mod address;
 mod command;
@@ -225,7 +226,8 @@ pub const UPDATE_KEYS: &[Key] = &[
     fixed("allow_downgrade", Kind::Bool, "false"),
 ];
 
-/// Checks an agent's file. The result is usable even with problems: what is at fault has its default.
+/// Checks an agent's file. The result is usable even with problems: what is at fault has its
+/// default.
 pub fn check(document: &Document) -> (Agent, Vec<Problem>) {
     let mut report = Report::new(std::slice::from_ref(document));
     let at = At::new(&document.root, "");

@@ -1,12 +1,16 @@
-//! Reads JSON into the tree. A syntax error knows its line and column; nodes only know their key path.
+//! Reads JSON into the tree. A syntax error knows its line and column; nodes only know their key
+//! path.
+
+#![allow(clippy::result_large_err, reason = "a problem is made once a run, and kept in lists")]
 
 use super::node::{Key, Node, Span, Value};
-use super::problem::{Problem, Severity, quoted};
+use super::problem::Problem;
 use crate::limits;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Reads one JSON document of at most [`limits::CONFIG_MAX`] bytes and [`limits::CONFIG_DEPTH`] levels.
-/// Empty text is an empty configuration. A key that occurs twice is a warning; the last one wins.
+/// Reads one JSON document of at most [`limits::CONFIG_MAX`] bytes and [`limits::CONFIG_DEPTH`]
+/// levels. Empty text is an empty configuration. A key that occurs twice is a warning; the last one
+/// wins.
 pub fn read(text: &str, file: &str) -> Result<(Node, Vec<Problem>), Problem> {
     if text.len() > limits::CONFIG_MAX {
         return Err(Problem::too_large(file));
@@ -34,20 +38,16 @@ fn plain(value: Value) -> Node {
 fn syntax_problem(error: &serde_json::Error, file: &str) -> Problem {
     let whole = error.to_string();
     let what = whole.split(" at line ").next().unwrap_or(&whole);
-    Problem {
-        code: "E0101",
-        severity: Severity::Error,
-        file: file.to_owned(),
-        line: error.line() as u32,
-        column: (error.column() as u32).max(1),
-        length: 1,
-        key: String::new(),
-        what: format!("this is not JSON: {what}"),
-        fix: "look at this line and the one before it: a comma, a quote or a bracket".to_owned(),
-        note: None,
-        secret: false,
+    let (line, column) = (error.line() as u32, (error.column() as u32).max(1));
+    let span = Span { document: 0, line, column, length: 1 };
+    if what.starts_with(TOO_DEEP) {
+        return Problem::new("E0102", file, span, what.to_owned(), "write it flatter");
     }
+    let fix = "look at this line and the one before it: a comma, a quote or a bracket";
+    Problem::new("E0101", file, span, format!("this is not JSON: {what}"), fix)
 }
+
+const TOO_DEEP: &str = "nested deeper than";
 
 struct Tree<'a> {
     depth: usize,
@@ -127,41 +127,36 @@ impl<'de> Visitor<'de> for Tree<'_> {
 
 fn deeper<E: Error>(depth: usize) -> Result<usize, E> {
     if depth >= limits::CONFIG_DEPTH {
-        return Err(E::custom(format_args!("nested deeper than {} levels", limits::CONFIG_DEPTH)));
+        return Err(E::custom(format_args!("{TOO_DEEP} {} levels", limits::CONFIG_DEPTH)));
     }
     Ok(depth + 1)
 }
 
-impl Problem {
-    pub(crate) fn too_large(file: &str) -> Problem {
-        Problem {
-            code: "E0102",
-            severity: Severity::Error,
-            file: file.to_owned(),
-            line: 0,
-            column: 0,
-            length: 0,
-            key: String::new(),
-            what: format!("the file is larger than {} bytes", limits::CONFIG_MAX),
-            fix: "split it, or check that it is the file you meant".to_owned(),
-            note: None,
-            secret: false,
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn caps_hold_at_their_edge() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(read(&nested(limits::CONFIG_DEPTH), "f").is_ok());
+        let problem = read(&nested(limits::CONFIG_DEPTH + 1), "f").err().expect("too deep");
+        assert_eq!((problem.code, problem.line, problem.column), ("E0102", 1, 34));
+        let fits = " ".repeat(limits::CONFIG_MAX);
+        assert!(read(&fits, "f").is_ok() && read(&format!("{fits} "), "f").is_err());
     }
 
-    pub(crate) fn repeated_key(file: &str, span: Span, key: String) -> Problem {
-        Problem {
-            code: "W0203",
-            severity: Severity::Warning,
-            file: file.to_owned(),
-            line: span.line,
-            column: span.column,
-            length: span.length,
-            what: format!("the key {} occurs twice; the last one counts", quoted(&key)),
-            key,
-            fix: "remove the one that is not meant".to_owned(),
-            note: None,
-            secret: false,
-        }
+    #[test]
+    fn repeated_key_last_wins_and_numbers_keep_their_kind() {
+        let (root, warnings) = read("{\"a\": 1, \"b\": 2.0, \"a\": -3}", "f").expect("JSON");
+        assert!(root.get("a").is_some_and(|node| node.value == Value::Int(-3)));
+        assert!(root.get("b").is_some_and(|node| node.value == Value::Float(2.0)));
+        assert_eq!(warnings.len(), 1);
+    }
+
+    #[test]
+    fn text_after_the_document_is_refused_with_its_place() {
+        let problem = read("{}\n x", "f").err().expect("a syntax error");
+        assert!(problem.render_line().starts_with("f:2:2: this is not JSON: "));
     }
 }

@@ -1,7 +1,7 @@
 //! What the user wrote, as a tree with places: the same for YAML and JSON.
 //!
-//! Owns the tree and how two files merge. Never interprets a value, and has no `Debug`: a tree holds
-//! secrets.
+//! Owns the tree and how two files merge. Never interprets a value, and has no `Debug`: a tree
+//! holds secrets.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,10 @@
-//! What is wrong with a configuration, as a value with a place and a way to mend it, and its one rendering.
+//! What is wrong with a configuration, as a value with a place and a way to mend it, and its one
+//! rendering.
 //!
 //! Owns the codes, the form of `ui/UI.md` section 10 and the masking of secrets in the lines shown.
 //! Never prints; never stops at the first problem.
 
+use super::node::Span;
 use crate::limits;
 use crate::text::is_hostile;
 use std::fmt::Write as _;
@@ -13,7 +15,8 @@ pub enum Severity {
     Warning,
 }
 
-/// One problem. `line` 0: only the key path is known (JSON). Neither `what` nor `fix` holds a secret.
+/// One problem. `line` 0: only the key path is known (JSON). Neither `what` nor `fix` holds a
+/// secret.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Problem {
     /// Stable, for `hbd help CODE`; errors begin with `E`, warnings with `W`.
@@ -53,6 +56,42 @@ pub const UNKNOWN_KEY: &str = "W0201";
 pub const OLD_KEY: &str = "W0202";
 
 impl Problem {
+    /// A problem whose code tells its severity.
+    pub fn new(code: &'static str, file: &str, span: Span, what: String, fix: &str) -> Problem {
+        let warning = code.starts_with('W');
+        Problem {
+            code,
+            severity: if warning { Severity::Warning } else { Severity::Error },
+            file: file.to_owned(),
+            line: span.line,
+            column: span.column,
+            length: span.length.max(1),
+            key: String::new(),
+            what,
+            fix: fix.to_owned(),
+            note: None,
+            secret: false,
+        }
+    }
+
+    /// The file itself cannot be read; `why` is the system's word for it.
+    pub fn unreadable(file: &str, why: &str) -> Problem {
+        let what = format!("the file cannot be read: {why}");
+        Problem::new("E0100", file, Span::default(), what, "check its path and its permissions")
+    }
+
+    pub(crate) fn too_large(file: &str) -> Problem {
+        let what = format!("the file is larger than {} bytes", limits::CONFIG_MAX);
+        let fix = "split it, or check that it is the file you meant";
+        Problem::new("E0102", file, Span::default(), what, fix)
+    }
+
+    pub(crate) fn repeated_key(file: &str, span: Span, key: String) -> Problem {
+        let what = format!("the key {} occurs twice; the last one counts", quoted(&key));
+        let fix = "remove the one that is not meant";
+        Problem { key, ..Problem::new("W0203", file, span, what, fix) }
+    }
+
     /// Whether `check-config` fails on it: errors do, and unknown keys.
     pub fn fails_check(&self) -> bool {
         self.severity == Severity::Error || self.code == UNKNOWN_KEY
@@ -60,16 +99,16 @@ impl Problem {
 
     /// `file:line:column: key: what - fix`, for logs.
     pub fn render_line(&self) -> String {
-        let mut out = self.place();
+        let mut out = shown(&self.place());
         for part in [&self.key, &self.what] {
             if !part.is_empty() {
-                let _ = write!(out, ": {part}");
+                let _ = write!(out, ": {}", shown(part));
             }
         }
         if !self.fix.is_empty() {
-            let _ = write!(out, " - {}", self.fix);
+            let _ = write!(out, " - {}", shown(&self.fix));
         }
-        shown(&out)
+        out
     }
 
     /// The full form, with the lines of `source` (the text of `file`) where it is given.
@@ -112,7 +151,7 @@ impl Problem {
             marks.push((note.line, note.column, note.length, '-', note.text.as_str()));
         }
         marks.sort_by_key(|mark| mark.0);
-        let mut previous = 0;
+        let (mut previous, mut skip) = (0, 0);
         for (line, column, length, sign, text) in marks {
             if previous == 0 {
                 self.render_parent(out, source, line, margin);
@@ -121,21 +160,30 @@ impl Problem {
             }
             let content = nth_line(source, line);
             if line != previous {
-                let mask = match (sign, self.secret) {
-                    ('^', true) => Mask::Hide(column, length),
-                    ('^', false) if self.code.starts_with("W02") => Mask::HideValueAfter(column),
-                    ('^', false) if !self.key.is_empty() => Mask::Keep(column, length),
-                    _ => Mask::Names,
-                };
-                let masked = masked_line(content, mask);
-                let _ = writeln!(out, "{line:>width$} | {masked}", width = margin.len());
+                // A long line is shown from a little before the place.
+                skip = if column > 120 { column as usize - 60 } else { 0 };
+                let masked = masked_line(content, self.mask(sign, column, length));
+                let part = shown(&window(&masked, skip));
+                let _ = writeln!(out, "{line:>width$} | {part}", width = margin.len());
             }
-            let indent = " ".repeat(shown_width(content, column.saturating_sub(1)));
-            let room = (content.chars().count() as u32 + 1).saturating_sub(column).max(1);
-            let carets = sign.to_string().repeat(length.clamp(1, room) as usize);
-            let row = format!("{margin} | {indent}{carets} {}", shown(text));
+            let before: String = content.chars().take(column.saturating_sub(1) as usize).collect();
+            let indent = " ".repeat(shown(&window(&before, skip)).chars().count());
+            let room = (content.chars().count() as u32 + 1).saturating_sub(column).clamp(1, 200);
+            let marked = sign.to_string().repeat(length.clamp(1, room) as usize);
+            let row = format!("{margin} | {indent}{marked} {}", shown(text));
             let _ = writeln!(out, "{}", row.trim_end());
             previous = line;
+        }
+    }
+
+    /// What is hidden in the line of a mark.
+    fn mask(&self, sign: char, column: u32, length: u32) -> Mask {
+        let of_key = matches!(self.code, UNKNOWN_KEY | OLD_KEY | "W0203");
+        match sign {
+            '^' if self.secret => Mask::Hide(column, length),
+            '^' if of_key => Mask::HideValueAfter(column),
+            '^' if !self.key.is_empty() => Mask::Keep(column, length),
+            _ => Mask::Names,
         }
     }
 
@@ -155,8 +203,8 @@ pub fn has_error(problems: &[Problem]) -> bool {
     problems.iter().any(|problem| problem.severity == Severity::Error)
 }
 
-/// The first [`limits::PROBLEMS_MAX`] problems in full, then how many more there are. `source` gives the
-/// text of a file by its name.
+/// The first [`limits::PROBLEMS_MAX`] problems in full, then how many more there are. `source`
+/// gives the text of a file by its name.
 pub fn render_all<'a>(problems: &[Problem], source: impl Fn(&str) -> Option<&'a str>) -> String {
     let shown: Vec<String> = problems
         .iter()
@@ -212,10 +260,11 @@ fn nth_line(source: &str, line: u32) -> &str {
     source.lines().nth(line.saturating_sub(1) as usize).unwrap_or("")
 }
 
-/// One line for a terminal: a tab is a blank, what could mislead is escaped, 200 characters at most.
+/// One line for a terminal: a tab is a blank, what could mislead is escaped, 400 characters at
+/// most.
 fn shown(text: &str) -> String {
     let mut out = String::new();
-    for c in text.chars().take(200) {
+    for c in text.chars().take(400) {
         match c {
             '\t' => out.push(' '),
             c if is_hostile(c) => {
@@ -227,13 +276,14 @@ fn shown(text: &str) -> String {
     out
 }
 
-fn shown_width(line: &str, columns: u32) -> usize {
-    let before: String = line.chars().take(columns.min(200) as usize).collect();
-    shown(&before).chars().count()
+/// At most 200 characters of a line from `skip` on, which a dot sign stands for.
+fn window(line: &str, skip: usize) -> String {
+    let dots = (skip > 0).then_some('…');
+    dots.into_iter().chain(line.chars().skip(skip).take(200)).collect()
 }
 
-/// Whether the values of a key are secrets somewhere; they are shown only where they are what is wrong
-/// and no secret there.
+/// Whether the values of a key are secrets somewhere; they are shown only where they are what is
+/// wrong and no secret there.
 fn is_secret_name(name: &str) -> bool {
     const NAMES: [&str; 6] = ["key", "user", "to", "headers", "env", "labels"];
     const PARTS: [&str; 5] = ["pass", "token", "secret", "url", "_user"];
@@ -241,8 +291,8 @@ fn is_secret_name(name: &str) -> bool {
     NAMES.contains(&name.as_str()) || PARTS.iter().any(|part| name.contains(part))
 }
 
-/// The line with secrets starred out, width for width: the values of secret-looking keys, and what the
-/// problem itself says.
+/// The line with secrets starred out, width for width: the values of secret-looking keys, and what
+/// the problem itself says.
 fn masked_line(line: &str, mask: Mask) -> String {
     let chars: Vec<char> = line.chars().collect();
     let mut hidden = vec![false; chars.len()];
@@ -283,8 +333,7 @@ fn masked_line(line: &str, mask: Mask) -> String {
         }
         Mask::Names => {}
     }
-    let masked: String = chars.iter().zip(hidden).map(|(c, h)| if h { '*' } else { *c }).collect();
-    shown(&masked)
+    chars.iter().zip(hidden).map(|(c, h)| if h { '*' } else { *c }).collect()
 }
 
 /// What is hidden or shown beside the values of secret-looking keys.
@@ -299,8 +348,8 @@ enum Mask {
     HideValueAfter(u32),
 }
 
-/// Hides one value from `at` on and tells where it ends. A reference to a secret is shown, and so are
-/// numbers, true and false.
+/// Hides one value from `at` on and tells where it ends. A reference to a secret is shown, and so
+/// are numbers, true and false.
 fn hide_value(chars: &[char], at: usize, hidden: &mut [bool]) -> usize {
     let start = at + chars[at..].iter().take_while(|c| c.is_whitespace()).count();
     let rest = &chars[start..];
@@ -337,21 +386,28 @@ const fn topic_of(code: &'static str, title: &'static str, text: &'static str) -
 /// Every code.
 pub const TOPICS: &[Topic] = &[
     topic_of(
+        "E0100",
+        "the file cannot be read",
+        "It is not there, is no text, or its owner allows no reading.",
+    ),
+    topic_of(
         "E0101",
         "the file cannot be read as YAML or JSON",
-        "The place is where reading failed; the cause is often a little before it: a quote or bracket that \
-         is not closed, a tab in the indentation, or a line that is indented less than its neighbours.",
+        "The place is where reading failed; the cause is often a little before it: a quote or \
+         bracket that is not closed, a tab in the indentation, or a line that is indented less \
+         than its neighbours.",
     ),
     topic_of(
         "E0102",
         "the file is larger than a configuration may be",
-        "A file may have 1 MiB, 32 levels, and 10,000 values that come from aliases. Put hosts into files of \
-         their own under conf.d.",
+        "A file may have 1 MiB, 32 levels, and 10,000 values that come from aliases. Put hosts \
+         into files of their own under conf.d.",
     ),
     topic_of(
         "E0103",
         "the value has another type",
-        "The message names what is expected. Text that looks like a number or like yes and no needs quotes.",
+        "The message names what is expected. Text that looks like a number or like yes and no \
+         needs quotes.",
     ),
     topic_of(
         "E0104",
@@ -362,27 +418,24 @@ pub const TOPICS: &[Topic] = &[
     topic_of(
         "E0106",
         "the value is malformed",
-        "Names, addresses, address blocks, URLs, durations (30, 30s, 5m, 1h30m), sizes (100MB) and times \
-         have a form of their own; the fix shows it.",
+        "Names, addresses, address blocks, URLs, durations (30, 30s, 5m, 1h30m), sizes (100MB) \
+         and times have a form of their own; the fix shows it.",
     ),
     topic_of(
         "E0107",
         "warning and critical are in the wrong order",
-        "With > and >= high values are bad and critical is the higher limit; with < and <= low values are bad \
-         and critical is the lower one. A profile is judged together with the entry that it is laid over.",
+        "With > and >= high values are bad and critical is the higher limit; with < and <= low \
+         values are bad and critical is the lower one. A profile is judged together with the \
+         entry that it is laid over.",
     ),
     topic_of(
         "E0108",
         "a threshold has no limit",
-        "An entry needs warning or critical or both, except with operator: nagios or enabled: false.",
+        "An entry needs warning or critical or both, except with operator: nagios or enabled: \
+         false.",
     ),
     topic_of("E0109", "unknown profile", "threshold_config names entries of threshold_configs."),
-    topic_of(
-        "E0110",
-        "unknown user",
-        "owner, managers, monitors and default_owner name entries of users; escalation names users or \
-         channels.",
-    ),
+    topic_of("E0110", "unknown receiver", "escalation names users or channels."),
     topic_of(
         "E0111",
         "unknown channel",
@@ -402,15 +455,16 @@ pub const TOPICS: &[Topic] = &[
     topic_of(
         "E0116",
         "a command that needs a shell",
-        "Commands run without a shell: a list of words, or text split at blanks with quotes and backslash. \
-         Pipes, redirections and variables belong into a script.",
+        "Commands run without a shell: a list of words, or text split at blanks with quotes and \
+         backslash. Pipes, redirections and variables belong into a script.",
     ),
     topic_of("E0117", "two values contradict each other", "Keep the one that is meant."),
     topic_of(
         "E0118",
         "a display format is malformed",
         "display is a Python format string: {value}, {value:.1f}, {threshold_value}, {op_symbol}, \
-         {check_name}, {metric_name}, {output}, {status}, or a field of the plugin; {{ and }} are braces.",
+         {check_name}, {metric_name}, {output}, {status}, or a field of the plugin; {{ and }} are \
+         braces.",
     ),
     topic_of(
         UNKNOWN_KEY,
@@ -426,7 +480,18 @@ pub const TOPICS: &[Topic] = &[
     topic_of(
         "W0204",
         "an undeclared host",
-        "depends_on names a host that is not under hosts. It may report by itself; a misspelled name never \
-         will.",
+        "depends_on names a host that is not under hosts. It may report by itself; a misspelled \
+         name never will.",
+    ),
+    topic_of(
+        "W0205",
+        "an unknown user",
+        "owner, managers, monitors and default_owner name users. Who is not under users may still \
+         be added through the API; until then the role is empty.",
+    ),
+    topic_of(
+        "W0206",
+        "a password that is no hash",
+        "hbd passwd USER prints the line to write. With anything else the user cannot sign in.",
     ),
 ];

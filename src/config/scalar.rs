@@ -125,8 +125,8 @@ pub fn parse_size(text: &str) -> Option<u64> {
     (bytes < (1u64 << 50) as f64).then_some(bytes as u64)
 }
 
-/// Text of 1 to `max` bytes without controls, save line ends and tabs. A whole number that was written
-/// as it reads is taken as its text.
+/// Text of 1 to `max` bytes without controls, save line ends and tabs. A whole number that was
+/// written as it reads is taken as its text.
 pub fn text(at: &At<'_>, max: usize) -> Result<String, Fault> {
     let text = match &at.node.value {
         Value::Text(text) => text.clone(),

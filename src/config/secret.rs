@@ -21,8 +21,8 @@ pub enum Reference<'a> {
 }
 
 impl Secret {
-    /// The value, without the line end that a file has. `read` does the I/O and bounds it; its error is
-    /// passed on.
+    /// The value, without the line end that a file has. `read` does the I/O and bounds it; its
+    /// error is passed on.
     pub fn resolve<E>(
         &self,
         read: impl FnOnce(Reference<'_>) -> Result<String, E>,

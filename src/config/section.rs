@@ -3,7 +3,7 @@
 //! Owns the description of a key and the collecting of problems. Never stops at the first one.
 
 use super::node::{self, Node, Span, Value};
-use super::problem::{Note, Problem, Severity, UNKNOWN_KEY, nearest, quoted};
+use super::problem::{Note, Problem, UNKNOWN_KEY, nearest, quoted};
 use super::{Document, scalar};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -86,7 +86,7 @@ impl<'a> Report<'a> {
     }
 
     pub fn fault(&mut self, at: &At<'_>, fault: Fault) {
-        let problem = self.problem(Severity::Error, fault, at.place(), &at.path);
+        let problem = self.problem(fault, at.place(), &at.path);
         self.push(Problem { secret: at.secret, ..problem });
     }
 
@@ -98,13 +98,13 @@ impl<'a> Report<'a> {
     pub fn name_error(&mut self, at: &At<'_>, what: String, fix: &str) {
         let fault = Fault { code: "E0106", what, fix: fix.to_owned() };
         let span = at.key.unwrap_or(at.node.span);
-        let problem = self.problem(Severity::Error, fault, span, &at.path);
+        let problem = self.problem(fault, span, &at.path);
         self.push(problem);
     }
 
     /// An error that a second place explains; the note is dropped where it is in another file.
     pub fn error_with_note(&mut self, at: &At<'_>, fault: Fault, place: Span, text: &str) {
-        let mut problem = self.problem(Severity::Error, fault, at.place(), &at.path);
+        let mut problem = self.problem(fault, at.place(), &at.path);
         if place.document == at.node.span.document && place.line > 0 {
             let Span { line, column, length, .. } = place;
             problem.note = Some(Note { line, column, length, text: text.to_owned() });
@@ -114,29 +114,25 @@ impl<'a> Report<'a> {
 
     pub fn warn(&mut self, span: Span, path: &str, code: &'static str, what: String, fix: &str) {
         let fault = Fault { code, what, fix: fix.to_owned() };
-        let problem = self.problem(Severity::Warning, fault, span, path);
+        let problem = self.problem(fault, span, path);
         self.push(problem);
     }
 
+    /// A warning about a secret, which is not shown.
+    pub fn warn_secret(&mut self, at: &At<'_>, code: &'static str, what: String, fix: &str) {
+        let problem = self.problem(Fault { code, what, fix: fix.to_owned() }, at.place(), &at.path);
+        self.push(Problem { secret: true, ..problem });
+    }
+
+    /// The name of the file that a place is in.
     pub fn file(&self, span: Span) -> String {
         let document = self.documents.get(usize::from(span.document));
         document.map(|document| document.file.clone()).unwrap_or_default()
     }
 
-    fn problem(&self, severity: Severity, fault: Fault, span: Span, path: &str) -> Problem {
-        Problem {
-            code: fault.code,
-            severity,
-            file: self.file(span),
-            line: span.line,
-            column: span.column,
-            length: span.length.max(1),
-            key: path.to_owned(),
-            what: fault.what,
-            fix: fault.fix,
-            note: None,
-            secret: false,
-        }
+    fn problem(&self, fault: Fault, span: Span, path: &str) -> Problem {
+        let problem = Problem::new(fault.code, &self.file(span), span, fault.what, &fault.fix);
+        Problem { key: path.to_owned(), ..problem }
     }
 
     fn push(&mut self, problem: Problem) {

@@ -20,7 +20,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use channel::{Channel, ChannelType, Setting};
+pub use channel::{
+    COMMON as COMMON_CHANNEL_KEYS, Channel, ChannelType, Setting, TYPES as CHANNEL_TYPES, TypeRow,
+};
 pub use check::check;
 pub use difference::{Change, difference};
 pub use escalation::{Level, Step};

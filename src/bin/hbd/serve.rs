@@ -182,6 +182,9 @@ fn start(
     let _ = engine_thread.join();
     store.stop();
     signals.stop();
+    for (name, count) in front.counters() {
+        log::debug!("front {name}={count}");
+    }
     front.stop();
     if let Some(path) = control_path {
         let _ = std::fs::remove_file(path);

@@ -3,7 +3,7 @@
 use heartbeat::config::server::Server;
 use heartbeat::engine::view::View;
 use heartbeat::web::Facts;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub struct Shared {
@@ -16,8 +16,6 @@ pub struct Shared {
     pub replies_dropped: AtomicU64,
     /// Orders that found the engine's inbox full.
     pub orders_dropped: AtomicU64,
-    /// The process is going down: no more orders.
-    pub stopping: AtomicBool,
 }
 
 impl Shared {
@@ -29,7 +27,6 @@ impl Shared {
             engine_turns: AtomicU64::new(0),
             replies_dropped: AtomicU64::new(0),
             orders_dropped: AtomicU64::new(0),
-            stopping: AtomicBool::new(false),
         }
     }
 

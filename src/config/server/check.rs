@@ -1,4 +1,5 @@
-//! Checks `hbd.yaml`: the top level, key by key; sections of their own form have files of their own.
+//! Checks `hbd.yaml`: the top level, key by key; sections of their own form have files of their
+//! own.
 
 use super::{Origin, Server, UdpPolicy, key};
 use super::{channel, escalation, host, maintenance, reference, threshold, user};
@@ -9,6 +10,7 @@ use crate::config::scalar;
 use crate::config::section::{At, Fault, Report, Section};
 use crate::config::{Document, problem::quoted};
 use crate::text;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Checks the documents in merge order (the main file, then `conf.d`): maps merge, lists replace.
 /// The result is usable even with problems: what is at fault has its default. All problems are
@@ -45,9 +47,9 @@ fn old_key(report: &mut Report<'_>, key: &node::Key) -> bool {
 
 fn check_pages(section: &Section<'_>, report: &mut Report<'_>, server: &mut Server) {
     set(&mut server.hb_port, section.port(report, "hb_port"));
-    set(&mut server.hb_host, section.list(report, "hb_host", scalar::address));
+    set(&mut server.hb_host, addresses(section, report, "hb_host"));
     set(&mut server.hbd_port, section.port(report, "hbd_port"));
-    set(&mut server.hbd_host, section.list(report, "hbd_host", scalar::address));
+    set(&mut server.hbd_host, addresses(section, report, "hbd_host"));
     // An explicit null is "off" and not the default.
     if section.has("ws_port") && section.get("ws_port").is_none() {
         server.ws_port = None;
@@ -192,6 +194,17 @@ fn check_agent(report: &mut Report<'_>, at: &At<'_>, server: &mut Server) {
     }
 }
 
+/// Addresses to bind; `localhost` is both of loopback.
+fn addresses(section: &Section<'_>, report: &mut Report<'_>, name: &str) -> Option<Vec<IpAddr>> {
+    let lists = section.list(report, name, |at| match &at.node.value {
+        Value::Text(text) if text == "localhost" => {
+            Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
+        }
+        _ => scalar::address(at).map(|address| vec![address]),
+    });
+    lists.map(|lists| lists.concat())
+}
+
 /// A whole number of the table's range, none of which is negative or larger than 2^32.
 fn count(section: &Section<'_>, report: &mut Report<'_>, name: &str) -> Option<u32> {
     section.int(report, name).and_then(|n| u32::try_from(n).ok())
@@ -310,9 +323,12 @@ mod tests {
     #[test]
     fn threshold_paths_leave_containers_out_and_keep_their_origin() {
         let server = checked(
-            "thresholds:\n  threshold_renotify_interval: 60\n  rtt: {WEB-1: {warning: 1}}\n  disk_monitor:\n    \
-             partitions:\n      /srv/a.b: {percent: {critical: 90, for: 5m}}\n    /: {percent: {warning: 80}}\n  \
-             memory_monitor: {memory_percent: {warning: 85}}\n  mine: {pools: {x: {warning: 1}}}\n  \
+            "thresholds:\n  threshold_renotify_interval: 60\n  rtt: {WEB-1: {warning: 1}}\n  \
+             disk_monitor:\n    partitions:\n      \
+             /srv/a.b: {percent: {critical: 90, for: 5m}}\n    \
+             /: {percent: {warning: 80}}\n  \
+             memory_monitor: {memory_percent: {warning: 85}}\n  \
+             mine: {pools: {x: {warning: 1}}}\n  \
              zfs_monitor.tank.capacity_percent: {warning: 80}\n",
         );
         let paths: Vec<&str> = server.thresholds.keys().map(String::as_str).collect();

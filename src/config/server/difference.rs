@@ -20,8 +20,8 @@ macro_rules! compared {
 /// The fields that bear their key's name.
 const COMPARED: &[(&str, Same)] = compared!(
     hb_port hb_host hbd_port ws_port wss_port https_port cert_path wss_pem wss_key http_hosts
-    trusted_proxies public_url templates_dir site_name timezone ssh_url metrics_token status_page wall
-    state_dir pickfile keys_file control_socket logfile agent_dir journal_enabled journal_dir
+    trusted_proxies public_url templates_dir site_name timezone ssh_url metrics_token status_page
+    wall state_dir pickfile keys_file control_socket logfile agent_dir journal_enabled journal_dir
     journal_file journal_max_size journal_max_backups journal_min_free journal_redact
     history_enabled history_raw history_rollup history_max_size
     interval grace misses interval_max udp_policy hosts_max ghosts_max flap_transitions flap_window

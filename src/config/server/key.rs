@@ -57,7 +57,7 @@ pub const TOP: &[Key] = &[
     live("udp_policy", Kind::Choice(&["open", "known", "sealed"]), "open without keys, else known"),
     fixed("hosts_max", Kind::Int(1, 1_000_000), "10000"),
     fixed("ghosts_max", Kind::Int(0, 65536), "256"),
-    live("flap_transitions", Kind::Int(1, 10_000), "6"),
+    live("flap_transitions", Kind::Int(0, 10_000), "6"),
     live("flap_window", Kind::Duration(1, LONGEST), "30m"),
     live("isolation_hosts", Kind::Int(0, 1_000_000), "3"),
     live("isolation_percent", Kind::Number(0.0, 100.0), "25"),
@@ -75,8 +75,8 @@ pub const TOP: &[Key] = &[
     live("escalation", Kind::List("steps"), "none"),
     // Users and sessions
     live("users", Kind::Section, "none"),
-    live("session_idle", Kind::Duration(60, LONGEST), "24h"),
-    live("session_max", Kind::Duration(60, LONGEST), "7d"),
+    live("session_idle", Kind::Duration(1, LONGEST), "24h"),
+    live("session_max", Kind::Duration(1, LONGEST), "7d"),
     live("session_remember", Kind::Duration(0, LONGEST), "30d"),
     // Notifications
     live("pushsrv", Kind::List("channel names, all or none"), "none"),

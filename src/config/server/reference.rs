@@ -135,6 +135,7 @@ fn check_hosts(section: &Section<'_>, report: &mut Report<'_>, server: &Server) 
     }
 }
 
+/// A role of somebody who may still be added through the API: a warning.
 fn check_user(report: &mut Report<'_>, at: &At<'_>, server: &Server) {
     let Some(name) = name_at(report, at) else { return };
     if server.users.contains_key(name) {
@@ -145,7 +146,7 @@ fn check_user(report: &mut Report<'_>, at: &At<'_>, server: &Server) {
         Some(near) => format!("did you mean {near}?"),
         None => format!("add it: users: {{{name}: {{…}}}}"),
     };
-    report.error(at, "E0110", what, &fix);
+    report.warn(at.node.span, &at.path, "W0205", what, &fix);
 }
 
 fn check_profile(report: &mut Report<'_>, at: &At<'_>, server: &Server) {
@@ -176,8 +177,8 @@ fn check_parent(report: &mut Report<'_>, at: &At<'_>, server: &Server) {
     report.warn(at.node.span, &at.path, "W0204", what, &fix);
 }
 
-/// `depends_on` that leads back to itself. What remains after all hosts without parents are taken away,
-/// again and again, is in a circle or behind one.
+/// `depends_on` that leads back to itself. What remains after all hosts without parents are taken
+/// away, again and again, is in a circle or behind one.
 fn check_circles(section: &Section<'_>, report: &mut Report<'_>, hosts: &BTreeMap<String, Host>) {
     let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
     let mut children: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! `thresholds` and `threshold_configs`: the entries as written, by metric path.
 //!
-//! Owns their reading and the checks that need no host. Merging the profiles of a host and looking a
-//! metric up is the alert layer's.
+//! Owns their reading and the checks that need no host. Merging the profiles of a host and looking
+//! a metric up is the alert layer's.
 
 use super::escalation::{self, Step};
 use super::{Origin, Server, key};
@@ -12,8 +12,8 @@ use crate::config::section::{At, Fault, Report, Section};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Entries by metric path as SPEC section 3 writes it (`disk_monitor./.percent`): containers left out,
-/// host names in lower case.
+/// Entries by metric path as SPEC section 3 writes it (`disk_monitor./.percent`): containers left
+/// out, host names in lower case.
 pub type Thresholds = BTreeMap<String, Entry>;
 
 /// One entry as written; absent keys are inherited.
@@ -127,12 +127,16 @@ pub(super) fn check_base(
             Err(fault) => report.fault(&at, fault),
         }
     }
-    let mut walk = Walk { report, base: None, found: Thresholds::new(), skip: Some(name) };
+    let mut limitless = Vec::new();
+    let found = Thresholds::new();
+    let mut walk = Walk { report, base: None, found, skip: Some(name), limitless: &mut limitless };
     walk.nest(at, &mut Vec::new());
     server.thresholds = walk.found;
+    limitless.iter().for_each(|(_, at)| report_limitless(report, at));
 }
 
-/// `threshold_configs:`; entries are judged as they are when laid over `base` and the profile `default`.
+/// `threshold_configs:`; entries are judged as they are when laid over `base` and the profile
+/// `default`.
 pub(super) fn check_profiles(
     report: &mut Report<'_>,
     at: &At<'_>,
@@ -140,6 +144,7 @@ pub(super) fn check_profiles(
 ) -> BTreeMap<String, Thresholds> {
     let mut profiles = BTreeMap::new();
     let mut base = base.clone();
+    let mut limitless = Vec::new();
     let mut entries: Vec<&(node::Key, Node)> = at.entries(report).iter().collect();
     entries.sort_by_key(|(key, _)| key.text != "default");
     for (key, node) in entries {
@@ -148,7 +153,8 @@ pub(super) fn check_profiles(
         let found = match section.and_then(|section| section.get("thresholds")) {
             Some(at) => {
                 let found = Thresholds::new();
-                let mut walk = Walk { report, base: Some(&base), found, skip: None };
+                let limitless = &mut limitless;
+                let mut walk = Walk { report, base: Some(&base), found, skip: None, limitless };
                 walk.nest(&at, &mut Vec::new());
                 walk.found
             }
@@ -162,20 +168,35 @@ pub(super) fn check_profiles(
         }
         profiles.insert(key.text.clone(), found);
     }
+    // A profile may change an entry of another one, which then has the limits.
+    for (path, at) in limitless {
+        let with_limits = |entry: &Entry| entry.warning.is_some() || entry.critical.is_some();
+        let mut sets = profiles.values();
+        if !sets.any(|set| set.get(&path).is_some_and(with_limits)) {
+            report_limitless(report, &at);
+        }
+    }
     profiles
 }
 
-struct Walk<'r, 'd, 'b> {
+fn report_limitless(report: &mut Report<'_>, at: &At<'_>) {
+    let what = format!("{} has no limit", quoted(at.name()));
+    report.error(at, "E0108", what, "add warning: NUMBER or critical: NUMBER");
+}
+
+struct Walk<'r, 'd, 'b, 'n> {
     report: &'r mut Report<'d>,
     /// What a profile's entries are laid over; `None` for the base itself.
     base: Option<&'b Thresholds>,
     found: Thresholds,
     /// A key at the top that is not a metric.
     skip: Option<&'static str>,
+    /// Entries that have no limit by themselves.
+    limitless: &'r mut Vec<(String, At<'n>)>,
 }
 
-impl Walk<'_, '_, '_> {
-    fn nest(&mut self, at: &At<'_>, path: &mut Vec<String>) {
+impl<'n> Walk<'_, '_, '_, 'n> {
+    fn nest(&mut self, at: &At<'n>, path: &mut Vec<String>) {
         for (key, node) in at.entries(self.report) {
             if path.is_empty() && Some(key.text.as_str()) == self.skip {
                 continue;
@@ -191,7 +212,7 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    fn value(&mut self, at: &At<'_>, path: &mut Vec<String>, key: &node::Key) {
+    fn value(&mut self, at: &At<'n>, path: &mut Vec<String>, key: &node::Key) {
         match &at.node.value {
             Value::Null => {}
             Value::Map(_) if is_entry(at.node) => self.entry(at, path, key),
@@ -208,7 +229,7 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    fn entry(&mut self, at: &At<'_>, path: &[String], key: &node::Key) {
+    fn entry(&mut self, at: &At<'n>, path: &[String], key: &node::Key) {
         let Some(section) = Section::open(self.report, at, key::ENTRY) else { return };
         let report = &mut *self.report;
         let operator = section.read(report, "operator", operator);
@@ -235,7 +256,9 @@ impl Walk<'_, '_, '_> {
             Some(base) => base.merged(&entry),
             None => entry.clone(),
         };
-        check_limits(report, &section, &effective);
+        if !check_limits(report, &section, &effective) {
+            self.limitless.push((path.clone(), at.clone()));
+        }
         if self.found.insert(path.clone(), entry).is_some() {
             let what = format!("the metric {} has two entries; the last one counts", quoted(&path));
             report.warn(key.span, &at.path, "W0203", what, "remove the one that is not meant");
@@ -331,19 +354,16 @@ fn bad_display(what: &str) -> Fault {
     }
 }
 
-/// At least one limit, limits that the operator can compare, and their order.
-fn check_limits(report: &mut Report<'_>, section: &Section<'_>, entry: &Entry) {
+/// Limits that the operator can compare, and their order. False where there is none and must be
+/// one.
+fn check_limits(report: &mut Report<'_>, section: &Section<'_>, entry: &Entry) -> bool {
     let operator = entry.effective_operator();
     if operator == Operator::Nagios || entry.enabled == Some(false) {
-        return;
+        return true;
     }
-    let failed = ["warning", "critical"].iter().any(|key| section.get(key).is_some());
     if entry.warning.is_none() && entry.critical.is_none() {
-        if !failed {
-            let what = format!("{} has no limit", quoted(section.at().name()));
-            report.error(section.at(), "E0108", what, "add warning: NUMBER or critical: NUMBER");
-        }
-        return;
+        // A limit that was refused has been reported.
+        return ["warning", "critical"].iter().any(|key| section.get(key).is_some());
     }
     for (name, limit) in [("warning", &entry.warning), ("critical", &entry.critical)] {
         let comparable = matches!(limit, None | Some(Limit::Number(_)));
@@ -355,6 +375,7 @@ fn check_limits(report: &mut Report<'_>, section: &Section<'_>, entry: &Entry) {
         }
     }
     check_order(report, section, entry, operator);
+    true
 }
 
 fn check_order(report: &mut Report<'_>, section: &Section<'_>, entry: &Entry, operator: Operator) {

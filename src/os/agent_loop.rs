@@ -1,0 +1,451 @@
+//! The shell around the agent's state machine: sockets, plugins, names, and one wait.
+//!
+//! hbc, hbc-mini and `hbd --with-agent` all run this. It decides nothing about the protocol.
+
+use super::runner::{self, Done, Job, Plugins, Runners};
+use super::udp::{self, Incoming, Sockets, Timer};
+use super::{clock, file, signal};
+use crate::agent::{Agent, Effect, Event, Plan, Setup, View};
+use crate::collect::{Plugin, PluginKind};
+use crate::config::agent as config;
+use crate::time::{Duration, Mono};
+use crate::wire::Kind;
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+/// How long a one-off message is tried, and when an address that cannot be sent to is given up.
+const MESSAGE_WITHIN: Duration = Duration::from_secs(30);
+const SEND_WITHIN: Duration = Duration::from_secs(5);
+/// How long a single round may take.
+const ROUND_WITHIN: Duration = Duration::from_secs(20);
+
+/// What this run is for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// Report until told to stop.
+    Report,
+    /// Every plugin once, everything acknowledged, done.
+    Round,
+    /// One message, no heartbeat.
+    Message(Kind, String),
+}
+
+/// How plugins are run and names looked up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Runtime {
+    /// On this thread, one after the other.
+    Inline,
+    /// On threads beside it.
+    Threads,
+}
+
+/// How it ended.
+#[derive(Debug, PartialEq)]
+pub enum Outcome {
+    Stopped,
+    /// Every server has acknowledged the message, or some have and no more time is left.
+    Acknowledged,
+    NotSent,
+    NotAcknowledged,
+    Round(Round),
+}
+
+/// What a single round sent, and how the servers answered.
+#[derive(Debug, PartialEq)]
+pub struct Round {
+    /// Plugin and data, or why there is none, in the order of collection.
+    pub samples: Vec<(String, Result<String, String>)>,
+    pub view: View,
+    /// Everything was acknowledged by every server.
+    pub complete: bool,
+}
+
+/// Runs an agent until its task is done or `stop` has a byte to read: SIGHUP's number opens the log
+/// file anew, any other, and a closed writing end, stops it in good order.
+///
+/// # Errors
+/// No descriptors or threads are left at the start.
+pub fn run(
+    mut setup: Setup,
+    plugins: Plugins,
+    runtime: Runtime,
+    task: Task,
+    stop: BorrowedFd<'_>,
+) -> io::Result<Outcome> {
+    let work = match runtime {
+        Runtime::Inline => Work::Inline { plugins, due: VecDeque::new() },
+        Runtime::Threads => Work::Threads(Runners::new(plugins)?),
+    };
+    setup.heartbeat &= !matches!(task, Task::Message(..));
+    let timer = Timer::new()?;
+    let now = clock::now_awake();
+    let seed = RandomState::new().build_hasher().finish();
+    let mut shell = Shell {
+        servers: setup.targets.iter().map(|t| (t.host.clone(), t.port)).collect(),
+        names: setup.plugins.iter().map(|p| p.name.to_string()).collect(),
+        agent: Agent::new(setup, seed, now),
+        sockets: Sockets::default(),
+        work,
+        task,
+        began: now.mono,
+        tally: Tally::default(),
+        stopping: false,
+    };
+    Ok(shell.run(stop, &timer))
+}
+
+/// The plan of each plugin, as the configuration wants it, in the same order.
+pub fn plans(config: &config::Agent, plugins: &Plugins) -> Vec<Plan> {
+    let defaults = config::Plugin::default();
+    let plan = |plugin: &dyn Plugin| {
+        let settings = config.plugins.get(plugin.name()).unwrap_or(&defaults);
+        Plan {
+            name: plugin.name().into(),
+            info: plugin.kind() == PluginKind::Info,
+            every: settings.interval,
+            timeout: settings.timeout,
+        }
+    };
+    plugins.iter().map(|plugin| plan(plugin.as_ref())).collect()
+}
+
+/// When this machine booted, on the agent's clock; `None` where the kernel does not say.
+pub fn booted(procfs: &Path) -> Option<Mono> {
+    let bytes = file::read_bounded(&procfs.join("uptime"), 128).ok()?;
+    let text = std::str::from_utf8(&bytes).ok()?;
+    let up: f64 = text.split_ascii_whitespace().next()?.parse().ok()?;
+    let up = Duration::try_from_secs_f64(up).ok()?;
+    Some(clock::now_awake().mono - up)
+}
+
+struct Shell {
+    agent: Agent,
+    sockets: Sockets,
+    work: Work,
+    task: Task,
+    began: Mono,
+    servers: Vec<(String, u16)>,
+    names: Vec<String>,
+    tally: Tally,
+    stopping: bool,
+}
+
+/// What a task needs to know about its end.
+#[derive(Default)]
+struct Tally {
+    sent: u32,
+    /// Servers that have acknowledged the message.
+    told: usize,
+    /// Lookups that found nothing.
+    unknown: usize,
+    samples: Vec<(String, Result<String, String>)>,
+}
+
+enum Work {
+    Inline { plugins: Plugins, due: VecDeque<usize> },
+    Threads(Runners),
+}
+
+impl Shell {
+    fn run(&mut self, stop: BorrowedFd<'_>, timer: &Timer) -> Outcome {
+        if let Task::Message(kind, text) = &self.task {
+            self.agent.handle(clock::now_awake(), Event::Message { kind: *kind, text });
+        }
+        loop {
+            if self.drain() {
+                return self.outcome();
+            }
+            self.collect_one();
+            if self.is_done() {
+                return self.outcome();
+            }
+            // Once stopping there is nothing more to hear; a closed end would read as a byte for ever.
+            self.wait((!self.stopping).then_some(stop), timer);
+            if !self.stopping
+                && let Some(byte) = signal::read_byte(stop)
+            {
+                self.signalled(byte);
+            }
+            self.receive();
+            self.agent.handle(clock::now_awake(), Event::Tick);
+        }
+    }
+
+    fn wait(&self, stop: Option<BorrowedFd<'_>>, timer: &Timer) {
+        let until = match (self.agent.poll_timeout(), self.deadline()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let (results, until) = match &self.work {
+            Work::Inline { due, .. } if !due.is_empty() => (None, Some(Mono::ZERO)),
+            Work::Inline { .. } => (None, until),
+            Work::Threads(runners) => (Some(runners.as_fd()), until),
+        };
+        let others: Vec<BorrowedFd<'_>> = stop.into_iter().chain(results).collect();
+        udp::wait(&self.sockets, &others, timer, until);
+    }
+
+    fn signalled(&mut self, byte: u8) {
+        if i32::from(byte) != libc::SIGHUP {
+            self.stopping = true;
+            self.agent.handle(clock::now_awake(), Event::Stop);
+        } else if let Err(error) = super::log::reopen() {
+            log::error!("the log file cannot be opened anew: {error}");
+        }
+    }
+
+    fn receive(&mut self) {
+        let now = clock::now_awake();
+        self.sockets.receive(|link, incoming| match incoming {
+            Incoming::Datagram(bytes) => self.agent.handle(now, Event::Datagram { link, bytes }),
+            Incoming::Refused => self.agent.handle(now, Event::SendFailed { link }),
+        });
+        while let Some(done) = self.poll_work() {
+            match done {
+                Done::Collected { plugin, result } => self.collected(plugin, result),
+                Done::Resolved { server, addresses } => self.resolved(server, &addresses),
+            }
+        }
+    }
+
+    fn poll_work(&self) -> Option<Done> {
+        match &self.work {
+            Work::Inline { .. } => None,
+            Work::Threads(runners) => runners.poll(),
+        }
+    }
+
+    /// Does what the agent wants done; says whether it is finished.
+    fn drain(&mut self) -> bool {
+        while let Some(effect) = self.agent.poll_effect() {
+            match effect {
+                Effect::Resolve { server } => self.resolve(server),
+                Effect::Open { link, address } => self.sockets.open(link, address),
+                Effect::Close { link } => self.sockets.close(link),
+                Effect::Send { link, bytes } => match self.sockets.send(link, &bytes) {
+                    Ok(()) => self.tally.sent += 1,
+                    Err(error) => {
+                        log::debug!("not sent link={link}: {error}");
+                        self.agent.handle(clock::now_awake(), Event::SendFailed { link });
+                    }
+                },
+                Effect::Collect { plugin } => self.start_collecting(plugin),
+                Effect::Hung { .. } => {
+                    if let Work::Threads(runners) = &mut self.work {
+                        runners.replace_one();
+                    }
+                }
+                Effect::Told { .. } => self.tally.told += 1,
+                Effect::Exit => return true,
+            }
+        }
+        false
+    }
+
+    fn resolve(&mut self, server: usize) {
+        let Some((host, port)) = self.servers.get(server).cloned() else { return };
+        match &self.work {
+            Work::Inline { .. } => self.resolved(server, &runner::resolve(&host, port)),
+            Work::Threads(runners) => {
+                if runners.submit(Job::Resolve { server, host, port }).is_err() {
+                    self.resolved(server, &[]);
+                }
+            }
+        }
+    }
+
+    fn resolved(&mut self, server: usize, addresses: &[std::net::SocketAddr]) {
+        self.tally.unknown += usize::from(addresses.is_empty());
+        self.agent.handle(clock::now_awake(), Event::Resolved { server, addresses });
+    }
+
+    fn start_collecting(&mut self, plugin: usize) {
+        match &mut self.work {
+            Work::Inline { due, .. } => due.push_back(plugin),
+            Work::Threads(runners) => {
+                if runners.submit(Job::Collect { plugin }).is_err() {
+                    self.collected(plugin, Err("every plugin runner is held up".to_owned()));
+                }
+            }
+        }
+    }
+
+    /// One plugin a turn where they run on this thread, so that answers are read in between.
+    fn collect_one(&mut self) {
+        let Work::Inline { plugins, due } = &mut self.work else { return };
+        let Some(plugin) = due.pop_front() else { return };
+        let Some(slot) = plugins.get_mut(plugin) else { return };
+        let result = runner::collect(slot.as_mut());
+        self.collected(plugin, result);
+        self.drain();
+    }
+
+    fn collected(&mut self, plugin: usize, result: Result<String, String>) {
+        let outcome = result.as_deref().map_err(String::as_str);
+        self.agent.handle(clock::now_awake(), Event::Sample { plugin, result: outcome });
+        if let Err(reason) = &result {
+            log::warn!("plugin {} failed: {reason}", self.names[plugin]);
+        }
+        if self.task == Task::Round {
+            self.tally.samples.push((self.names[plugin].clone(), result));
+        }
+    }
+
+    /// When a task that ends by itself ends.
+    fn deadline(&self) -> Option<Mono> {
+        match self.task {
+            Task::Report => None,
+            Task::Round => Some(self.began + ROUND_WITHIN),
+            Task::Message(..) if self.tally.sent == 0 => Some(self.began + SEND_WITHIN),
+            Task::Message(..) => Some(self.began + MESSAGE_WITHIN),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        if self.deadline().is_some_and(|at| at <= clock::now_awake().mono) {
+            return true;
+        }
+        match self.task {
+            Task::Report => false,
+            Task::Round => is_complete(&self.agent.view()),
+            Task::Message(..) => {
+                let nowhere = self.tally.unknown >= self.servers.len();
+                self.tally.told >= self.servers.len() || (nowhere && self.tally.sent == 0)
+            }
+        }
+    }
+
+    fn outcome(&mut self) -> Outcome {
+        match self.task {
+            Task::Report => Outcome::Stopped,
+            Task::Round => {
+                let samples = std::mem::take(&mut self.tally.samples);
+                let view = self.agent.view();
+                let complete = is_complete(&view);
+                Outcome::Round(Round { samples, view, complete })
+            }
+            Task::Message(..) if self.tally.told > 0 => Outcome::Acknowledged,
+            Task::Message(..) if self.tally.sent == 0 => Outcome::NotSent,
+            Task::Message(..) => Outcome::NotAcknowledged,
+        }
+    }
+}
+
+fn is_complete(view: &View) -> bool {
+    let served =
+        |s: &crate::agent::ServerView| s.queued == 0 && s.links.iter().any(|l| l.answering);
+    view.collected && view.servers.iter().all(served)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::Target;
+    use crate::wire::Decoder;
+    use std::net::UdpSocket;
+    use std::os::fd::OwnedFd;
+    use std::thread::JoinHandle;
+
+    fn setup(ports: &[u16]) -> Setup {
+        let target = |&port| Target { host: "127.0.0.1".to_owned(), port, ipv4: true, ipv6: true };
+        Setup {
+            name: "web".into(),
+            version: "1",
+            interval: Duration::from_secs(30),
+            targets: ports.iter().map(target).collect(),
+            plugins: Vec::new(),
+            spool_max: 1000,
+            boot: false,
+            heartbeat: true,
+            booted: None,
+        }
+    }
+
+    /// A server that acknowledges `count` datagrams and gives back their texts; before it waits for
+    /// the last one, it closes `last`.
+    #[allow(clippy::disallowed_methods, reason = "the test joins it")]
+    fn server(count: usize, last: Option<OwnedFd>) -> (u16, JoinHandle<Vec<String>>) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let mut last = last;
+        let body = move || {
+            let (mut buffer, mut decoder) = ([0; 2048], Decoder::default());
+            let mut texts = Vec::new();
+            for n in 1..=count {
+                if n == count {
+                    drop(last.take());
+                }
+                let (len, from) = socket.recv_from(&mut buffer).unwrap();
+                let seq = decoder.decode(&buffer[..len]).unwrap().seq.unwrap();
+                let ack = format!(r#"{{"ID":"ACK","ack":{seq}}}"#);
+                let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
+                socket.send_to(ack.as_bytes(), from).unwrap();
+                texts.push(text);
+            }
+            texts
+        };
+        (port, std::thread::spawn(body))
+    }
+
+    fn run_task(setup: Setup, plugins: Plugins, runtime: Runtime, task: Task) -> Outcome {
+        let (read, _write) = signal::pipe().unwrap();
+        run(setup, plugins, runtime, task, read.as_fd()).unwrap()
+    }
+
+    #[test]
+    fn message_that_every_server_acknowledges_ends_at_once() {
+        for runtime in [Runtime::Inline, Runtime::Threads] {
+            let ((a, server_a), (b, server_b)) = (server(1, None), server(1, None));
+            let task = Task::Message(Kind::Text, "hello".to_owned());
+            let outcome = run_task(setup(&[a, b]), Vec::new(), runtime, task);
+            assert_eq!(outcome, Outcome::Acknowledged);
+            for server in [server_a, server_b] {
+                assert!(server.join().unwrap()[0].contains(r#""text":"hello""#));
+            }
+        }
+    }
+
+    #[test]
+    fn message_to_a_name_that_does_not_exist_is_not_sent() {
+        let mut setup = setup(&[9]);
+        setup.targets[0].host = "no-such-host.invalid".to_owned();
+        let task = Task::Message(Kind::Boot, String::new());
+        assert_eq!(run_task(setup, Vec::new(), Runtime::Threads, task), Outcome::NotSent);
+    }
+
+    #[test]
+    fn round_ends_when_everything_is_acknowledged() {
+        let config = config::Agent::default();
+        let plugins = crate::collect::builtin(&config, true);
+        let (port, _server) = server(64, None);
+        let mut setup = setup(&[port]);
+        setup.plugins = plans(&config, &plugins);
+        let names: Vec<String> = setup.plugins.iter().map(|p| p.name.to_string()).collect();
+        let outcome = run_task(setup, plugins, Runtime::Inline, Task::Round);
+        let Outcome::Round(round) = outcome else { panic!("{outcome:?}") };
+        assert!(round.complete);
+        let collected: Vec<String> = round.samples.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(collected, names);
+        assert!(round.view.servers[0].links[0].rtt.is_some());
+    }
+
+    #[test]
+    fn stop_sends_shutdown_and_ends() {
+        let (read, write) = signal::pipe().unwrap();
+        let (port, server) = server(3, Some(write));
+        let mut setup = setup(&[port]);
+        setup.boot = true;
+        let outcome = run(setup, Vec::new(), Runtime::Inline, Task::Report, read.as_fd());
+        assert_eq!(outcome.unwrap(), Outcome::Stopped);
+        assert!(server.join().unwrap()[2].contains(r#""kind":"shutdown""#));
+    }
+
+    #[test]
+    fn boot_time_is_before_now() {
+        assert!(booted(Path::new("/proc")).unwrap() < clock::now_awake().mono);
+        assert_eq!(booted(Path::new("/nonexistent")), None);
+    }
+}
