@@ -82,16 +82,15 @@ impl Pages {
                 problems.push(format!("templates_dir: {name}: {error:#}"));
             }
         }
-        Pages { assets: Assets::new(files), environment, zone: TimeZone::UTC, problems }
+        let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+        Pages { assets: Assets::new(files), environment, zone, problems }
     }
 
-    /// Sets the "Server" zone of the pages: an IANA name (or a POSIX rule), else the machine's own.
-    /// Reads the system's zone files: not for the request path.
+    /// Sets the "Server" zone of the pages: an IANA name (or a POSIX rule); `None` leaves the
+    /// machine's own. Reads the system's zone files: not for the request path.
     pub fn with_zone(mut self, name: Option<&str>) -> Pages {
-        let found = match name {
-            None => TimeZone::try_system(),
-            Some(name) => TimeZone::get(name).or_else(|_| TimeZone::posix(name)),
-        };
+        let Some(name) = name else { return self };
+        let found = TimeZone::get(name).or_else(|_| TimeZone::posix(name));
         self.zone = found.unwrap_or_else(|error| {
             self.problems.push(format!("timezone: {error}: UTC is shown"));
             TimeZone::UTC
