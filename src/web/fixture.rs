@@ -1,4 +1,5 @@
-//! Made-up fleets for the tests of this module: the same size gives the same fleet, down to the byte.
+//! Made-up fleets for the tests of this module: the same size gives the same fleet, down to the
+//! byte.
 
 use super::{Act, Context, Facts, Pages, Peer, QueueFact, Request, Response, respond};
 use crate::config::server::Server;
@@ -228,13 +229,7 @@ fn known_host(id: HostId, known: &Known, prng: &mut Prng) -> Host {
     host.group = Some(Arc::from(group));
     host.since = NOW.wall - Duration::from_secs(since);
     host.why = Arc::from(why);
-    if severity == Severity::Down {
-        host.last_seen = Some(host.since - Duration::from_secs(65));
-        for connection in host.connections.iter_mut().flatten() {
-            connection.state = ConnState::Down;
-            connection.last_seen = host.since - Duration::from_secs(65);
-        }
-    }
+    fall_silent(&mut host);
     if name == "db-01.bsl" {
         host.description = Some(Arc::from("PostgreSQL primary, rack B"));
         host.owner = Some(Arc::from("alice"));
@@ -276,7 +271,21 @@ fn dice_host(id: HostId, prng: &mut Prng) -> Host {
     let mut host = host(id, &name, severity, prng);
     host.group = Some(Arc::from(group));
     host.tags = [Arc::from(if prng.chance(0.7) { "prod" } else { "test" })].into();
+    fall_silent(&mut host);
     host
+}
+
+/// A host that is down was heard last before it was declared so.
+fn fall_silent(host: &mut Host) {
+    if host.severity != Severity::Down {
+        return;
+    }
+    let last = host.since - Duration::from_secs(65);
+    host.last_seen = Some(last);
+    for connection in host.connections.iter_mut().flatten() {
+        connection.state = ConnState::Down;
+        connection.last_seen = last;
+    }
 }
 
 /// A host with sound values and nothing special.

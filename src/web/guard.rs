@@ -1,7 +1,8 @@
-//! Who may ask at all: the `Host` rule against DNS rebinding, the origin rule against cross-site writes.
+//! Who may ask at all: the `Host` rule against DNS rebinding, the origin rule against cross-site
+//! writes.
 //!
-//! Both hold without users too: a page of a stranger must neither read nor change a fleet through the browser of
-//! somebody who can reach the server.
+//! Both hold without users too: a page of a stranger must neither read nor change a fleet through
+//! the browser of somebody who can reach the server.
 
 use super::problem::Problem;
 use super::{Context, Facts, Method, Peer, Request};
@@ -57,7 +58,8 @@ pub fn host<'a>(context: &Context<'_>, request: &Request<'a>) -> Option<Authorit
     accepted.then_some(authority)
 }
 
-/// Refuses a request whose `Host` is not ours, or that would change something and does not come from our own pages.
+/// Refuses a request whose `Host` is not ours, or that would change something and does not come
+/// from our own pages.
 pub fn check(context: &Context<'_>, request: &Request<'_>) -> Result<(), Problem> {
     if request.peer == Peer::Control {
         return Ok(());

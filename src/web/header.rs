@@ -41,7 +41,8 @@ fn compress(request: &Request<'_>, response: &mut Response) {
     }
 }
 
-/// Nothing from elsewhere, nothing inline; live updates from the WebSocket ports of the host that was asked.
+/// Nothing from elsewhere, nothing inline; live updates from the WebSocket ports of the host that
+/// was asked.
 fn policy(context: &Context<'_>, request: &Request<'_>) -> String {
     let mut text = String::from(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \

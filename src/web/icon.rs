@@ -5,7 +5,8 @@ use super::problem::Problem;
 use super::{Answer, Call, Method};
 use std::fmt::Write as _;
 
-/// The mark with the count of hosts that are down (square), critical (diamond) or in warning (triangle).
+/// The mark with the count of hosts that are down (square), critical (diamond) or in warning
+/// (triangle).
 pub fn respond(call: &Call<'_>) -> Answer {
     if call.method != Method::Get {
         return Err(Problem::not_allowed("GET, HEAD"));
@@ -29,7 +30,8 @@ pub fn respond(call: &Call<'_>) -> Answer {
         let _ = write!(
             svg,
             "<path d=\"{shape}\" fill=\"{fill}\" stroke=\"#fff\"/><text x=\"18\" y=\"22.500\" \
-             font-family=\"sans-serif\" font-weight=\"700\" font-size=\"11\" text-anchor=\"middle\" \
+             font-family=\"sans-serif\" font-weight=\"700\" font-size=\"11\" \
+             text-anchor=\"middle\" \
              fill=\"{ink}\">{text}</text>"
         );
     }

@@ -1,7 +1,7 @@
 //! HTTP as a function: `respond(&Context, &Request) -> Response`. Routes, API, pages, live frames.
 //!
-//! Never opens a socket, reads a clock or a file: what a request needs is in its [`Context`], what it may change
-//! goes through [`Act`].
+//! Never opens a socket, reads a clock or a file: what a request needs is in its [`Context`], what
+//! it may change goes through [`Act`].
 
 mod api;
 mod asset;
@@ -95,7 +95,8 @@ pub(crate) struct Call<'a> {
 
 pub(crate) type Answer = Result<Response, Problem>;
 
-/// Answers a request. For HEAD the answer is that of GET: the shell sends its length without the body.
+/// Answers a request. For HEAD the answer is that of GET: the shell sends its length without the
+/// body.
 pub fn respond(context: &Context<'_>, request: &Request<'_>) -> Response {
     let answer = guard::check(context, request).and_then(|()| route(context, request));
     let mut response = answer.unwrap_or_else(Problem::into_response);

@@ -6,7 +6,8 @@ const NEAR_MAX: usize = 3;
 /// Names compared letter by letter in one request.
 const COMPARED_MAX: usize = 20_000;
 
-/// At most three names that begin with `name`, or differ from it by two letters at most; the closest first.
+/// At most three names that begin with `name`, or differ from it by two letters at most; the
+/// closest first.
 pub fn names<'a>(view: &'a View, name: &str) -> Vec<&'a str> {
     let name = name.to_ascii_lowercase();
     if name.is_empty() || name.len() > crate::limits::NAME_MAX {
@@ -17,8 +18,10 @@ pub fn names<'a>(view: &'a View, name: &str) -> Vec<&'a str> {
     let longer = view.names[start..].iter().take_while(|(own, _)| own.starts_with(&*name));
     near.extend(longer.take(NEAR_MAX).map(|(own, _)| (1, &**own)));
     for (own, _) in view.names.iter().take(COMPARED_MAX) {
-        if own.len().abs_diff(name.len()) <= 2 && !near.iter().any(|(_, n)| *n == &**own) {
-            let distance = distance(own.as_bytes(), name.as_bytes());
+        // Who leaves the domain out means the first label.
+        let part = if name.contains('.') { &**own } else { own.split('.').next().unwrap_or(own) };
+        if part.len().abs_diff(name.len()) <= 2 && !near.iter().any(|(_, n)| *n == &**own) {
+            let distance = distance(part.as_bytes(), name.as_bytes());
             if distance <= 2 {
                 near.push((distance, own));
             }
@@ -52,7 +55,8 @@ mod tests {
     #[test]
     fn close_names_are_found_and_distant_ones_are_not() {
         let view = fixture::view(16);
-        let table: [(&str, &[&str]); 4] = [
+        let table: [(&str, &[&str]); 5] = [
+            ("db-2", &["db-01.bsl"]),
             ("db-02.bsl", &["db-01.bsl", "web-02.bsl"]),
             ("RTR", &["rtr-aarau", "rtr-chur"]),
             ("printer", &[]),

@@ -1,12 +1,18 @@
-//! Errors of the API as problem documents (RFC 9457), with `code`, `hint` and `field` beside the standard members.
+//! Errors of the API as problem documents (RFC 9457), with `code`, `hint` and `field` beside the
+//! standard members.
 
 use super::http::{Body, Response};
 use serde::Serialize;
 use std::borrow::Cow;
 
 /// What went wrong with a request, for a program (`code`) and for a person (`detail`, `hint`).
+/// Boxed: the way that does not fail shall not carry it around.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem(Box<Document>);
+
+/// The members of the document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Problem {
+pub struct Document {
     /// No page describes them one by one: `about:blank`, and `title` is the status in words.
     #[serde(rename = "type")]
     kind: &'static str,
@@ -31,7 +37,7 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Problem {
-        Problem {
+        Problem(Box::new(Document {
             kind: "about:blank",
             title: title(status),
             status,
@@ -41,16 +47,16 @@ impl Problem {
             field: None,
             problems: Vec::new(),
             allow: None,
-        }
+        }))
     }
 
     pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Problem {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
     pub fn field(mut self, field: &'static str) -> Problem {
-        self.field = Some(field);
+        self.0.field = Some(field);
         self
     }
 
@@ -59,20 +65,34 @@ impl Problem {
         let mut problem =
             Problem::new(405, "method_not_allowed", "The resource does not have this method.")
                 .hint(format!("Use {allow}."));
-        problem.allow = Some(allow);
+        problem.0.allow = Some(allow);
         problem
     }
 
     pub fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let body = serde_json::to_vec(&*self.0).unwrap_or_default();
         let mut headers = vec![
             ("Content-Type", "application/problem+json".to_owned()),
             ("Cache-Control", "no-store".to_owned()),
         ];
-        if let Some(allow) = self.allow {
+        if let Some(allow) = self.0.allow {
             headers.push(("Allow", allow.to_owned()));
         }
-        Response { status: self.status, headers, body: Body::Owned(body) }
+        Response { status: self.0.status, headers, body: Body::Owned(body) }
+    }
+}
+
+impl std::ops::Deref for Problem {
+    type Target = Document;
+
+    fn deref(&self) -> &Document {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Problem {
+    fn deref_mut(&mut self) -> &mut Document {
+        &mut self.0
     }
 }
 

@@ -12,7 +12,8 @@ pub struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    /// What cannot be decoded is replaced, not refused: a filter with a broken escape finds nothing.
+    /// What cannot be decoded is replaced, not refused: a filter with a broken escape finds
+    /// nothing.
     pub fn parse(text: &'a str) -> Query<'a> {
         let pairs = text
             .split('&')

@@ -1,7 +1,8 @@
-//! Which hosts a request sees and in what order: filter, sort, page. Shared by the API and the pages.
+//! Which hosts a request sees and in what order: filter, sort, page. Shared by the API and the
+//! pages.
 //!
-//! The default order (severity, then newest change, then name) reads only the dense keys of the view: a page of
-//! 50 out of 100,000 hosts touches 50 hosts.
+//! The default order (severity, then newest change, then name) reads only the dense keys of the
+//! view: a page of 50 out of 100,000 hosts touches 50 hosts.
 
 use crate::engine::view::{Host, HostId, Severity, State, View};
 use crate::time::Wall;
@@ -91,8 +92,8 @@ impl Filter {
         *self == Filter::default()
     }
 
-    /// Reads `word tag:web group:basel state:down,crit owner:alice agent:0.1`; gives back the keys it does not
-    /// know, whose words are looked for as they stand.
+    /// Reads `word tag:web group:basel state:down,crit owner:alice agent:0.1`; gives back the keys
+    /// it does not know, whose words are looked for as they stand.
     pub fn parse(&mut self, text: &str) -> Vec<String> {
         let mut unknown = Vec::new();
         for word in text.split_whitespace() {

@@ -1,4 +1,5 @@
-//! The API under `/api/0/` (SPEC sections 8 and 13): JSON out, JSON in, problem documents where it cannot be.
+//! The API under `/api/0/` (SPEC sections 8 and 13): JSON out, JSON in, problem documents where it
+//! cannot be.
 
 mod event;
 mod ghost;
@@ -97,7 +98,8 @@ fn body<T: DeserializeOwned>(call: &Call<'_>, field: &'static str) -> Result<T, 
     })
 }
 
-/// What needs an owner or an admin is taken from the control socket alone while there are no users (SPEC 6).
+/// What needs an owner or an admin is taken from the control socket alone while there are no users
+/// (SPEC 6).
 fn control_only(call: &Call<'_>, what: &str, command: &'static str) -> Result<(), Problem> {
     if call.request.peer == Peer::Control {
         return Ok(());

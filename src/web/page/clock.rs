@@ -12,20 +12,27 @@ const RELATIVE_MAX: Duration = Duration::from_secs(48 * 3600);
 pub struct Clock {
     now: Wall,
     zone: TimeZone,
+    is_brief: bool,
 }
 
 /// What a `<time>` element needs.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct When {
     pub iso: String,
-    /// Whole, in the reader's zone and in UTC.
+    /// Whole, in the reader's zone and in UTC; brief where a page has hundreds of them.
     pub title: String,
     pub text: String,
 }
 
 impl Clock {
     pub fn new(now: Wall, zone: TimeZone) -> Clock {
-        Clock { now, zone }
+        Clock { now, zone, is_brief: false }
+    }
+
+    /// The same clock with short titles.
+    pub fn brief(mut self) -> Clock {
+        self.is_brief = true;
+        self
     }
 
     /// `4 s ago`, `in 42 s`, after two days `20 Nov 14:02`.
@@ -70,8 +77,12 @@ impl Clock {
     }
 
     fn when(&self, at: Wall, text: String) -> When {
-        let utc = render(at, &TimeZone::UTC, "%H:%M:%S UTC");
-        let title = format!("{} · {utc}", self.format(at, "%a %-d %b %Y %H:%M:%S %Z"));
+        let title = if self.is_brief {
+            self.format(at, "%-d %b %H:%M:%S")
+        } else {
+            let utc = render(at, &TimeZone::UTC, "%H:%M:%S UTC");
+            format!("{} · {utc}", self.format(at, "%a %-d %b %Y %H:%M:%S %Z"))
+        };
         When { iso: render(at, &TimeZone::UTC, "%FT%TZ"), title, text }
     }
 
@@ -81,7 +92,8 @@ impl Clock {
 }
 
 fn render(at: Wall, zone: &TimeZone, pattern: &str) -> String {
-    // Outside of the years -9999 to 9999 there is no date to show; the host's clock is nonsense then.
+    // Outside of the years -9999 to 9999 there is no date to show; the host's clock is nonsense
+    // then.
     let timestamp = Timestamp::from_microsecond(at.as_micros()).unwrap_or(Timestamp::UNIX_EPOCH);
     timestamp.to_zoned(zone.clone()).strftime(pattern).to_string()
 }

@@ -24,7 +24,7 @@ pub fn error_page(call: &Call<'_>, problem: &Problem, near: Vec<(String, String)
         status: problem.status,
         title: title(problem.status),
         detail: problem.detail.clone(),
-        hint: problem.hint.as_ref().filter(|_| near.is_empty()).map(|hint| hint.to_string()),
+        hint: problem.hint.as_ref().map(|hint| hint.to_string()),
         near,
     };
     page(call, problem.status, "error.html", &context)

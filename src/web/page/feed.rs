@@ -55,7 +55,7 @@ pub fn respond(call: &Call<'_>) -> Answer {
     let (host, kind) = (text("host"), text("kind"));
     let (kinds, problem) = match event_kinds(Some(&kind)) {
         Ok(kinds) => (kinds, None),
-        Err(problem) => (Vec::new(), Some(problem.detail)),
+        Err(problem) => (Vec::new(), Some(problem.detail.clone())),
     };
     let before = call.query.get("before").and_then(|id| id.parse().ok());
     let name = (!host.is_empty()).then_some(&*host);

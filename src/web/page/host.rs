@@ -28,6 +28,9 @@ const PROBLEMS_MAX: usize = 10_000;
 const DISK_PLOTS: usize = 2;
 const INTERFACE_PLOTS: usize = 2;
 
+/// Text and address.
+type Link = (String, String);
+
 #[derive(Serialize)]
 struct HostPage {
     shell: Shell,
@@ -38,15 +41,15 @@ struct HostPage {
     age: When,
     tags: Vec<String>,
     description: Option<String>,
-    group: Option<(String, String)>,
+    group: Option<Link>,
     why: String,
     seen: Option<When>,
     boot: Option<When>,
     watch: bool,
     sealed: bool,
     facts: Vec<Fact>,
-    previous: Option<(String, String)>,
-    next: Option<(String, String)>,
+    previous: Option<Link>,
+    next: Option<Link>,
     /// The values are from before the host fell silent.
     silent: bool,
     plots: Vec<Plot>,
@@ -69,9 +72,10 @@ pub fn respond(call: &Call<'_>, name: &str) -> Answer {
     let view = &call.context.view;
     let host = match find_host(view, name) {
         Ok(host) => host,
-        Err(problem) => {
+        Err(mut problem) => {
             let near = near::names(view, name).into_iter();
             let near = near.map(|n| (n.to_owned(), link(n))).collect();
+            problem.hint = None;
             return error_page(call, &problem, near);
         }
     };
@@ -134,7 +138,7 @@ fn link(name: &str) -> String {
 }
 
 /// The problem hosts before and after this one, worst first.
-fn neighbours(view: &View, host: &Host) -> (Option<(String, String)>, Option<(String, String)>) {
+fn neighbours(view: &View, host: &Host) -> (Option<Link>, Option<Link>) {
     let problems = Severity::ALL.into_iter().filter(|s| *s != Severity::Up);
     let filter = Filter { severities: problems.collect(), ..Filter::default() };
     let hosts = select(view, &filter, Sort::Severity, 0, PROBLEMS_MAX).hosts;

@@ -4,7 +4,7 @@ use super::clock::{Clock, When};
 use super::feed::{self, Item};
 use super::map::{Map, map};
 use super::mark::{Mark, mark};
-use super::shell::{Shell, alarm, clock};
+use super::shell::{self, Shell, alarm};
 use super::spark::{Spark, spark};
 use super::{empty, number, page};
 use crate::engine::view::{ConnState, Connection, EventKind, Family, Host, Severity, View};
@@ -123,7 +123,8 @@ pub fn respond(call: &Call<'_>) -> Answer {
     if view.hosts.len == 0 {
         return empty::respond(call);
     }
-    let clock = clock(call);
+    let clock = shell::clock(call);
+    let brief = shell::clock(call).brief();
     let (filter, sort, form) = filter(call);
     let total_pages = |total: usize| total.div_ceil(ROWS).max(1);
     let wish = call.query.get("page").and_then(|p| p.parse::<usize>().ok()).unwrap_or(1).max(1);
@@ -139,7 +140,7 @@ pub fn respond(call: &Call<'_>) -> Answer {
         hosts: number::count(view.hosts.len as u64),
         tiles: tiles(view, &filter, call.context.now.wall),
         map: map(view),
-        rows: selection.hosts.iter().map(|host| row(host, &clock, call.context.now.wall)).collect(),
+        rows: selection.hosts.iter().map(|host| row(host, &brief, call.context.now.wall)).collect(),
         pager: pager(&form, current, selection.hosts.len(), selection.total),
         form,
         feed: feed::items(&clock, view.events.iter().rev().take(MESSAGES)),

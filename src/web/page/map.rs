@@ -1,4 +1,5 @@
-//! The fleet map: a cell per host, one SVG path per state and group; above 2,000 hosts a bar per group.
+//! The fleet map: a cell per host, one SVG path per state and group; above 2,000 hosts a bar per
+//! group.
 
 use super::mark::{Mark, mark};
 use super::number;

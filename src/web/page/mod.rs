@@ -59,8 +59,9 @@ impl Pages {
         Pages::with_overrides(BTreeMap::new())
     }
 
-    /// `files` are those of `templates_dir` by name (one path component): `*.html` are templates, the rest static
-    /// files. A template that does not parse is left out; [`Pages::problems`] says so.
+    /// `files` are those of `templates_dir` by name (one path component): `*.html` are templates,
+    /// the rest static files. A template that does not parse is left out; [`Pages::problems`] says
+    /// so.
     pub fn with_overrides(files: BTreeMap<String, Vec<u8>>) -> Pages {
         let (templates, files): (BTreeMap<_, _>, BTreeMap<_, _>) =
             files.into_iter().partition(|(name, _)| name.ends_with(".html"));
@@ -81,16 +82,15 @@ impl Pages {
                 problems.push(format!("templates_dir: {name}: {error:#}"));
             }
         }
-        Pages { assets: Assets::new(files), environment, zone: TimeZone::UTC, problems }
+        let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+        Pages { assets: Assets::new(files), environment, zone, problems }
     }
 
-    /// Sets the "Server" zone of the pages: an IANA name (or a POSIX rule), else the machine's own. Reads the
-    /// system's zone files: not for the request path.
+    /// Sets the "Server" zone of the pages: an IANA name (or a POSIX rule); `None` leaves the
+    /// machine's own. Reads the system's zone files: not for the request path.
     pub fn with_zone(mut self, name: Option<&str>) -> Pages {
-        let found = match name {
-            None => TimeZone::try_system(),
-            Some(name) => TimeZone::get(name).or_else(|_| TimeZone::posix(name)),
-        };
+        let Some(name) = name else { return self };
+        let found = TimeZone::get(name).or_else(|_| TimeZone::posix(name));
         self.zone = found.unwrap_or_else(|error| {
             self.problems.push(format!("timezone: {error}: UTC is shown"));
             TimeZone::UTC
@@ -127,19 +127,37 @@ fn page(call: &Call<'_>, status: u16, template: &str, context: &impl Serialize) 
     })
 }
 
-/// Escapes as minijinja does, and shows characters that mislead a reader (controls, bidi overrides) as `␦`.
+/// Writes text into HTML, between tags or in a quoted attribute; characters that mislead a reader
+/// (controls, bidi overrides) are shown as `␦`. minijinja's own escaping would also encode every
+/// slash.
 fn format_value(
     out: &mut Output<'_>,
     state: &mut State<'_, '_>,
     value: &Value,
 ) -> Result<(), minijinja::Error> {
-    let is_hostile = |c: char| text::is_hostile(c) && c != '\n' && c != '\t';
-    let hostile = value.as_str().filter(|s| !value.is_safe() && s.contains(is_hostile));
-    match hostile {
-        Some(text) if *state.auto_escape() != AutoEscape::None => {
-            let shown = text.replace(is_hostile, "␦");
-            minijinja::escape_formatter(out, state, &Value::from(shown))
-        }
-        _ => minijinja::escape_formatter(out, state, value),
+    let is_html = *state.auto_escape() == AutoEscape::Html;
+    let Some(text) = value.as_str().filter(|_| is_html && !value.is_safe()) else {
+        return minijinja::escape_formatter(out, state, value);
+    };
+    let is_special = |c: char| matches!(c, '<' | '>' | '&' | '"' | '\'') || is_misleading(c);
+    let mut rest = text;
+    while let Some(at) = rest.find(is_special) {
+        let c = rest[at..].chars().next().unwrap_or('␦');
+        out.write_str(&rest[..at])?;
+        out.write_str(match c {
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '&' => "&amp;",
+            '"' => "&quot;",
+            '\'' => "&#39;",
+            _ => "␦",
+        })?;
+        rest = &rest[at + c.len_utf8()..];
     }
+    out.write_str(rest)?;
+    Ok(())
+}
+
+fn is_misleading(c: char) -> bool {
+    text::is_hostile(c) && c != '\n' && c != '\t'
 }

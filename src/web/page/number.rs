@@ -1,4 +1,5 @@
-//! Numbers as pages show them (ui/UI.md 4.4): three significant digits, a unit, thin spaces between thousands.
+//! Numbers as pages show them (ui/UI.md 4.4): three significant digits, a unit, thin spaces between
+//! thousands.
 
 /// Between groups of three digits.
 const THIN: char = '\u{2009}';

@@ -1,4 +1,5 @@
-//! Charts with axes as SVG: drawn on the server, so that they are there without JavaScript, in print and in mail.
+//! Charts with axes as SVG: drawn on the server, so that they are there without JavaScript, in
+//! print and in mail.
 
 use super::clock::Clock;
 use super::number;
@@ -7,7 +8,7 @@ use serde::Serialize;
 use std::fmt::Write as _;
 
 /// The box in which lines are drawn, inside of 640 × 150.
-const LEFT: f64 = 44.0;
+const LEFT: f64 = 64.0;
 const RIGHT: f64 = 630.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 130.0;
@@ -63,7 +64,9 @@ pub fn plot(subject: Subject<'_>, clock: &Clock, now: Wall) -> Option<Plot> {
     let start = series.iter().map(|s| s.points[0].0).min()?;
     let range = (start.as_secs() as f64, now.as_secs().max(start.as_secs() + 60) as f64);
     let high = series.iter().flat_map(|s| &s.points).map(|(_, v)| *v).fold(0.0, f64::max);
-    let top = subject.top.filter(|top| high <= *top).unwrap_or_else(|| round_up(high));
+    let step = if subject.unit.starts_with('B') { power_of_1024(high) } else { 1.0 };
+    let fixed = subject.top.filter(|top| high <= *top);
+    let top = fixed.unwrap_or_else(|| round_up(high / step) * step);
     let join = subject.interval.mul_f64(1.5) + Duration::from_secs(5);
     let frame = Frame { range, top, join };
     let (value, unit) = amount(first.points.last()?.1, subject.unit);
@@ -128,6 +131,15 @@ fn round_up(value: f64) -> f64 {
     let steps = [1.0, 2.0, 4.0, 5.0, 8.0, 10.0, 20.0];
     let fits = steps.iter().find(|step| **step * scale >= value * 1.05);
     fits.unwrap_or(&20.0) * scale
+}
+
+/// The size of the prefix under which the value is shown.
+fn power_of_1024(value: f64) -> f64 {
+    let mut step = 1.0;
+    while value / step >= 999.5 {
+        step *= 1024.0;
+    }
+    step
 }
 
 fn grid(top: f64, unit: &str) -> Vec<(String, Option<String>)> {
@@ -224,9 +236,9 @@ mod tests {
 
     #[test]
     fn chart_has_a_sentence_and_stays_in_its_box() {
-        let plot = plot_of(&[1.0, 2.0, 3.0, 2.5]).unwrap();
-        assert_eq!(plot.label, "Load, 1 min: least 1, mean 2.13, most 3, now 2.5");
-        assert_eq!(plot.lines[0], "M44.0 100.0L102.6 70.0L161.2 40.0L219.8 55.0");
+        let plot = plot_of(&[1.0, 2.0, 3.0, 2.4]).unwrap();
+        assert_eq!(plot.label, "Load, 1 min: least 1, mean 2.1, most 3, now 2.4");
+        assert_eq!(plot.lines[0], "M64.0 100.0L120.6 70.0L177.2 40.0L233.8 58.0");
         assert_eq!(plot.ticks.len(), 5);
         assert!(plot_of(&[1.0]).is_none());
         assert!(plot_of(&[]).is_none());

@@ -1,6 +1,7 @@
 //! A plugin's data as a card: values with labels, units and a small chart, records as tables.
 //!
-//! Works on any data object; what the agents' own plugins mean stands in `value`. Never fails on strange data.
+//! Works on any data object; what the agents' own plugins mean stands in `value`. Never fails on
+//! strange data.
 
 use super::clock::{Clock, When};
 use super::spark::{Spark, spark};
@@ -76,7 +77,8 @@ pub struct Cell {
     pub is_code: bool,
 }
 
-/// The samples of a plugin as values, oldest first; only the newest where they would take too long to read.
+/// The samples of a plugin as values, oldest first; only the newest where they would take too long
+/// to read.
 pub fn parse(plugin: &Plugin, budget: &mut usize) -> Vec<(Wall, Value)> {
     let mut parsed = Vec::new();
     for sample in plugin.samples.iter().rev() {
@@ -125,6 +127,7 @@ pub fn card(plugin: &Plugin, samples: &[(Wall, Value)], clock: &Clock, now: Wall
             break;
         }
     }
+    card.tables.sort_by_key(|table| value::table_rank(&table.heads[0].key));
     card.pairs.truncate(PAIRS_MAX);
     card.pairs.sort_by_key(|pair| {
         let key = pair.path.rsplit('.').next().unwrap_or_default();
@@ -208,13 +211,15 @@ fn table(key: &str, records: &Map<String, Value>, clock: &Clock) -> Table {
     }));
     let rows = records.iter().take(ROWS_MAX).map(|(name, record)| {
         let mut row = vec![Cell { text: name.clone(), is_code: true, ..Cell::default() }];
-        row.extend(columns.iter().map(|column| cell(column, &record[*column], clock)));
+        row.extend(heads.iter().skip(1).map(|head| cell(head, &record[&*head.key], clock)));
         row
     });
-    Table { title, heads, rows: rows.collect(), more: records.len().saturating_sub(ROWS_MAX) }
+    let rows = rows.collect();
+    Table { title, heads, rows, more: records.len().saturating_sub(ROWS_MAX) }
 }
 
-fn cell(column: &str, data: &Value, clock: &Clock) -> Cell {
+fn cell(head: &Head, data: &Value, clock: &Clock) -> Cell {
+    let column = &*head.key;
     let is_share = matches!(column, "percent" | "capacity_percent");
     let bar = data.as_f64().filter(|v| is_share && v.is_finite());
     Cell {
@@ -226,7 +231,7 @@ fn cell(column: &str, data: &Value, clock: &Clock) -> Cell {
             ("alive" | "up", Value::Bool(false)) => Some("down"),
             _ => None,
         },
-        is_number: data.is_number(),
+        is_number: head.is_number,
         is_code: matches!(column, "device" | "options" | "fstype"),
     }
 }

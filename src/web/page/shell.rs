@@ -1,4 +1,5 @@
-//! What every page has around it: top bar, banner, link state, footer; and the reader's choices in cookies.
+//! What every page has around it: top bar, banner, link state, footer; and the reader's choices in
+//! cookies.
 
 use super::clock::{Clock, When, span};
 use super::number;
@@ -6,7 +7,7 @@ use crate::engine::view::Severity;
 use crate::web::http::{Body, Response};
 use crate::web::problem::Problem;
 use crate::web::query::Query;
-use crate::web::{Answer, Call};
+use crate::web::{Answer, Call, guard};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -30,8 +31,8 @@ pub struct Shell {
     pub as_of: When,
     pub epoch: String,
     pub ver: u64,
-    pub ws: Option<u16>,
-    pub wss: Option<u16>,
+    /// Where the live module connects; `None`: to the port of the page.
+    pub live: Option<String>,
     pub banner: Option<Banner>,
     pub version: &'static str,
     pub started: When,
@@ -82,8 +83,7 @@ impl Shell {
             as_of: clock.time(context.now.wall),
             epoch: format!("{:06x}", view.epoch),
             ver: view.ver,
-            ws: context.facts.ws,
-            wss: context.facts.wss,
+            live: live_url(call),
             banner: banner(call),
             version: context.facts.version,
             started: clock.since(view.started.wall),
@@ -92,6 +92,13 @@ impl Shell {
             is_open: true,
         }
     }
+}
+
+fn live_url(call: &Call<'_>) -> Option<String> {
+    let facts = call.context.facts;
+    let host = guard::host(call.context, call.request)?.url_host();
+    let (scheme, port) = if call.request.secure { ("wss", facts.wss?) } else { ("ws", facts.ws?) };
+    Some(format!("{scheme}://{host}:{port}/"))
 }
 
 /// `2 down, 3 critical` of the whole fleet; empty where neither occurs.

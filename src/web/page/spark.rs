@@ -1,4 +1,5 @@
-//! Small charts without axes, as one path: relative whole coordinates keep a row of the table small.
+//! Small charts without axes, as one path: relative whole coordinates keep a row of the table
+//! small.
 
 use super::number;
 use serde::Serialize;
@@ -52,7 +53,11 @@ fn path(series: &[Option<f64>], y: impl Fn(f64) -> i64) -> String {
         match (value, pen) {
             (Some(value), None) => {
                 let at = y(*value);
-                out.push_str(&format!("M{x} {bottom}V{at}"));
+                // The sides of the area lie outside of the box, where there is no gap.
+                match x {
+                    0 => out.push_str(&format!("M-2 {bottom}V{at}H0")),
+                    x => out.push_str(&format!("M{x} {bottom}V{at}")),
+                }
                 pen = Some(at);
             }
             (Some(value), Some(before)) => {
@@ -71,7 +76,7 @@ fn path(series: &[Option<f64>], y: impl Fn(f64) -> i64) -> String {
         }
     }
     if pen.is_some() {
-        out.push_str(&format!("V{bottom}"));
+        out.push_str(&format!("h2V{bottom}"));
     }
     out
 }
@@ -86,7 +91,7 @@ mod tests {
             .map(|v| Some(v).filter(|v: &f64| v.is_finite()))
             .to_vec();
         let spark = spark("RTT", "ms", &series).unwrap();
-        assert_eq!(spark.path, "M0 22V15l1-4V22M3 22V4l1 0V22");
+        assert_eq!(spark.path, "M-2 22V15H0l1-4V22M3 22V4l1 0V22");
         assert_eq!(spark.gap, Some((4, 4)));
         assert_eq!(spark.label, "RTT: least 1, mean 2.75, most 4 ms");
     }

@@ -27,13 +27,13 @@ const LABELS: &[(&str, &str, &str)] = &[
     ("percent", "Used", ""),
     ("total_mb", "Total", ""),
     ("available_mb", "Available", "What programs can still get without swapping."),
-    ("used_mb", "Used", ""),
+    ("used_mb", "In use", ""),
     ("free_mb", "Free", ""),
     ("buffers_mb", "Buffers", ""),
     ("cached_mb", "Cache", ""),
     ("arc_mb", "ZFS ARC", "Counts as available."),
     ("swap_total_mb", "Swap", ""),
-    ("swap_used_mb", "Swap used", ""),
+    ("swap_used_mb", "Swap in use", ""),
     ("swap_percent", "Swap used", ""),
     ("total_gb", "Size", ""),
     ("size_gb", "Size", ""),
@@ -131,12 +131,31 @@ pub fn label(key: &str) -> (String, &'static str) {
     }
 }
 
-/// Where a column stands among others: as in the list of labels, unknown ones behind.
+/// Where a column stands among others: what it is, how it is, how much; then as in the list of
+/// labels.
 pub fn column_rank(key: &str) -> usize {
-    match key {
-        "percent" | "capacity_percent" => 0,
-        _ => LABELS.iter().position(|(known, ..)| *known == key).unwrap_or(LABELS.len()) + 1,
-    }
+    const FIRST: [&str; 12] = [
+        "health",
+        "alive",
+        "up",
+        "device",
+        "fstype",
+        "total_gb",
+        "size_gb",
+        "percent",
+        "capacity_percent",
+        "used_gb",
+        "free_gb",
+        "inodes_percent",
+    ];
+    let first = FIRST.iter().position(|known| *known == key);
+    let listed = LABELS.iter().position(|(known, ..)| *known == key).unwrap_or(LABELS.len());
+    first.unwrap_or(FIRST.len() + listed)
+}
+
+/// Where a table stands in its card: what an operator looks for first.
+pub fn table_rank(key: &str) -> u8 {
+    u8::from(key == "io")
 }
 
 /// A unit that stands behind the plain number; `None` where the number is converted (bytes, times).

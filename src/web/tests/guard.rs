@@ -1,5 +1,6 @@
 //! Who is let in: Host, Origin, content type, control socket, security headers.
 
+use crate::config::secret::Secret;
 use crate::web::Peer;
 use crate::web::fixture::{Bench, request};
 use std::net::IpAddr;
@@ -92,6 +93,23 @@ fn health_is_for_loopback() {
     let refused = bench.ask(&ask);
     assert_eq!(refused.status, 403);
     assert!(String::from_utf8_lossy(refused.body.as_bytes()).contains("metrics_token"));
+}
+
+#[test]
+fn health_from_elsewhere_takes_the_metrics_token() {
+    let mut bench = Bench::new(1);
+    let status = |bench: &Bench, token: &str| {
+        let token = format!("Bearer {token}");
+        let headers = [("Host", "mon"), ("Authorization", &*token)];
+        let mut ask = request("GET", "/healthz", &headers, b"");
+        ask.peer = Peer::Remote(IpAddr::from([192, 0, 2, 1]));
+        bench.ask(&ask).status
+    };
+    assert_eq!(status(&bench, ""), 403, "no token configured: an empty one opens nothing");
+    bench.config.metrics_token = Some(Secret::Text("abc".to_owned()));
+    for (token, want) in [("abc", 200), ("abd", 403), ("ab", 403), ("", 403)] {
+        assert_eq!(status(&bench, token), want, "{token}");
+    }
 }
 
 #[test]

@@ -3,3 +3,4 @@
 mod api;
 mod guard;
 mod page;
+mod token;
