@@ -1,1 +1,16 @@
-fn main() {}
+//! hbc-mini, the agent for routers: JSON configuration, one thread. Everything else is
+//! `os::agent_program`.
+
+use heartbeat::os::agent_loop::Runtime;
+use heartbeat::os::agent_program::{self, Program};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    agent_program::main(&Program {
+        name: "hbc-mini",
+        file: "hbc.json",
+        read: heartbeat::config::json::read,
+        runtime: Runtime::Inline,
+        mini: true,
+    })
+}

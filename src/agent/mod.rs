@@ -4,6 +4,7 @@
 //! runs a plugin, never reads a clock: the shell (`os::agent_loop`) does, and tells it.
 
 mod api;
+pub mod command_line;
 mod letter;
 mod link;
 mod outbox;

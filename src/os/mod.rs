@@ -2,6 +2,7 @@
 //! log, signals, what the kernel tells by calls, the agents' UDP loop.
 
 pub mod agent_loop;
+pub mod agent_program;
 pub mod clock;
 pub mod daemon;
 pub mod file;
