@@ -1,5 +1,6 @@
 //! Running the server: everything that must succeed before it is ready, in order, and the orderly end.
 
+use crate::agent::AgentThread;
 use crate::app::App;
 use crate::bind::{self, Inherited};
 use crate::gate::{self, Listeners};
@@ -157,6 +158,7 @@ fn start(
     let listeners = Listeners { http: prepared.http, ws: prepared.ws, control };
     let front = gate::start(listeners, Arc::clone(&app) as Arc<dyn gate::App>)
         .map_err(failed("the HTTP front"))?;
+    let agent = start_agent(&config, ready.udp);
     let notifier = Notifier::new(env.notify_socket.as_deref());
     // The terminal may be gone; `eprintln` would panic on that.
     let _ = writeln!(std::io::stderr(), "{}", ready.line());
@@ -175,6 +177,9 @@ fn start(
     };
     supervisor.run();
     supervisor.notifier.tell("STOPPING=1");
+    if let Some(agent) = agent {
+        agent.stop();
+    }
     // What must be on disk first, what only says goodbye last.
     if !inbox.send(engine::Order::Stop) {
         return Err("the engine does not take the order to stop".to_owned());
@@ -191,6 +196,16 @@ fn start(
     }
     log::info!("stopped");
     Ok(())
+}
+
+/// A machine that cannot report itself can still watch others: only a warning.
+fn start_agent(config: &Server, udp: SocketAddr) -> Option<AgentThread> {
+    if !config.agent_enabled {
+        return None;
+    }
+    AgentThread::start(&config.agent, udp)
+        .inspect_err(|error| log::warn!("this machine does not report itself: {error}"))
+        .ok()
 }
 
 /// The addresses that were bound, for the ready line.
