@@ -23,6 +23,8 @@ impl AgentThread {
     /// Starts the thread `agent`, which reports this machine to `udp`.
     pub fn start(config: &Agent, udp: SocketAddr) -> Result<AgentThread, String> {
         let (stop, stopped) = UnixStream::pair().map_err(|e| e.to_string())?;
+        // The loop looks at it between other things.
+        stopped.set_nonblocking(true).map_err(|e| e.to_string())?;
         let plugins = collect::builtin(config, false);
         let setup = Setup {
             name: host_name(config)?.into(),
