@@ -1,6 +1,9 @@
 //! The real programs: started on free ports in a directory of their own, spoken to as users do, killed as
 //! machines are. One binary; each test waits for what it expects, with a deadline, and never sleeps blindly.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod agent;
 mod control;
 mod life;
 mod program;

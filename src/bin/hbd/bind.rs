@@ -67,10 +67,15 @@ pub fn prepare_udp(socket: Socket) -> io::Result<UdpSocket> {
     }
     setsockopt(&socket, sockopt::RxqOvfl, &1)?;
     let address = socket.local_addr()?;
-    if address.is_ipv4() {
-        setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
-    } else {
-        setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+    // A socket bound to one address needs not be told which one was asked.
+    match address.as_socket().map(|address| address.ip()) {
+        Some(IpAddr::V4(ip)) if ip.is_unspecified() => {
+            setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+        }
+        Some(IpAddr::V6(ip)) if ip.is_unspecified() => {
+            setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+        }
+        _ => {}
     }
     Ok(socket.into())
 }

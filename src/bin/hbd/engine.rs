@@ -105,7 +105,9 @@ pub fn start(
 struct Port {
     socket: mio::net::UdpSocket,
     outbound: Outbound,
-    address: IpAddr,
+    is_ipv4: bool,
+    /// The address it is bound to; `None`: all of its family.
+    own: Option<IpAddr>,
     /// May hold datagrams: set by an event, cleared by an empty read.
     readable: bool,
     /// The kernel's drop counter as last seen; it wraps.
@@ -115,17 +117,18 @@ struct Port {
 impl Port {
     fn new(socket: mio::net::UdpSocket) -> io::Result<Port> {
         let address = socket.local_addr()?.ip();
+        let (is_ipv4, own) =
+            (address.is_ipv4(), Some(address).filter(|address| !address.is_unspecified()));
         // Readable at first: with an inherited socket the kernel may hold datagrams from before the start.
-        Ok(Port { socket, outbound: Outbound::new(), address, readable: true, drops: 0 })
+        Ok(Port { socket, outbound: Outbound::new(), is_ipv4, own, readable: true, drops: 0 })
     }
 
     fn carries(&self, path: &Path) -> bool {
-        self.address.is_ipv4() == path.from.is_ipv4()
-            && (self.address.is_unspecified() || path.to == Some(self.address))
+        self.is_ipv4 == path.from.is_ipv4() && (self.own.is_none() || path.to == self.own)
     }
 
     fn push(&mut self, path: &Path, reply: Reply) -> u64 {
-        self.outbound.push(path, reply, self.address.is_unspecified());
+        self.outbound.push(path, reply, self.own.is_none());
         if self.outbound.is_full() { self.flush() } else { 0 }
     }
 
@@ -260,7 +263,8 @@ impl Loop {
 
     /// One datagram: decode, mutate, effects.
     fn take(&mut self, now: Now, at: usize, i: usize) {
-        let (path, bytes, drops) = self.inbound.datagram(i);
+        let (mut path, bytes, drops) = self.inbound.datagram(i);
+        path.to = path.to.or(self.ports[at].own);
         let decoder = &mut self.decoder;
         // The decoder keeps nothing between calls, so a panic of it costs one datagram (THREATS S12).
         let decoded = fault::guard(move || decoder.decode(bytes));

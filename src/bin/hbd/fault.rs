@@ -19,12 +19,17 @@ pub fn install() {
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("unnamed");
         let place = info.location().map(ToString::to_string).unwrap_or_default();
-        let what = info.payload_as_str().unwrap_or("no reason given");
+        let payload = info.payload();
+        let what = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or(payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no reason given");
         if GUARDED.get() {
-            log::error!("fault: {what} thread={name} at={place}");
+            log::error!("{what} thread={name} at={place}");
             return;
         }
-        log::error!("fault: {what}, ending thread={name} at={place}");
+        log::error!("{what}, ending thread={name} at={place}");
         log::logger().flush();
         std::process::exit(EXIT_PANIC);
     }));

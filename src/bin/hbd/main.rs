@@ -1,6 +1,7 @@
 //! hbd, the Heartbeat server: threads around the library's state machines, and the subcommands that ask a
 //! running server.
 
+mod agent;
 mod app;
 mod args;
 mod ask;

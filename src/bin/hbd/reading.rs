@@ -43,7 +43,7 @@ impl Source {
                     documents.push(document);
                     problems.extend(warnings);
                 }
-                Err(problem) => problems.push(problem),
+                Err(problem) => problems.push(*problem),
             }
         }
         let (mut server, found) = server::check(&documents);
@@ -76,7 +76,7 @@ impl Reading {
     }
 }
 
-fn read_document(path: &Path) -> Result<(Document, Vec<Problem>), Problem> {
+fn read_document(path: &Path) -> Result<(Document, Vec<Problem>), Box<Problem>> {
     let name = path.display().to_string();
     let bytes = file::read_bounded(path, limits::CONFIG_MAX).map_err(|e| match e.kind() {
         std::io::ErrorKind::FileTooLarge => {
@@ -93,8 +93,8 @@ fn read_document(path: &Path) -> Result<(Document, Vec<Problem>), Problem> {
     Ok((Document { file: name, text, root }, warnings))
 }
 
-fn unreadable(file: &str, what: String, fix: &str) -> Problem {
-    Problem {
+fn unreadable(file: &str, what: String, fix: &str) -> Box<Problem> {
+    Box::new(Problem {
         code: "E0100",
         severity: Severity::Error,
         file: file.to_owned(),
@@ -106,7 +106,7 @@ fn unreadable(file: &str, what: String, fix: &str) -> Problem {
         fix: fix.to_owned(),
         note: None,
         secret: false,
-    }
+    })
 }
 
 /// The pages with the files of `templates_dir` over the built-in ones, in the configured zone. What cannot be read

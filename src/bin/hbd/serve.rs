@@ -1,12 +1,13 @@
 //! Running the server: everything that must succeed before it is ready, in order, and the orderly end.
 
+use crate::agent::AgentThread;
 use crate::app::App;
 use crate::bind::{self, Inherited};
 use crate::gate::{self, Listeners};
 use crate::lookup::{self, Environment};
 use crate::reading::{self, Reading, Source};
 use crate::shared::Shared;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::supervisor::{self, SignalThread, Supervisor};
 use crate::systemd::{self, Notifier};
 use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK, engine, fault};
@@ -21,6 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 /// Below this many descriptors nothing works for long (THREATS S10).
 const DESCRIPTORS_MIN: u64 = 128;
@@ -52,8 +54,7 @@ pub fn run(options: Options) -> u8 {
     match result {
         Ok(()) => EXIT_OK,
         Err(error) => {
-            eprintln!("hbd: {error}");
-            log::error!("{error}");
+            let _ = writeln!(std::io::stderr(), "hbd: {error}");
             EXIT_FAILED
         }
     }
@@ -118,8 +119,25 @@ fn start(
     prepared: Prepared,
 ) -> Result<(), String> {
     let config = Arc::new(reading.server);
-    let supervised = env.notify_socket.is_some();
-    let background = !options.foreground && !supervised;
+    leave_terminal(&options, &config, &env)?;
+    for remark in &prepared.remarks {
+        log::warn!("{remark}");
+    }
+    let ready = Ready::new(&prepared).map_err(|e| format!("sockets: {e}"))?;
+    let notifier = Notifier::new(env.notify_socket.as_deref());
+    let (running, supervisor) = Running::start(config, prepared, &ready, options.source, notifier)
+        .inspect_err(|error| log::error!("{error}"))?;
+    // The terminal may be gone; `eprintln` would panic on that.
+    let _ = writeln!(std::io::stderr(), "{}", ready.line());
+    supervisor.notifier.tell("READY=1");
+    supervisor.run();
+    supervisor.notifier.tell("STOPPING=1");
+    running.stop()
+}
+
+/// Becomes a daemon unless somebody supervises, and opens the log.
+fn leave_terminal(options: &Options, config: &Server, env: &Environment) -> Result<(), String> {
+    let background = !options.foreground && env.notify_socket.is_none();
     if background {
         daemon::daemonize().map_err(|e| format!("cannot become a daemon: {e}"))?;
     }
@@ -128,69 +146,100 @@ fn start(
         None if background => sink::Target::Syslog,
         None => sink::Target::Stderr,
     };
-    sink::init("hbd", options.verbosity, target).map_err(|e| format!("logfile: {e}"))?;
-    for remark in &prepared.remarks {
-        log::warn!("{remark}");
+    sink::init("hbd", options.verbosity, target).map_err(|e| format!("logfile: {e}"))
+}
+
+/// The threads, and what the end of the process has to do with them.
+struct Running {
+    inbox: engine::Inbox,
+    engine: JoinHandle<()>,
+    store: store::Running,
+    signals: SignalThread,
+    front: gate::Front,
+    agent: Option<AgentThread>,
+    control_path: Option<PathBuf>,
+}
+
+impl Running {
+    /// Loads the state, then starts every thread; the front comes last, so that nothing is asked too early.
+    fn start(
+        config: Arc<Server>,
+        prepared: Prepared,
+        ready: &Ready,
+        source: Source,
+        notifier: Notifier,
+    ) -> Result<(Running, Supervisor), String> {
+        let now = clock::now();
+        let mut machine = Engine::new(Arc::clone(&config), seed(), now);
+        let store = Store::open(&prepared.store, &mut |saved| machine.restore(now, saved));
+        let store = store.map_err(|e| e.to_string())?;
+        log::info!("hbd {} store={}", env!("CARGO_PKG_VERSION"), store.path().display());
+        trim_heap();
+        let facts = ready.facts(&prepared);
+        let shared = Arc::new(Shared::new(machine.view(), Arc::clone(&config), facts));
+        let store = store.start().map_err(failed("the store"))?;
+        let (inbox, engine) =
+            engine::start(machine, prepared.udp, store.handle.clone(), Arc::clone(&shared))
+                .map_err(failed("the engine"))?;
+        let (orders, received) = bounded(supervisor::ORDERS_MAX);
+        let signals = SignalThread::start(orders.clone()).map_err(failed("signals"))?;
+        let pages = reading::pages(&config);
+        let app = Arc::new(App::new(Arc::clone(&shared), inbox.clone(), orders, pages));
+        let (control_path, control) = prepared.control.unzip();
+        let listeners = Listeners { http: prepared.http, ws: prepared.ws, control };
+        let front = gate::start(listeners, Arc::clone(&app) as Arc<dyn gate::App>)
+            .map_err(failed("the HTTP front"))?;
+        let agent = start_agent(&config, ready.udp);
+        let (usec, pid) = &source.env.watchdog;
+        let watchdog_every = systemd::watchdog_every(usec.as_deref(), pid.as_deref());
+        let supervisor = Supervisor {
+            orders: received,
+            shared,
+            engine: inbox.clone(),
+            app,
+            notifier,
+            watchdog_every,
+            source,
+        };
+        let running = Running { inbox, engine, store, signals, front, agent, control_path };
+        Ok((running, supervisor))
     }
-    let ready = Ready::new(&prepared).map_err(|e| format!("sockets: {e}"))?;
-    let now = clock::now();
-    let mut machine = Engine::new(Arc::clone(&config), seed(), now);
-    let store = Store::open(&prepared.store, &mut |saved| machine.restore(now, saved));
-    let store = store.map_err(|e| e.to_string())?;
-    log::info!("hbd {} store={}", env!("CARGO_PKG_VERSION"), store.path().display());
-    trim_heap();
-    let facts = ready.facts(&prepared);
-    let shared = Arc::new(Shared::new(machine.view(), Arc::clone(&config), facts));
-    let failed = |what: &str| {
-        let what = what.to_owned();
-        move |error: std::io::Error| format!("cannot start {what}: {error}")
-    };
-    let store = store.start().map_err(failed("the store"))?;
-    let (inbox, engine_thread) =
-        engine::start(machine, prepared.udp, store.handle.clone(), Arc::clone(&shared))
-            .map_err(failed("the engine"))?;
-    let (orders, received) = bounded(supervisor::ORDERS_MAX);
-    let signals = SignalThread::start(orders.clone()).map_err(failed("signals"))?;
-    let pages = reading::pages(&config);
-    let app = Arc::new(App::new(Arc::clone(&shared), inbox.clone(), orders, pages));
-    let (control_path, control) = prepared.control.unzip();
-    let listeners = Listeners { http: prepared.http, ws: prepared.ws, control };
-    let front = gate::start(listeners, Arc::clone(&app) as Arc<dyn gate::App>)
-        .map_err(failed("the HTTP front"))?;
-    let notifier = Notifier::new(env.notify_socket.as_deref());
-    // The terminal may be gone; `eprintln` would panic on that.
-    let _ = writeln!(std::io::stderr(), "{}", ready.line());
-    notifier.tell("READY=1");
-    let watchdog_every =
-        systemd::watchdog_every(env.watchdog.0.as_deref(), env.watchdog.1.as_deref());
-    let source = options.source;
-    let supervisor = Supervisor {
-        orders: received,
-        shared: Arc::clone(&shared),
-        engine: inbox.clone(),
-        app,
-        notifier,
-        watchdog_every,
-        source,
-    };
-    supervisor.run();
-    supervisor.notifier.tell("STOPPING=1");
-    // What must be on disk first, what only says goodbye last.
-    if !inbox.send(engine::Order::Stop) {
-        return Err("the engine does not take the order to stop".to_owned());
+
+    /// What must be on disk first, what only says goodbye last.
+    fn stop(self) -> Result<(), String> {
+        if let Some(agent) = self.agent {
+            agent.stop();
+        }
+        if !self.inbox.send(engine::Order::Stop) {
+            return Err("the engine does not take the order to stop".to_owned());
+        }
+        let _ = self.engine.join();
+        self.store.stop();
+        self.signals.stop();
+        for (name, count) in self.front.counters() {
+            log::debug!("front {name}={count}");
+        }
+        self.front.stop();
+        if let Some(path) = self.control_path {
+            let _ = std::fs::remove_file(path);
+        }
+        log::info!("stopped");
+        Ok(())
     }
-    let _ = engine_thread.join();
-    store.stop();
-    signals.stop();
-    for (name, count) in front.counters() {
-        log::debug!("front {name}={count}");
+}
+
+fn failed(what: &'static str) -> impl Fn(std::io::Error) -> String {
+    move |error| format!("cannot start {what}: {error}")
+}
+
+/// A machine that cannot report itself can still watch others: only a warning.
+fn start_agent(config: &Server, udp: SocketAddr) -> Option<AgentThread> {
+    if !config.agent_enabled {
+        return None;
     }
-    front.stop();
-    if let Some(path) = control_path {
-        let _ = std::fs::remove_file(path);
-    }
-    log::info!("stopped");
-    Ok(())
+    AgentThread::start(&config.agent, udp)
+        .inspect_err(|error| log::warn!("this machine does not report itself: {error}"))
+        .ok()
 }
 
 /// The addresses that were bound, for the ready line.

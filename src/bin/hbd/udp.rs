@@ -110,6 +110,8 @@ impl Inbound {
         let len = (header.msg_len as usize).min(limits::UDP_IN_MAX);
         // SAFETY: slot i begins at i * STRIDE and the kernel wrote `len` <= iov_len bytes there.
         let bytes = unsafe { std::slice::from_raw_parts(self.memory.add(i * STRIDE), len) };
+        // A size_t with glibc, an int with musl.
+        #[allow(clippy::unnecessary_cast)]
         let control_len = (header.msg_hdr.msg_controllen as usize).min(CONTROL);
         let (to, drops) = read_control(&self.controls[i], control_len);
         (Path { from: read_address(&self.addresses[i]), to }, bytes, drops)

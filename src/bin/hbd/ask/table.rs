@@ -70,17 +70,16 @@ fn aligned(columns: usize, titles: &[&str], rows: &[Vec<String>]) -> String {
 /// How many columns fit; the last of them is narrowed to what is left.
 fn fit(columns: usize, widths: &mut [usize]) -> usize {
     let mut used = 0;
-    for i in 0..widths.len() {
+    for (i, width) in widths.iter_mut().enumerate() {
         let left = columns.saturating_sub(used);
-        if widths[i] > left {
-            let least = LAST_MIN.min(widths[i]);
-            if left < least && i > 0 {
+        if *width > left {
+            if left < LAST_MIN.min(*width) && i > 0 {
                 return i;
             }
-            widths[i] = left.max(1);
+            *width = left.max(1);
             return i + 1;
         }
-        used += widths[i] + GAP;
+        used += *width + GAP;
     }
     widths.len()
 }
