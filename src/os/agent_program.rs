@@ -149,7 +149,21 @@ fn load(program: &Program, asked: Option<&Path>) -> Result<Agent, Exit> {
     Ok(agent)
 }
 
+/// Whoever gives a key wants sealed datagrams: sending plain ones instead would be a silent downgrade.
+fn refuse_keys(program: &Program, config: &Agent) -> Result<(), Exit> {
+    let own = config.servers.iter().any(|s| s.key.is_some() || s.key_file.is_some());
+    if own || config.key.is_some() || config.key_file.is_some() {
+        tell(&format!(
+            "{}: key: this version speaks the plain protocol only; remove `key` and `key_file`",
+            program.name
+        ));
+        return Err(Exit(BAD_CONFIGURATION));
+    }
+    Ok(())
+}
+
 fn set_up(program: &Program, request: &Request, config: &Agent) -> Result<Setup, Exit> {
+    refuse_keys(program, config)?;
     let mut targets: Vec<Target> = Vec::new();
     for server in &request.servers {
         let entry = config::parse_server(server).map_err(|what| {
