@@ -9,6 +9,9 @@ const GZIP_MIN: usize = 1024;
 /// From this many bytes on speed counts more than size.
 const GZIP_FAST_MIN: usize = 256 << 10;
 
+/// None of the browser's devices is of use here. (A bare `()` is no policy: browsers report it.)
+const PERMISSIONS: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
+
 /// Compresses where the client takes it, and adds the security headers.
 pub fn finish(context: &Context<'_>, request: &Request<'_>, response: &mut Response) {
     compress(request, response);
@@ -17,7 +20,7 @@ pub fn finish(context: &Context<'_>, request: &Request<'_>, response: &mut Respo
     headers.push(("X-Content-Type-Options", "nosniff".to_owned()));
     headers.push(("Referrer-Policy", "same-origin".to_owned()));
     headers.push(("Cross-Origin-Opener-Policy", "same-origin".to_owned()));
-    headers.push(("Permissions-Policy", "()".to_owned()));
+    headers.push(("Permissions-Policy", PERMISSIONS.to_owned()));
 }
 
 fn compress(request: &Request<'_>, response: &mut Response) {
