@@ -137,15 +137,12 @@ fn start(
 
 /// Becomes a daemon unless somebody supervises, and opens the log.
 fn leave_terminal(options: &Options, config: &Server, env: &Environment) -> Result<(), String> {
-    // A daemon's directory is `/`: paths are made absolute before.
-    let logfile = config.logfile.as_ref().map(std::path::absolute).transpose();
-    let logfile = logfile.map_err(|e| format!("logfile: {e}"))?;
     let background = !options.foreground && env.notify_socket.is_none();
     if background {
         daemon::daemonize().map_err(|e| format!("cannot become a daemon: {e}"))?;
     }
-    let target = match logfile {
-        Some(path) => sink::Target::File(path),
+    let target = match &config.logfile {
+        Some(path) => sink::Target::File(path.clone()),
         None if background => sink::Target::Syslog,
         None => sink::Target::Stderr,
     };

@@ -55,7 +55,7 @@ fn server(invocation: &Invocation, env: &Environment) -> Result<Server, Failure>
         let token = env.hbd_token.clone();
         return Server::parse(url, token).map_err(|words| failure(EXIT_USAGE, words));
     }
-    let source = Source { option: invocation.config.clone(), env: env.clone(), with_agent: false };
+    let source = Source::new(invocation.config.clone(), env.clone(), false);
     let reading = source.read();
     // A running server is asked even where its file has errors by now; only a reload would meet them.
     if reading.has_error() && invocation.action == Action::Reload {
