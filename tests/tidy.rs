@@ -64,7 +64,7 @@ fn modules_use_their_own_layer_and_lower_ones_only() {
     let mut problems = Vec::new();
     for file in files("src", &[".rs"]) {
         let name = shown(&file);
-        if name.starts_with("src/bin/") || name == "src/lib.rs" {
+        if name.starts_with("src/bin/") || name == "src/lib.rs" || name.contains("/tests/") {
             continue;
         }
         let module = name.trim_start_matches("src/").split(['/', '.']).next().unwrap_or_default();
@@ -79,7 +79,9 @@ fn modules_use_their_own_layer_and_lower_ones_only() {
                 let Some(other) = layer(&used) else { continue };
                 let sideways = (module == "agent" && used == "engine")
                     || (module == "engine" && used == "agent");
-                if other > own || sideways {
+                // The collectors read files and ask the kernel through `os`; nothing else below it does.
+                let reads = module == "collect" && used == "os";
+                if (other > own && !reads) || sideways {
                     problems.push(format!("{name}:{}: {module} uses {used}", number + 1));
                 }
             }
@@ -132,7 +134,10 @@ fn files_functions_and_lines_have_bounds() {
         if lines.len() > 800 {
             problems.push(format!("{name}: {} lines, at most 800", lines.len()));
         }
-        let in_tests = name.starts_with("tests/") || name.ends_with("/tests.rs");
+        let in_tests = name.starts_with("tests/")
+            || ["/tests/", "/tests.rs", "_test.rs", "/fixture"]
+                .iter()
+                .any(|part| name.contains(part));
         let mut open: Option<(usize, usize)> = None;
         let mut test_module = in_tests;
         for (i, line) in lines.iter().enumerate() {
