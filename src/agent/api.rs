@@ -6,7 +6,8 @@ use crate::wire::Kind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Samples kept while no server answers, where the configuration names no size: hbc's and hbc-mini's.
+/// Samples kept while no server answers, where the configuration names no size: hbc's and
+/// hbc-mini's.
 pub const SPOOL_DEFAULT: usize = 1_000_000;
 pub const SPOOL_DEFAULT_MINI: usize = 64_000;
 

@@ -1,4 +1,5 @@
-//! What the user of hbc or hbc-mini asked for, as typed. One table gives the options and their help.
+//! What the user of hbc or hbc-mini asked for, as typed. One table gives the options and their
+//! help.
 
 use lexopt::prelude::*;
 use std::ffi::OsString;

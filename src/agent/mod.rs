@@ -1,6 +1,7 @@
 //! The agent's state machine: schedule, links per address, retransmission, round trips, spool.
 //!
-//! Owns what is true of the servers it reports to. Never opens a socket, never looks up a name, never
+//! Owns what is true of the servers it reports to. Never opens a socket, never looks up a name,
+//! never
 //! runs a plugin, never reads a clock: the shell (`os::agent_loop`) does, and tells it.
 
 mod api;
@@ -33,7 +34,8 @@ use std::net::SocketAddr;
 
 /// One machine's agent.
 ///
-/// The contract is that of the engine: `handle` one event, drain `poll_effect` to `None`, then sleep
+/// The contract is that of the engine: `handle` one event, drain `poll_effect` to `None`, then
+/// sleep
 /// until `poll_timeout` (or an event). A spurious `Tick` does no harm; a late one sends what is due
 /// once, not once for each time that was missed.
 pub struct Agent {

@@ -98,7 +98,8 @@ impl Outbox {
         while self.messages > MESSAGES_MAX && self.remove_where(|i| !i.is_sample()) {}
     }
 
-    /// The next item to send, counted as sent. Samples wait until the server answers; messages do not.
+    /// The next item to send, counted as sent. Samples wait until the server answers; messages do
+    /// not.
     pub fn take_due(&mut self, now: Mono, answering: bool) -> Option<&Item> {
         if self.blocked_until() > now {
             return None;
@@ -131,7 +132,8 @@ impl Outbox {
         self.remove(place).map(|i| i.body)
     }
 
-    /// The server answers again: what was sent in vain is due, and its tries count anew. A message of
+    /// The server answers again: what was sent in vain is due, and its tries count anew. A message
+    /// of
     /// the last seconds is left alone; its answer is likely on the way.
     pub fn wake(&mut self, now: Mono) {
         for item in self.items.iter_mut().filter(|i| i.tries > if i.is_sample() { 0 } else { 2 }) {

@@ -56,7 +56,8 @@ impl Peer {
     }
 
     /// Takes the first address of each wanted family; keeps the links that are right already.
-    /// `new_link` makes the ones that are missing. A link that stays, but is dead, gets a new socket,
+    /// `new_link` makes the ones that are missing. A link that stays, but is dead, gets a new
+    /// socket,
     /// because the machine's own address may have changed.
     pub fn resolved(
         &mut self,
@@ -105,7 +106,8 @@ impl Peer {
         self.resolve_at = Some(now + gap);
     }
 
-    /// What follows from a failure of one link: a hopeless one goes, and a server none of whose links
+    /// What follows from a failure of one link: a hopeless one goes, and a server none of whose
+    /// links
     /// works is looked up anew at every third failure.
     pub fn after_failure(&mut self, now: Mono, place: usize, effects: &mut VecDeque<Effect>) {
         let Some(link) = self.links.get(place) else { return };

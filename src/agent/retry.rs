@@ -1,4 +1,5 @@
-//! How long to wait for an answer before the next try (PROTOCOL C8). Every gap of the agent is here.
+//! How long to wait for an answer before the next try (PROTOCOL C8). Every gap of the agent is
+//! here.
 
 use crate::time::Duration;
 
@@ -6,7 +7,8 @@ use crate::time::Duration;
 pub(super) const BEAT_TRIES: u8 = 4;
 /// A sample that a live server does not acknowledge is given up after this many tries.
 pub(super) const SAMPLE_TRIES: u8 = 8;
-/// Failures in a row that make a link dead: an IPv6 one that never worked is dropped, names are looked
+/// Failures in a row that make a link dead: an IPv6 one that never worked is dropped, names are
+/// looked
 /// up anew.
 pub(super) const FAILURES: u32 = 3;
 /// How long a shutdown message may take.
@@ -14,7 +16,8 @@ pub(super) const GOODBYE: Duration = Duration::from_secs(2);
 
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// The wait after try number `attempt` (from 0) of a heartbeat: 1, 2, 4 s, or parts of a short interval.
+/// The wait after try number `attempt` (from 0) of a heartbeat: 1, 2, 4 s, or parts of a short
+/// interval.
 /// After the last try it is how long its answer may still take.
 pub(super) fn beat_gap(interval: Duration, attempt: u8) -> Duration {
     let step = attempt.min(BEAT_TRIES - 2);

@@ -162,7 +162,8 @@ impl Shell {
             if self.is_done() {
                 return self.outcome();
             }
-            // Once stopping there is nothing more to hear; a closed end would read as a byte for ever.
+            // Once stopping there is nothing more to hear; a closed end would read as a byte for
+            // ever.
             let ready = self.wait((!self.stopping).then_some(stop), timer);
             if ready.others
                 && !self.stopping

@@ -1,4 +1,5 @@
-//! What hbc and hbc-mini do from their command line to their exit status. The two differ in a `Program`.
+//! What hbc and hbc-mini do from their command line to their exit status. The two differ in a
+//! `Program`.
 
 use super::agent_loop::{self, Outcome, Round, Runtime, Task};
 use super::runner::{self, Plugins};
@@ -149,7 +150,8 @@ fn load(program: &Program, asked: Option<&Path>) -> Result<Agent, Exit> {
     Ok(agent)
 }
 
-/// Whoever gives a key wants sealed datagrams: sending plain ones instead would be a silent downgrade.
+/// Whoever gives a key wants sealed datagrams: sending plain ones instead would be a silent
+/// downgrade.
 fn refuse_keys(program: &Program, config: &Agent) -> Result<(), Exit> {
     let own = config.servers.iter().any(|s| s.key.is_some() || s.key_file.is_some());
     if own || config.key.is_some() || config.key_file.is_some() {

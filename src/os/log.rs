@@ -1,4 +1,5 @@
-//! The sink of the `log` crate for every program: plain lines on stderr, `<N>` prefixes under systemd,
+//! The sink of the `log` crate for every program: plain lines on stderr, `<N>` prefixes under
+//! systemd,
 //! datagrams to syslogd, or a file that can be opened anew.
 //!
 //! Each line is one line: control characters are escaped, it is cut at 1 KiB, and repeats are held
@@ -217,7 +218,8 @@ impl std::fmt::Write for Capped {
     }
 }
 
-/// What was written lately: a text again within a minute, or a place that speaks too fast, is counted
+/// What was written lately: a text again within a minute, or a place that speaks too fast, is
+/// counted
 /// and told with the next line of that place. Two fixed tables; a collision forgets, never blocks.
 struct Repeats {
     texts: [(u64, Mono); SLOTS],

@@ -2,7 +2,8 @@
 
 use std::io;
 
-/// The host name as the kernel has it; bytes that are not UTF-8 are replaced, so that a check refuses them.
+/// The host name as the kernel has it; bytes that are not UTF-8 are replaced, so that a check
+/// refuses them.
 ///
 /// # Errors
 /// The kernel's name is longer than any allowed one.

@@ -1,6 +1,7 @@
 //! Threads that do for an agent what may take long: running plugins and looking up names.
 //!
-//! A runner that a plugin holds up is replaced, up to a bound; the agent itself never waits for one.
+//! A runner that a plugin holds up is replaced, up to a bound; the agent itself never waits for
+//! one.
 
 use super::{clock, signal, thread};
 use crate::collect::Plugin;

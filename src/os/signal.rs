@@ -19,7 +19,8 @@ impl Signals {
     /// No descriptors are left, or a signal cannot be caught.
     pub fn install(signals: &[libc::c_int]) -> io::Result<Signals> {
         let (read, write) = pipe()?;
-        // The writing end stays open for the life of the process: the handler may use it at any time.
+        // The writing end stays open for the life of the process: the handler may use it at any
+        // time.
         PIPE.store(std::os::fd::IntoRawFd::into_raw_fd(write), Ordering::Release);
         for &signal in signals {
             catch(signal)?;
@@ -48,7 +49,8 @@ impl AsFd for Signals {
 /// No descriptors are left.
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [-1; 2];
-    // SAFETY: the call fills the two integers; on success both are descriptors that nobody else has.
+    // SAFETY: the call fills the two integers; on success both are descriptors that nobody else
+    // has.
     let (read, write) = unsafe {
         if libc::pipe(ends.as_mut_ptr()) != 0 {
             return Err(io::Error::last_os_error());
@@ -94,7 +96,8 @@ fn catch(signal: libc::c_int) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Loads an atomic and writes one byte: both are allowed here. The interrupted code's errno is kept.
+/// Loads an atomic and writes one byte: both are allowed here. The interrupted code's errno is
+/// kept.
 extern "C" fn on_signal(signal: libc::c_int) {
     let byte = signal as u8;
     let saved = io::Error::last_os_error().raw_os_error().unwrap_or(0);

@@ -1,4 +1,5 @@
-//! The agents' sockets and their one wait: each socket speaks to one address, `poll` waits for all of
+//! The agents' sockets and their one wait: each socket speaks to one address, `poll` waits for all
+//! of
 //! them, for the other descriptors of the loop, and for a point in time that counts sleep.
 
 use crate::agent::LinkId;
