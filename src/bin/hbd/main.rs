@@ -52,11 +52,7 @@ fn act(invocation: Invocation) -> u8 {
         Action::Version => println!("hbd {}", env!("CARGO_PKG_VERSION")),
         Action::Limits => print_limits(),
         Action::Serve => {
-            let source = reading::Source {
-                option: invocation.config,
-                env,
-                with_agent: invocation.with_agent,
-            };
+            let source = reading::Source::new(invocation.config, env, invocation.with_agent);
             return serve::run(serve::Options {
                 source,
                 foreground: invocation.foreground,

@@ -23,6 +23,8 @@ pub struct Source {
     pub env: Environment,
     /// `--with-agent`
     pub with_agent: bool,
+    /// What relative paths are relative to: the directory hbd was started in, which a daemon leaves.
+    pub base: PathBuf,
 }
 
 /// What came of reading. `server` is usable even with problems: what is at fault has its default.
@@ -34,8 +36,13 @@ pub struct Reading {
 }
 
 impl Source {
+    pub fn new(option: Option<PathBuf>, env: Environment, with_agent: bool) -> Source {
+        let base = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        Source { option, env, with_agent, base }
+    }
+
     pub fn read(&self) -> Reading {
-        let files = lookup::config_files(self.option.as_deref(), &self.env);
+        let files = lookup::config_files(self.option.as_deref(), &self.env, &self.base);
         let (mut documents, mut problems) = (Vec::new(), Vec::new());
         for path in files.all() {
             match read_document(path) {
@@ -49,6 +56,15 @@ impl Source {
         let (mut server, found) = server::check(&documents);
         problems.extend(found);
         server.agent_enabled |= self.with_agent;
+        let paths = [
+            &mut server.state_dir,
+            &mut server.logfile,
+            &mut server.templates_dir,
+            &mut server.agent_dir,
+        ];
+        for path in paths.into_iter().flatten() {
+            *path = self.base.join(&*path);
+        }
         Reading { files, server, problems, documents }
     }
 }

@@ -30,7 +30,7 @@ const RETRY_EVERY: Duration = Duration::from_secs(10);
 const CACHE_BYTES: usize = 1 << 20;
 /// A file up to this size is checked page by page at every start, a larger one only after a crash (by redb).
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
-/// Measured high-water mark of the thread is below 40 KiB.
+/// Of it 20 KiB became resident with 10,000 hosts (smaps, x86_64).
 const STACK: usize = 256 << 10;
 /// Above every plugin name.
 const PLUGIN_LAST: &str = "\u{7f}";

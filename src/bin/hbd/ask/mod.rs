@@ -16,6 +16,8 @@ use serde_json::Value;
 use std::io::{IsTerminal, Write};
 use table::Layout;
 
+const RELOAD: &str = "/api/0/reload";
+
 /// Why a subcommand did not succeed; `words` go to stderr.
 #[derive(Debug)]
 pub struct Failure {
@@ -53,11 +55,12 @@ fn server(invocation: &Invocation, env: &Environment) -> Result<Server, Failure>
         let token = env.hbd_token.clone();
         return Server::parse(url, token).map_err(|words| failure(EXIT_USAGE, words));
     }
-    let source = Source { option: invocation.config.clone(), env: env.clone(), with_agent: false };
+    let source = Source::new(invocation.config.clone(), env.clone(), false);
     let reading = source.read();
-    if reading.has_error() && reading.files.main.is_some() {
+    // A running server is asked even where its file has errors by now; only a reload would meet them.
+    if reading.has_error() && invocation.action == Action::Reload {
         eprint!("{}", reading.render_problems());
-        return Err(failure(EXIT_CONFIG, "the configuration has errors; --server URL needs none"));
+        return Err(failure(EXIT_CONFIG, "not reloaded, the old configuration stays"));
     }
     let state_dir = lookup::state_dir(&reading.server, env).map_err(|e| failure(EXIT_FAILED, e))?;
     Ok(Server::Socket(lookup::control_socket(&reading.server, env, &state_dir)))
@@ -109,6 +112,9 @@ impl Asker<'_> {
         let value = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
         match (status, value) {
             (200..=299, Ok(value)) => Ok(value),
+            (422, value) if path == RELOAD => {
+                Err(failure(EXIT_CONFIG, problem(status, value.ok())))
+            }
             (401 | 403, value) => Err(failure(EXIT_NOT_ALLOWED, problem(status, value.ok()))),
             (_, value) => Err(failure(EXIT_FAILED, problem(status, value.ok()))),
         }
@@ -162,12 +168,7 @@ impl Asker<'_> {
     }
 
     fn reload(&self) -> Printed {
-        let value = match self.ask("POST", "/api/0/reload", None) {
-            Err(failure) if failure.status == EXIT_FAILED => {
-                return Err(Failure { status: EXIT_CONFIG, ..failure });
-            }
-            other => other?,
-        };
+        let value = self.ask("POST", RELOAD, None)?;
         let changed: Vec<&str> = fleet::list(&value, "changed").filter_map(Value::as_str).collect();
         let text = match changed.len() {
             0 => "reloaded, nothing changed\n".to_owned(),
