@@ -11,7 +11,8 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
 
-const STACK: usize = 256 << 10;
+/// Compressing a sample in a debug build needs several hundred kilobytes; untouched pages cost nothing.
+const STACK: usize = 1 << 20;
 
 pub struct AgentThread {
     /// The loop ends when this is closed.
