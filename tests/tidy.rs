@@ -147,9 +147,7 @@ fn files_functions_and_lines_have_bounds() {
             test_module |= line.starts_with("#[cfg(test)]");
             let indent = line.len() - line.trim_start().len();
             let code = line.trim_start();
-            if open.is_none() && is_function(code) && line.ends_with('{') {
-                open = Some((i, indent));
-            } else if open.is_none() && is_function(code) && !code.contains('}') {
+            if open.is_none() && is_function(code) && (line.ends_with('{') || !code.contains('}')) {
                 open = Some((i, indent));
             }
             if let Some((start, depth)) = open
