@@ -16,6 +16,8 @@ pub mod wire;
 #[cfg(feature = "daemon")]
 pub mod yaml;
 
+#[cfg(feature = "daemon")]
+pub mod alert;
 pub mod collect;
 
 pub mod agent;

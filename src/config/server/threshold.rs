@@ -37,8 +37,20 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Limit {
     Number(f64),
+    /// A number written without a point or an exponent: templates show it as it was written.
+    Integer(i64),
     Text(String),
     Bool(bool),
+}
+
+impl Limit {
+    pub fn as_number(&self) -> Option<f64> {
+        match self {
+            Limit::Number(number) => Some(*number),
+            Limit::Integer(number) => Some(*number as f64),
+            Limit::Text(_) | Limit::Bool(_) => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -312,6 +324,7 @@ fn operator(at: &At<'_>) -> Result<Operator, Fault> {
 fn limit(at: &At<'_>) -> Result<Limit, Fault> {
     match &at.node.value {
         Value::Bool(value) => Ok(Limit::Bool(*value)),
+        Value::Int(value) => Ok(Limit::Integer(*value)),
         Value::Text(_) => scalar::text(at, 256).map(Limit::Text),
         _ => scalar::number(at, f64::MIN, f64::MAX).map(Limit::Number),
     }
@@ -366,7 +379,7 @@ fn check_limits(report: &mut Report<'_>, section: &Section<'_>, entry: &Entry) -
         return ["warning", "critical"].iter().any(|key| section.get(key).is_some());
     }
     for (name, limit) in [("warning", &entry.warning), ("critical", &entry.critical)] {
-        let comparable = matches!(limit, None | Some(Limit::Number(_)));
+        let comparable = limit.as_ref().is_none_or(|limit| limit.as_number().is_some());
         if let (Some(_), false, Some(at)) = (operator.ascending(), comparable, section.get(name)) {
             let fault =
                 scalar::wrong(&at, &format!("a number for operator \"{}\"", operator.as_str()));
@@ -379,8 +392,9 @@ fn check_limits(report: &mut Report<'_>, section: &Section<'_>, entry: &Entry) -
 }
 
 fn check_order(report: &mut Report<'_>, section: &Section<'_>, entry: &Entry, operator: Operator) {
-    let (Some(Limit::Number(warning)), Some(Limit::Number(critical)), Some(ascending)) =
-        (&entry.warning, &entry.critical, operator.ascending())
+    let number = |limit: &Option<Limit>| limit.as_ref().and_then(Limit::as_number);
+    let (Some(warning), Some(critical), Some(ascending)) =
+        (number(&entry.warning), number(&entry.critical), operator.ascending())
     else {
         return;
     };
