@@ -119,6 +119,12 @@ impl AlertState {
 }
 
 impl Rule {
+    /// The level after this value where `before` is the one so far and nothing has to hold for a
+    /// while; `None` where the value cannot be judged.
+    pub fn next_level(&self, before: Level, value: LeafValue<'_>) -> Option<Level> {
+        Some(self.reached(value)?.max(self.held(before, value)))
+    }
+
     /// The level that the value alone has; `None` where it cannot be judged.
     pub fn reached(&self, value: LeafValue<'_>) -> Option<Level> {
         if !self.judges(value) {
