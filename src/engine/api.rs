@@ -128,4 +128,12 @@ pub enum Saved {
         key: Arc<str>,
         json: Vec<u8>,
     },
+    /// A row of the outbox.
+    Notice {
+        key: Arc<str>,
+        json: Vec<u8>,
+    },
+    NoticeGone {
+        key: Arc<str>,
+    },
 }

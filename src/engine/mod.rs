@@ -10,6 +10,7 @@ mod feed;
 mod host;
 mod link;
 mod liveness;
+pub mod outbox;
 mod receive;
 mod roster;
 mod sample;

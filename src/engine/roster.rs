@@ -18,6 +18,7 @@ impl Engine {
             Saved::Event { id, json } => self.restore_event(*id, json),
             Saved::Meta { key, json } if &**key == saved::META_KEY => self.restore_meta(json),
             Saved::Meta { .. } | Saved::HostGone { .. } | Saved::EventsBefore { .. } => Some(()),
+            Saved::Notice { .. } | Saved::NoticeGone { .. } => Some(()),
         };
         if restored.is_none() {
             log::warn!("a saved record could not be read and is left out: {}", label(&saved));
@@ -308,5 +309,6 @@ fn label(saved: &Saved) -> String {
         Saved::Sample { host, plugin, .. } => format!("sample {plugin} of {host}"),
         Saved::Event { id, .. } | Saved::EventsBefore { id } => format!("event {id}"),
         Saved::Meta { key, .. } => format!("meta {key}"),
+        Saved::Notice { key, .. } | Saved::NoticeGone { key } => format!("notice {key}"),
     }
 }

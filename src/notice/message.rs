@@ -1,0 +1,357 @@
+//! What one worker sends to one receiver in one go: one notice, a group, or a digest that names every host.
+//!
+//! Owns the order and the lines of a message, and its JSON. Never sends; what a channel makes of it (subject, body,
+//! colours) is the channel's own.
+
+use super::receiver::Receiver;
+use super::sentence::{Notice, Subject};
+use crate::config::server::Level;
+use serde::Serialize;
+use serde_json::Value;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A message of more notices than this names hosts instead of listing sentences.
+pub const DETAIL_LINES_MAX: usize = 50;
+/// A digest's lines of names are broken at this length, in bytes.
+const NAME_LINE_MAX: usize = 1000;
+/// Sentences about no host that a digest repeats in full.
+const SERVER_LINES_MAX: usize = 20;
+
+/// The classes of a digest, worst first; `None` is the end of a trouble.
+const CLASSES: [Option<Level>; 5] =
+    [Some(Level::Critical), Some(Level::Unknown), Some(Level::Warning), Some(Level::Info), None];
+
+/// `n of m hosts up`
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Fleet {
+    pub up: usize,
+    pub total: usize,
+}
+
+/// What is left of notices that had to make room: hosts by their worst class, and how many notices.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    hosts: BTreeMap<Arc<str>, (usize, u32)>,
+    /// Notices about no host.
+    pub server: u32,
+}
+
+impl Tally {
+    pub fn is_empty(&self) -> bool {
+        self.hosts.is_empty() && self.server == 0
+    }
+
+    /// How many notices it stands for.
+    pub fn len(&self) -> u32 {
+        self.hosts.values().map(|(_, count)| count).sum::<u32>() + self.server
+    }
+
+    pub fn add(&mut self, host: Option<&Arc<str>>, class: Option<Level>, count: u32) {
+        let Some(host) = host else {
+            self.server = self.server.saturating_add(count);
+            return;
+        };
+        let rank = CLASSES.iter().position(|c| *c == class).unwrap_or(CLASSES.len() - 1);
+        let entry = self.hosts.entry(host.clone()).or_insert((rank, 0));
+        *entry = (entry.0.min(rank), entry.1.saturating_add(count));
+    }
+
+    pub fn merge(&mut self, other: &Tally) {
+        for (host, class, count) in other.hosts() {
+            self.add(Some(host), class, count);
+        }
+        self.server = self.server.saturating_add(other.server);
+    }
+
+    /// By name.
+    pub fn hosts(&self) -> impl Iterator<Item = (&Arc<str>, Option<Level>, u32)> {
+        self.hosts.iter().map(|(host, (rank, count))| (host, CLASSES[*rank], *count))
+    }
+}
+
+/// Ready for a channel's worker, which answers with the id.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Message {
+    /// Of this hand-over; not kept over a restart.
+    pub id: u64,
+    pub receiver: Receiver,
+    /// The worst of its notices.
+    pub level: Level,
+    /// One line: the sentence itself, or `46 of 50 hosts up: 3 critical, 1 recovered`.
+    pub subject_line: String,
+    /// The text. A group's first line is its head line.
+    pub lines: Vec<String>,
+    /// Worst first; those of one subject in the order in which they happened.
+    pub notices: Vec<Arc<Notice>>,
+    pub hosts_up: usize,
+    pub hosts_total: usize,
+    pub digest: bool,
+    pub site: Arc<str>,
+    pub url: Option<String>,
+}
+
+/// What a message is made of. `notices` in the order in which they happened.
+pub struct Draft {
+    pub id: u64,
+    pub receiver: Receiver,
+    pub notices: Vec<Arc<Notice>>,
+    pub tally: Tally,
+    /// Whether the limit of messages a minute held it back.
+    pub held: bool,
+    pub fleet: Fleet,
+    pub site: Arc<str>,
+    pub public_url: Option<Arc<str>>,
+}
+
+impl Message {
+    pub fn compose(mut draft: Draft) -> Message {
+        by_severity(&mut draft.notices);
+        let single = draft.tally.is_empty() && draft.notices.len() == 1;
+        let many = draft.notices.len() > DETAIL_LINES_MAX;
+        let digest = !single && (draft.held || many || !draft.tally.is_empty());
+        let head = head_line(&draft);
+        let text = |notice: &Arc<Notice>| notice.text.to_string();
+        let lines = match draft.notices.first() {
+            Some(notice) if single => vec![text(notice)],
+            _ => {
+                let mut lines = vec![head.clone()];
+                if digest {
+                    lines.extend(name_lines(&draft));
+                }
+                if many {
+                    let about_none = draft.notices.iter().filter(|n| n.host.is_none());
+                    lines.extend(about_none.take(SERVER_LINES_MAX).map(text));
+                } else {
+                    lines.extend(draft.notices.iter().map(text));
+                }
+                lines
+            }
+        };
+        let level = draft.notices.iter().map(|n| n.level);
+        let tallied = draft.tally.hosts().filter_map(|(_, class, _)| class);
+        Message {
+            level: level.chain(tallied).max().unwrap_or(Level::Info),
+            subject_line: if single { lines[0].clone() } else { head },
+            url: page(draft.public_url.as_deref(), common_host(&draft.notices)),
+            lines,
+            id: draft.id,
+            receiver: draft.receiver,
+            notices: draft.notices,
+            hosts_up: draft.fleet.up,
+            hosts_total: draft.fleet.total,
+            digest,
+            site: draft.site,
+        }
+    }
+
+    /// The notice as JSON (CONFIG.md, "Notifications"); a message of several has `notices`.
+    pub fn to_json(&self) -> String {
+        let single = !self.digest && self.notices.len() == 1;
+        let first = self.notices.first();
+        let common = first.filter(|_| single);
+        let body = MessageJson {
+            version: 1,
+            // Of the newest notice: a repeated try of the same notices has the same id.
+            id: self.notices.iter().map(|n| n.id).max().unwrap_or(self.id),
+            timestamp: self.notices.iter().map(|n| n.time).max().unwrap_or_default().as_secs_f64(),
+            kind: first.map_or("notify", |n| &n.kind),
+            level: self.level.as_str(),
+            text: &self.subject_line,
+            lines: &self.lines,
+            host: common_host(&self.notices).map(|host| &**host),
+            metric_path: common.and_then(|n| n.metric_path.as_deref()),
+            from: common.and_then(|n| n.from.as_deref()),
+            to: common.and_then(|n| n.to.as_deref()),
+            value: common.map_or(&Value::Null, |n| &n.value),
+            threshold_value: common.map_or(&Value::Null, |n| &n.threshold_value),
+            url: self.url.as_deref(),
+            site: &self.site,
+            hosts_up: self.hosts_up,
+            hosts_total: self.hosts_total,
+            recovery: !self.notices.is_empty() && self.notices.iter().all(|n| n.recovery),
+            notices: (!single).then(|| self.notices.iter().map(|n| NoticeJson::of(n)).collect()),
+        };
+        serde_json::to_string(&body).unwrap_or_default()
+    }
+}
+
+#[derive(Serialize)]
+struct MessageJson<'a> {
+    version: u32,
+    id: u64,
+    timestamp: f64,
+    kind: &'a str,
+    level: &'static str,
+    text: &'a str,
+    lines: &'a [String],
+    host: Option<&'a str>,
+    metric_path: Option<&'a str>,
+    from: Option<&'a str>,
+    to: Option<&'a str>,
+    value: &'a Value,
+    threshold_value: &'a Value,
+    url: Option<&'a str>,
+    site: &'a str,
+    hosts_up: usize,
+    hosts_total: usize,
+    recovery: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notices: Option<Vec<NoticeJson<'a>>>,
+}
+
+#[derive(Serialize)]
+struct NoticeJson<'a> {
+    id: u64,
+    timestamp: f64,
+    kind: &'a str,
+    level: &'static str,
+    text: &'a str,
+    host: Option<&'a str>,
+    metric_path: Option<&'a str>,
+    from: Option<&'a str>,
+    to: Option<&'a str>,
+    value: &'a Value,
+    threshold_value: &'a Value,
+    recovery: bool,
+}
+
+impl NoticeJson<'_> {
+    fn of(notice: &Notice) -> NoticeJson<'_> {
+        NoticeJson {
+            id: notice.id,
+            timestamp: notice.time.as_secs_f64(),
+            kind: &notice.kind,
+            level: notice.level.as_str(),
+            text: &notice.text,
+            host: notice.host.as_deref(),
+            metric_path: notice.metric_path.as_deref(),
+            from: notice.from.as_deref(),
+            to: notice.to.as_deref(),
+            value: &notice.value,
+            threshold_value: &notice.threshold_value,
+            recovery: notice.recovery,
+        }
+    }
+}
+
+/// Notices of one subject stand together, in their order; the worst subject first, ended ones after open ones.
+fn by_severity(notices: &mut Vec<Arc<Notice>>) {
+    let groups = groups(notices);
+    let mut ranked: Vec<_> = groups
+        .into_iter()
+        .map(|members| {
+            let level = members.iter().map(|i| notices[*i].level).max();
+            let ended = members.last().is_some_and(|i| notices[*i].recovery);
+            (Reverse(level), ended, members)
+        })
+        .collect();
+    ranked.sort();
+    *notices = ranked
+        .into_iter()
+        .flat_map(|(_, _, members)| members)
+        .map(|i| notices[i].clone())
+        .collect();
+}
+
+/// Places of the notices of each subject; a notice about none is alone.
+fn groups(notices: &[Arc<Notice>]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut known: BTreeMap<&Subject, usize> = BTreeMap::new();
+    for (i, notice) in notices.iter().enumerate() {
+        let group = match &notice.subject {
+            Some(subject) => *known.entry(subject).or_insert(groups.len()),
+            None => groups.len(),
+        };
+        match groups.get_mut(group) {
+            Some(members) => members.push(i),
+            None => groups.push(vec![i]),
+        }
+    }
+    groups
+}
+
+/// `46 of 50 hosts up: 3 critical, 1 recovered`: troubles, each by how it stands at the end of the message.
+fn head_line(draft: &Draft) -> String {
+    let mut counts = [0usize; CLASSES.len()];
+    let standing = groups(&draft.notices).into_iter().filter_map(|members| {
+        let last = &draft.notices[*members.last()?];
+        let worst = members.iter().map(|i| draft.notices[*i].level).max();
+        Some(if last.recovery { None } else { worst })
+    });
+    let tallied = draft.tally.hosts().map(|(_, class, _)| class);
+    for class in standing.chain(tallied) {
+        if let Some(rank) = CLASSES.iter().position(|c| *c == class) {
+            counts[rank] += 1;
+        }
+    }
+    let parts: Vec<String> = CLASSES
+        .iter()
+        .zip(counts)
+        .filter(|(_, count)| *count > 0)
+        .map(|(class, count)| format!("{count} {}", label(*class)))
+        .collect();
+    let fleet = format!("{} of {} hosts up", draft.fleet.up, draft.fleet.total);
+    if parts.is_empty() { fleet } else { format!("{fleet}: {}", parts.join(", ")) }
+}
+
+/// Every host once, under its worst class.
+fn name_lines(draft: &Draft) -> Vec<String> {
+    let mut hosts = draft.tally.clone();
+    for members in groups(&draft.notices) {
+        let Some(last) = members.last().map(|i| &draft.notices[*i]) else { continue };
+        let worst = members.iter().map(|i| draft.notices[*i].level).max();
+        let class = if last.recovery { None } else { worst };
+        if last.host.is_some() {
+            hosts.add(last.host.as_ref(), class, 1);
+        }
+    }
+    let mut lines = Vec::new();
+    for class in CLASSES {
+        let names: Vec<&str> =
+            hosts.hosts().filter(|(_, c, _)| *c == class).map(|(host, ..)| &**host).collect();
+        if !names.is_empty() {
+            break_names(&format!("{} ({}):", label(class), names.len()), &names, &mut lines);
+        }
+    }
+    if draft.tally.server > 0 {
+        lines.push(format!("{} more about the server", draft.tally.server));
+    }
+    lines
+}
+
+fn break_names(title: &str, names: &[&str], lines: &mut Vec<String>) {
+    let mut line = title.to_owned();
+    for (i, name) in names.iter().enumerate() {
+        if line.len() + name.len() + 2 > NAME_LINE_MAX {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(name);
+        if i + 1 < names.len() {
+            line.push(',');
+        }
+    }
+    lines.push(line);
+}
+
+fn label(class: Option<Level>) -> &'static str {
+    class.map_or("recovered", Level::as_str)
+}
+
+/// The host that all are about.
+fn common_host(notices: &[Arc<Notice>]) -> Option<&Arc<str>> {
+    let host = notices.first()?.host.as_ref();
+    host.filter(|host| notices.iter().all(|n| n.host.as_ref() == Some(*host)))
+}
+
+fn page(public_url: Option<&str>, host: Option<&Arc<str>>) -> Option<String> {
+    let base = public_url?.trim_end_matches('/');
+    Some(match host {
+        Some(host) => format!("{base}/plugins/{host}"),
+        None => format!("{base}/live"),
+    })
+}
