@@ -80,6 +80,11 @@ pub fn isolated(silent: usize, hosts: usize) -> String {
     format!("ISOLATED: server isolated: {silent} of {hosts} hosts silent")
 }
 
+/// In the feed only: its parents are down, and it is not told.
+pub fn unreachable(host: &str) -> String {
+    format!("UNREACHABLE: {host} - what it depends on is down")
+}
+
 pub fn up(host: &str, outage: Duration) -> String {
     format!("UP: {host} - back after {}", render_duration(outage))
 }

@@ -378,7 +378,7 @@ impl World {
                     let at = self.now + STORE_DELAY;
                     self.pending.extend(rows.into_iter().map(|row| (at, row)));
                 }
-                Effect::Answer { .. } => {}
+                Effect::Answer { .. } | Effect::Notify(_) => {}
             }
         }
     }
@@ -489,6 +489,8 @@ impl World {
                 }
                 Saved::Event { id, .. } => self.store.insert(format!("3 {id:012}"), row),
                 Saved::EventsBefore { .. } => None,
+                Saved::Part { key, .. } => self.store.insert(format!("4 {key}"), row),
+                Saved::PartGone { key } => self.store.remove(&format!("4 {key}")),
             };
         }
     }

@@ -149,6 +149,8 @@ struct Loop {
     /// Who waits for the answer to a command, by the id it was given to the engine with.
     waiting: BTreeMap<u64, Sender<Answer>>,
     answered: Vec<(u64, Outcome)>,
+    /// Messages for channels: none can be spoken yet.
+    undelivered: Vec<u64>,
     command_id: u64,
     publish_at: Mono,
     tick_due: bool,
@@ -179,6 +181,7 @@ impl Loop {
             shared,
             waiting: BTreeMap::new(),
             answered: Vec::new(),
+            undelivered: Vec::new(),
             command_id: 0,
             publish_at: Mono::ZERO,
             tick_due: false,
@@ -220,6 +223,7 @@ impl Loop {
         self.receive(now);
         self.obey(now);
         self.tick(now, due);
+        self.give_up_messages(now);
         self.flush();
         if self.shared.is_view_wanted() && now.mono >= self.publish_at {
             self.publish();
@@ -325,6 +329,15 @@ impl Loop {
         }
     }
 
+    /// No channel can be spoken yet: the outbox hears so, and tells it in the feed.
+    fn give_up_messages(&mut self, now: Now) {
+        for message in std::mem::take(&mut self.undelivered) {
+            let outcome = heartbeat::engine::outbox::Outcome::Failed;
+            self.engine.handle(now, Event::Delivered { message, outcome });
+        }
+        self.carry_out();
+    }
+
     fn carry_out(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
@@ -333,6 +346,7 @@ impl Loop {
                 Effect::Publish(_) => {}
                 Effect::Persist(records) => self.store.save(records),
                 Effect::Answer { id, outcome } => self.answered.push((id, outcome)),
+                Effect::Notify(message) => self.undelivered.push(message.id),
             }
         }
     }

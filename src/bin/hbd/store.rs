@@ -175,8 +175,8 @@ impl Waiting {
             Saved::Sample { host, plugin, json } => (Key::Sample(host, plugin), json),
             Saved::Event { id, json } => (Key::Event(id), json),
             Saved::Meta { key, json } => (Key::Meta(key), json),
-            Saved::Notice { key, json } => (Key::Notice(key), json),
-            Saved::NoticeGone { key } => (Key::Notice(key), Vec::new()),
+            Saved::Part { key, json } => (Key::Notice(key), json),
+            Saved::PartGone { key } => (Key::Notice(key), Vec::new()),
             Saved::HostGone { name } => return self.delete_host(name),
             Saved::EventsBefore { id } => return self.delete_events(id),
         };
@@ -423,7 +423,7 @@ fn read_tables(database: &Database, records: &mut Vec<Saved>) -> Result<(), redb
     for row in read.open_table(NOTICES)?.iter()? {
         let (key, value) = row?;
         let json = value.value().to_vec();
-        records.push(Saved::Notice { key: key.value().into(), json });
+        records.push(Saved::Part { key: key.value().into(), json });
     }
     Ok(())
 }
@@ -560,9 +560,9 @@ mod tests {
             Saved::HostGone { name: "gone".into() },
             Saved::EventsBefore { id: 3 },
             Saved::Meta { key: "policy".into(), json: b"{}".to_vec() },
-            Saved::Notice { key: "n/1".into(), json: b"{}".to_vec() },
-            Saved::Notice { key: "n/2".into(), json: b"{}".to_vec() },
-            Saved::NoticeGone { key: "n/1".into() },
+            Saved::Part { key: "n/1".into(), json: b"{}".to_vec() },
+            Saved::Part { key: "n/2".into(), json: b"{}".to_vec() },
+            Saved::PartGone { key: "n/1".into() },
             sample("b", "os_info"),
             sample("a", "os_info"),
         ]);
@@ -571,7 +571,7 @@ mod tests {
         running.stop();
         let (_, records) = open(&path);
         let meta = Saved::Meta { key: "policy".into(), json: b"{}".to_vec() };
-        let notice = Saved::Notice { key: "n/2".into(), json: b"{}".to_vec() };
+        let notice = Saved::Part { key: "n/2".into(), json: b"{}".to_vec() };
         let sample = sample("a", "os_info");
         assert_eq!(records, [meta, host("a", "1"), host("b", "3"), sample, event(3), notice]);
     }

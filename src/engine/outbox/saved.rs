@@ -82,8 +82,8 @@ impl Outbox {
             };
             let key: Arc<str> = key.render().into();
             match json {
-                Some(json) => Saved::Notice { key, json },
-                None => Saved::NoticeGone { key },
+                Some(json) => Saved::Part { key, json },
+                None => Saved::PartGone { key },
             }
         })
         .collect()

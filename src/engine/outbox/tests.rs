@@ -119,8 +119,8 @@ impl Rig {
     fn save(&mut self) {
         for row in self.outbox.rows() {
             match row {
-                Saved::Notice { key, json } => drop(self.store.insert(key, json)),
-                Saved::NoticeGone { key } => drop(self.store.remove(&key)),
+                Saved::Part { key, json } => drop(self.store.insert(key, json)),
+                Saved::PartGone { key } => drop(self.store.remove(&key)),
                 other => panic!("a row of somebody else: {other:?}"),
             }
         }
