@@ -599,6 +599,39 @@ fn rows_that_cannot_be_read_are_left_out_with_a_reason() {
     assert_eq!(rig.silence(r#"{"match":{"host":"a"},"duration":60}"#).unwrap(), "s8");
 }
 
+#[test]
+fn rules_are_shown_as_the_specification_writes_them() {
+    let mut rig = Rig::new("2026-11-22T12:00");
+    rig.silence(r#"{"match":{"host":"web*","path":"disk*"},"duration":"2h","reason":"r"}"#)
+        .unwrap();
+    rig.acknowledge(r#"{"ids":["web1/host"],"reason":"r"}"#).unwrap();
+    rig.plan(r#"{"hosts":["pc"],"duration":"1h"}"#).unwrap();
+    rig.plan(
+        r#"{"tags":["lab"],"start":"03:00","end":"04:00","repeat":"monthly",
+        "days":["2nd tue",31],"zone":"Asia/Kathmandu"}"#,
+    )
+    .unwrap();
+    let mut shown = String::new();
+    for silence in rig.calendar.silences() {
+        shown += &serde_json::to_string(&SilenceShown::of(silence)).unwrap();
+    }
+    for ack in rig.calendar.acknowledgements() {
+        shown = shown + "\n" + &serde_json::to_string(&AckShown::listed(ack)).unwrap();
+    }
+    let ack = rig.calendar.acknowledged("web1/host").unwrap();
+    shown = shown + "\n" + &serde_json::to_string(&AckShown::of(ack)).unwrap();
+    for (window, running) in rig.calendar.maintenances() {
+        let window = MaintenanceShown::of(window, running, rig.now.wall);
+        shown = shown + "\n" + &serde_json::to_string(&window).unwrap();
+    }
+    expect![[r#"
+        {"id":"s1","match":{"host":"web*","path":"disk*"},"by":"alice","reason":"r","since":1795345200.0,"until":1795352400.0}
+        {"id":"a2","alert":"web1/host","by":"alice","reason":"r","since":1795345200.0,"until":null}
+        {"id":"a2","by":"alice","reason":"r","since":1795345200.0,"until":null}
+        {"id":"m3","hosts":["pc"],"tags":[],"groups":[],"start":1795345200.0,"end":1795348800.0,"duration":null,"repeat":"once","days":[],"zone":null,"reason":"","by":"alice","origin":"api","active":[1795345200.0,1795348800.0],"next":[]}
+        {"id":"m4","hosts":[],"tags":["lab"],"groups":[],"start":"03:00","end":"04:00","duration":null,"repeat":"monthly","days":["2nd tue","31"],"zone":"Asia/Kathmandu","reason":"","by":"alice","origin":"api","active":null,"next":[[1796678100.0,1796681700.0],[1798665300.0,1798668900.0],[1799702100.0,1799705700.0]]}"#]].assert_eq(&shown);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
