@@ -569,6 +569,22 @@ fn window_in_an_unknown_zone_is_left_out_and_named() {
 }
 
 #[test]
+fn window_without_a_zone_follows_the_servers_zone() {
+    let mut rig = Rig::new("2026-11-22T12:00");
+    rig.plan(r#"{"start":"13:00","end":"14:00","repeat":"daily"}"#).unwrap();
+    rig.plan(r#"{"start":"13:00","end":"14:00","repeat":"daily","zone":"Europe/Zurich"}"#).unwrap();
+    let find = super::zone::fixture::find;
+    rig.calendar.configure(rig.now, Zones::new(find, find("UTC").unwrap()), &[]);
+    rig.elapse(3 * HOUR);
+    rig.check(expect![[r#"
+        22 13:00:00 began m2
+        22 14:00:00 began m1
+        22 14:00:00 ended m2
+        22 15:00:00 ended m1
+    "#]]);
+}
+
+#[test]
 fn dropped_host_takes_along_what_was_about_it_alone() {
     let mut rig = Rig::new("2026-11-22T12:00");
     rig.acknowledge(r#"{"ids":["web1/host","web1/a.b","web11/host","web/host"]}"#).unwrap();
