@@ -2,7 +2,8 @@
 //!
 //! Layers, lowest first; a module uses its own layer's helpers and any lower layer, never upward
 //! (`tests/tidy.rs` holds the table):
-//! `time text glob prng ring limits` · `wire config yaml` · `collect alert calm notice` · `agent engine` · `web` · `os`.
+//! `time text glob prng ring limits` · `wire config yaml` ·
+//! `collect alert calm notice` · `agent engine` · `web` · `os`.
 //! The programs in `src/bin/` and `agent-mini/` are threads around these.
 
 pub mod glob;

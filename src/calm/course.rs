@@ -114,19 +114,18 @@ impl Course {
         if self.idle.is_some_and(|idle| idle.contains(now.wall)) {
             return;
         }
-        match schedule.active(now.wall) {
-            Some(span) if !self.ended.contains(&span) => {
-                self.running = Some(Running::new(span, now));
-                self.idle = None;
-            }
-            // Over already, by a clock that was ahead.
-            Some(span) => self.idle = Some(Span { start: now.wall, end: span.end }),
-            None => {
-                let next = schedule.next(now.wall, 1).first().map(|span| span.start);
-                let end = next.unwrap_or(Wall::from_micros(i64::MAX));
-                self.idle = Some(Span { start: now.wall, end });
-            }
+        let active = schedule.active(now.wall);
+        if let Some(span) = active
+            && !self.ended.contains(&span)
+        {
+            self.running = Some(Running::new(span, now));
+            self.idle = None;
+            return;
         }
+        // What is active still is over already, by a clock that was ahead.
+        let next = schedule.next(now.wall, 1).first().map(|span| span.start);
+        let end = next.unwrap_or(Wall::from_micros(i64::MAX));
+        self.idle = Some(Span { start: now.wall, end });
     }
 
     fn note_ended(&mut self, span: Span) {

@@ -3,6 +3,7 @@
 //! Owns their rules and where each of them stands. Never evaluates a threshold, never tells anybody,
 //! never looks up a zone by itself: [`Zones`] is handed in by whoever may read the system's zone files.
 
+mod body;
 mod calendar;
 mod course;
 mod fault;
@@ -13,6 +14,7 @@ mod planning;
 mod request;
 mod saved;
 mod schedule;
+mod shown;
 mod silence;
 mod zone;
 
@@ -21,12 +23,14 @@ mod schedule_test;
 #[cfg(test)]
 mod tests;
 
+pub use body::{Moment, Until};
 pub use calendar::{Calendar, Change, Quiet, What};
 pub use fault::{Fault, FaultKind};
 pub use maintenance::{Maintenance, Origin};
 pub use matcher::{Matcher, Target};
-pub use request::{AckRequest, MaintenanceRequest, Moment, SilenceRequest, Until, When};
+pub use request::{AckRequest, MaintenanceRequest, SilenceRequest, When};
 pub use saved::Saved;
 pub use schedule::{Impossible, Repeated, RepeatedEnd, Schedule, Span};
+pub use shown::{AckShown, MaintenanceShown, SilenceShown, Time};
 pub use silence::{Acknowledgement, Silence};
 pub use zone::Zones;

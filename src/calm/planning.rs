@@ -1,10 +1,11 @@
 //! What people and machines ask for: acknowledging, silencing, planning, and taking it back.
 
+use super::body::{Moment, Until};
 use super::calendar::{Acknowledged, Calendar, Change, Entry, OWN, Silenced, What};
 use super::course::{Course, Running};
 use super::fault::{Fault, FaultKind};
 use super::maintenance::{Maintenance, Origin, fault_of, unknown_zone};
-use super::request::{AckRequest, MaintenanceRequest, Moment, SilenceRequest, Until, When};
+use super::request::{AckRequest, MaintenanceRequest, SilenceRequest, When};
 use super::saved::to_millis;
 use super::schedule::{Schedule, Span};
 use super::silence::{Acknowledgement, Silence};

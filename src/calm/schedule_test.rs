@@ -253,17 +253,18 @@ fn duration_longer_than_the_period_is_active_always() {
     }
 }
 
-/// What `next` should find, by looking at the zone's clock at every minute: the window starts at a minute
-/// whose local time is its start, or is past it where the minute before was not yet there.
-fn starts_by_the_minute(zone: &str, start: TimeOfDay, days: &[Day], from: Wall) -> Vec<Wall> {
+/// What `next` should find, by looking at the zone's clock again and again: the window starts where that
+/// shows its start, or is past it and was not yet there one look before. `from` and starts lie on tens of
+/// minutes, as all changes of these zones do, so that a look every ten minutes sees every start.
+fn starts_by_looking(zone: &str, start: TimeOfDay, days: &[Day], from: Wall) -> Vec<Wall> {
     let zone = find(zone).unwrap();
     let clock = |at: Wall| local(&zone, at).unwrap();
-    let minute = Duration::from_secs(60);
+    let step = Duration::from_secs(600);
     let wanted = |at: DateTime| at.date().at(start.hour as i8, start.minute as i8, 0, 0);
     let mut found = Vec::new();
     let mut done = None;
     let mut at = from;
-    let mut before = clock(from - minute);
+    let mut before = clock(from - step);
     while at < from + Duration::from_secs(366 * 86_400) {
         let now = clock(at);
         let start = wanted(now);
@@ -273,7 +274,7 @@ fn starts_by_the_minute(zone: &str, start: TimeOfDay, days: &[Day], from: Wall) 
             found.push(at);
         }
         before = now;
-        at = at + minute;
+        at = at + step;
     }
     found
 }
@@ -296,12 +297,13 @@ fn jiff_last(at: DateTime) -> i8 {
     if at.date().nth_weekday_of_month(5, at.date().weekday()).is_ok() { 5 } else { 4 }
 }
 
-/// A year minute by minute takes long: one schedule a zone, its start in the hour of the change.
 #[test]
-fn next_agrees_with_a_minute_by_minute_oracle_over_a_year() {
-    let cases: [(&str, u8, u8, &str, Repeat); 3] = [
+fn next_agrees_with_a_slow_oracle_over_a_year() {
+    let cases: [(&str, u8, u8, &str, Repeat); 5] = [
+        ("Australia/Lord_Howe", 2, 10, "", Repeat::Daily),
+        ("America/Havana", 0, 0, "sat,sun", Repeat::Weekly),
         (ZURICH, 2, 30, "", Repeat::Daily),
-        ("UTC", 23, 59, "sun,wed", Repeat::Weekly),
+        ("UTC", 23, 50, "sun,wed", Repeat::Weekly),
         ("Asia/Kathmandu", 0, 0, "31,last fri,2nd tue", Repeat::Monthly),
     ];
     for (zone, hour, minute, days, repeat) in cases {
@@ -312,7 +314,7 @@ fn next_agrees_with_a_minute_by_minute_oracle_over_a_year() {
             .collect();
         let start = TimeOfDay { hour, minute, second: 0 };
         let from = at(zone, "2026-01-01T12:00");
-        let slow = starts_by_the_minute(zone, start, &days, from);
+        let slow = starts_by_looking(zone, start, &days, from);
         let end = RepeatedEnd::After(Duration::from_secs(600));
         let schedule = Schedule::repeated(repeat, &days, start, end, &find(zone).unwrap()).unwrap();
         let mut fast = Vec::new();

@@ -1,7 +1,7 @@
 //! `maintenance`: planned windows, once or on a schedule.
 //!
-//! Owns their written form, in the file and in the API. Whether a zone exists and what a local time means there is decided
-//! where the zone data is linked.
+//! Owns their written form, in the file and in the API. Whether a zone exists and what a local time
+//! means there is decided where the zone data is linked.
 
 use super::{host, key};
 use crate::config::node::Value;
