@@ -66,7 +66,9 @@ impl Saying {
     fn path(&self) -> Option<&str> {
         match &self.subject {
             Subject::Alert { path, .. } => Some(path),
-            Subject::Outage { .. } | Subject::Family { .. } | Subject::Flapping { .. } => Some("host"),
+            Subject::Outage { .. } | Subject::Family { .. } | Subject::Flapping { .. } => {
+                Some("host")
+            }
             Subject::Isolation => None,
         }
     }
