@@ -44,7 +44,7 @@ impl<'a> Fields<'a> {
     fn value_of(&self, place: &Place<'a>, name: &str) -> Option<Value<'a>> {
         match name {
             "value" => Some(place.value.and_then(value).unwrap_or(value_of_leaf(self.value))),
-            "threshold_value" => self.threshold_value(),
+            "threshold_value" => self.rule.threshold_value(self.level),
             "op_symbol" => Some(Value::Text(self.rule.operator.as_str())),
             "check_name" => Some(Value::Text(self.check_name)),
             "metric_name" => Some(Value::Text(path::metric_of(self.plugin, self.leaf))),
@@ -54,25 +54,6 @@ impl<'a> Fields<'a> {
             }
             _ => self.data_field(place, name).and_then(value),
         }
-    }
-
-    /// The limit that the level is of, as it was written; with `nagios` the exit code of the level.
-    fn threshold_value(&self) -> Option<Value<'a>> {
-        if self.rule.operator == Operator::Nagios {
-            let code = match self.level {
-                Level::Ok => 0,
-                Level::Warning => 1,
-                Level::Critical => 2,
-                Level::Unknown => 3,
-            };
-            return Some(Value::Int(code));
-        }
-        Some(match self.rule.limit(self.level)? {
-            Limit::Number(number) => Value::Float(*number),
-            Limit::Integer(number) => Value::Int((*number).into()),
-            Limit::Text(text) => Value::Text(text),
-            Limit::Bool(truth) => Value::Bool(*truth),
-        })
     }
 
     /// The check whose `{output}` and `{status}` are meant; an entry that names one check exactly
@@ -88,6 +69,40 @@ impl<'a> Fields<'a> {
     fn data_field(&self, place: &Place<'a>, name: &str) -> Option<&'a Json> {
         let whole = || Place::find(self.data, self.plugin, name).value;
         place.beside(name).or_else(whole).or_else(|| by_last_key(self.data, name))
+    }
+}
+
+impl Rule {
+    /// What is wrong with the display template whatever the data will be; for `check-config`.
+    pub fn display_fault(&self) -> Option<FormatError> {
+        let level = if self.critical.is_some() { Level::Critical } else { Level::Warning };
+        let known = |name: &str| match name {
+            "threshold_value" => self.threshold_value(level),
+            "op_symbol" | "check_name" | "metric_name" | "output" | "status" => {
+                Some(Value::Text("text"))
+            }
+            _ => None,
+        };
+        format::check(self.display.as_deref()?, &known).err()
+    }
+
+    /// The limit of a level as it was written; with `nagios` the exit code of the level.
+    fn threshold_value(&self, level: Level) -> Option<Value<'_>> {
+        if self.operator == Operator::Nagios {
+            let code = match level {
+                Level::Ok => 0,
+                Level::Warning => 1,
+                Level::Critical => 2,
+                Level::Unknown => 3,
+            };
+            return Some(Value::Int(code));
+        }
+        Some(match self.limit(level)? {
+            Limit::Number(number) => Value::Float(*number),
+            Limit::Integer(number) => Value::Int((*number).into()),
+            Limit::Text(text) => Value::Text(text),
+            Limit::Bool(truth) => Value::Bool(*truth),
+        })
     }
 }
 
@@ -273,6 +288,18 @@ mod tests {
         let data = json!({"check_load_status_code": 2});
         let at = ("nagios_runner", "check_load_status_code", "check_load");
         assert_eq!(shown(entry, at, Level::Critical, &data), "check_load: exit 2 (expected < 2)");
+    }
+
+    #[test]
+    fn display_that_never_renders_is_a_fault() {
+        let fault = |display: &str| {
+            rule(&format!("{{warning: 1, display: '{display}'}}")).display_fault().is_some()
+        };
+        let good = ["{value:d}", "{threshold_value:d}", "{free_gb:.1f}", "{op_symbol:>3}"];
+        let bad = ["{op_symbol:d}", "{value:>65}", "{threshold_value:s}", "{value!x}", "{a[0]}"];
+        assert_eq!(good.map(fault), [false; 4]);
+        assert_eq!(bad.map(fault), [true; 5]);
+        assert_eq!(rule("{warning: 1}").display_fault(), None);
     }
 
     #[test]

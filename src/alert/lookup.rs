@@ -6,12 +6,11 @@
 use super::path;
 use super::rule::Rule;
 use crate::collect::glob;
-use crate::limits;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Longer paths are looked up anew each time: nobody writes them, and they would fill the memo.
-const PATH_MEMO_MAX: usize = 256;
+const PATH_MEMO_MAX: usize = 128;
 
 /// The rule of a metric.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +150,7 @@ pub struct Memo {
 }
 
 impl Memo {
-    const GENERATION_MAX: usize = limits::METRICS_PER_HOST;
+    const GENERATION_MAX: usize = 1024;
 
     fn get(&mut self, leaf: &str) -> Option<Option<Found>> {
         if let Some(found) = self.newer.get(leaf) {
