@@ -50,9 +50,9 @@ struct Glob {
 }
 
 impl Glob {
-    fn matches(&self, metric: &str) -> bool {
-        let (keys, name) = path::split_last(&self.pattern);
-        let (metric_keys, metric_name) = path::split_last(metric);
+    fn matches(&self, metric: &str, flat: bool) -> bool {
+        let split = |path| if flat { ("", path) } else { path::split_last(path) };
+        let ((keys, name), (metric_keys, metric_name)) = (split(&self.pattern), split(metric));
         glob::matches(name.as_bytes(), metric_name.as_bytes())
             && glob::matches(keys.as_bytes(), metric_keys.as_bytes())
     }
@@ -106,8 +106,9 @@ impl PluginRules {
         if let Some(&rule) = self.exact.get(metric) {
             return Some(Found { rule, check_len: 0 });
         }
-        // A host's name is no family of metrics.
-        if &*self.plugin != path::RTT {
+        // A host's name is one word, whatever it is made of.
+        let flat = &*self.plugin == path::RTT;
+        if !flat {
             let (keys, name) = path::split_last(metric);
             let mut candidate = String::new();
             for (rest, stripped) in path::stripped(name) {
@@ -122,7 +123,7 @@ impl PluginRules {
         }
         let glob = self.globs.iter().find(|glob| {
             tried(&glob.pattern);
-            glob.matches(metric)
+            glob.matches(metric, flat)
         })?;
         Some(Found { rule: glob.rule, check_len: 0 })
     }

@@ -89,7 +89,9 @@ mod tests {
 
     const README: &str = r#"
 thresholds:
-  rtt: {webserver01: {warning: 100.0, critical: 500.0}}
+  rtt:
+    webserver01: {warning: 100.0, critical: 500.0}
+    "edge*": {warning: 50}
   cpu_monitor: {cpu_percent: {warning: 80, critical: 90, display: "x"}}
   memory_monitor: {memory_percent: {warning: 85}}
   disk_monitor:
@@ -171,6 +173,7 @@ thresholds:
             ("rtt", "webserver01", "rtt.webserver01"),
             ("rtt", "webserver02", "-"),
             ("rtt", "my_webserver01", "-"),
+            ("rtt", "edge1.example.net", "rtt.edge*"),
             ("cpu_monitor", "", "-"),
         ];
         for (plugin, leaf, want) in lookups {
