@@ -127,8 +127,8 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Follows a path whose keys may hold dots themselves. Each value has one path, so none is looked at
-/// twice.
+/// Follows a path whose keys may hold dots themselves. Each value has one path, so none is looked
+/// at twice.
 fn descend<'a>(top: &'a Json, path: &str) -> Option<Place<'a>> {
     let below = |key: &str, member: &'a Json| match path.strip_prefix(key)? {
         "" if is_leaf(member) => Some(Place { parent: Some(top), value: Some(member) }),

@@ -55,7 +55,8 @@ impl fmt::Display for FormatError {
     }
 }
 
-/// Renders a template; `field` gives the value of a name. What is longer than [`OUTPUT_MAX`] is cut.
+/// Renders a template; `field` gives the value of a name. What is longer than [`OUTPUT_MAX`] is
+/// cut.
 pub fn render<'v>(
     template: &str,
     field: &dyn Fn(&str) -> Option<Value<'v>>,
@@ -67,8 +68,8 @@ pub fn render<'v>(
     Ok(out)
 }
 
-/// Whether a template can be rendered at all: its braces pair, its names are names, and each spec is
-/// one for the value that `known` gives, or for some type where the value is not known.
+/// Whether a template can be rendered at all: its braces pair, its names are names, and each spec
+/// is one for the value that `known` gives, or for some type where the value is not known.
 pub fn check<'v>(
     template: &str,
     known: &dyn Fn(&str) -> Option<Value<'v>>,

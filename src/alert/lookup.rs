@@ -5,7 +5,7 @@
 
 use super::path;
 use super::rule::Rule;
-use crate::collect::glob;
+use crate::glob;
 use std::collections::HashMap;
 use std::sync::Arc;
 

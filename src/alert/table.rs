@@ -50,8 +50,8 @@ impl RulesetTable {
         self.by_profiles.insert(profiles.to_vec(), id);
     }
 
-    /// The ruleset of a list of profiles (`hosts.<name>.threshold_config`); of none where no host of
-    /// the configuration has this list.
+    /// The ruleset of a list of profiles (`hosts.<name>.threshold_config`); of none where no host
+    /// of the configuration has this list.
     pub fn id(&self, profiles: &[String]) -> RulesetId {
         self.by_profiles.get(profiles).copied().unwrap_or_default()
     }
@@ -60,8 +60,8 @@ impl RulesetTable {
         &self.sets[self.index(id)].rules
     }
 
-    /// What is needed for the leaves of one plugin's message; `None` where nothing is configured for
-    /// it.
+    /// What is needed for the leaves of one plugin's message; `None` where nothing is configured
+    /// for it.
     pub fn scope(&mut self, id: RulesetId, plugin: &str) -> Option<Scope<'_>> {
         let index = self.index(id);
         let Shared { rules, memos } = &mut self.sets[index];

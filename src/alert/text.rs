@@ -1,7 +1,7 @@
 //! The exact sentences about metrics (SPEC sections 3 and 13).
 //!
-//! Owns their wording and the form of a value in them; `display` is the operator's own text, rendered,
-//! and empty where there is none. Decides nothing.
+//! Owns their wording and the form of a value in them; `display` is the operator's own text,
+//! rendered, and empty where there is none. Decides nothing.
 
 use super::format;
 use super::level::Level;
@@ -29,8 +29,8 @@ pub fn raised(subject: &Subject<'_>, level: Level, display: &str) -> String {
     with_display(subject.sentence(level.as_str()), display)
 }
 
-/// `RECOVERED: db1 - disk_monitor./.percent = 75.0 (WARNING -> OK)`; `from` is the level just before
-/// OK.
+/// `RECOVERED: db1 - disk_monitor./.percent = 75.0 (WARNING -> OK)`; `from` is the level just
+/// before OK.
 pub fn recovered(subject: &Subject<'_>, from: Level) -> String {
     format!("{} ({} -> OK)", subject.sentence("RECOVERED"), from.as_str())
 }

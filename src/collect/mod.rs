@@ -9,7 +9,6 @@ pub mod cpuinfo;
 mod disk;
 pub mod diskstats;
 mod filesystem;
-pub mod glob;
 mod json;
 mod kernel_file;
 mod link;

@@ -27,7 +27,7 @@ pub use check::check;
 pub use difference::{Change, difference};
 pub use escalation::{Level, Step};
 pub use host::{DnsName, Host};
-pub use maintenance::{Date, Day, End, Repeat, Start, TimeOfDay, Window};
+pub use maintenance::{Date, Day, End, Repeat, Start, TimeOfDay, Window, is_zone_name};
 pub use threshold::{Entry, Limit, Operator, Thresholds};
 pub use user::{StatusPage, User, UserChannel};
 

@@ -103,7 +103,8 @@ fn lay_out(spec: &Spec, head: &str, digits: &str, tail: &str, group: usize) -> S
     spec.pad(head, &format!("{grouped}{tail}"), Align::Right)
 }
 
-/// A separator between groups from the right; zeros in front until there are `width_min` characters.
+/// A separator between groups from the right; zeros in front until there are `width_min`
+/// characters.
 fn with_separators(digits: &str, width_min: usize, separator: char, group: usize) -> String {
     let mut reversed = String::new();
     let mut left = digits.bytes().rev().peekable();

@@ -1,0 +1,1 @@
+//! Behaviour of the calendar as its owner sees it.
