@@ -7,7 +7,7 @@ use super::format::{self, FormatError, Value};
 use super::level::Level;
 use super::path;
 use super::rule::Rule;
-use crate::config::server::{Limit, Operator};
+use crate::config::server::{Limit, Operator, containers};
 use crate::wire::LeafValue;
 use serde_json::Value as Json;
 
@@ -117,7 +117,7 @@ struct Place<'a> {
 impl<'a> Place<'a> {
     /// By its path, in which the container may be left out.
     fn find(data: &'a Json, plugin: &str, leaf: &str) -> Place<'a> {
-        let containers = path::containers(plugin).iter().filter_map(|key| data.get(key));
+        let containers = containers(plugin).iter().filter_map(|key| data.get(key));
         let places = std::iter::once(data).chain(containers).filter_map(|top| descend(top, leaf));
         places.into_iter().next().unwrap_or(Place { parent: Some(data), value: None })
     }

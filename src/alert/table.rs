@@ -273,6 +273,31 @@ hosts:
     }
 
     #[test]
+    fn example_of_the_configuration_reference_compiles() {
+        let config = server(include_str!("../../tests/golden/config/good-example.yaml"));
+        let mut table = RulesetTable::compile(&config);
+        let web = table.id(&config.hosts["web-01"].threshold_config);
+        let gateway = table.id(&config.hosts["gw-01"].threshold_config);
+        let paths: Vec<&str> = table.ruleset(web).rules().map(|rule| &*rule.path).collect();
+        let want = [
+            "cpu_monitor.cpu_percent",
+            "disk_monitor./.free_gb",
+            "disk_monitor./.percent",
+            "nagios_runner.status_code",
+            "rtt.web-01",
+        ];
+        assert_eq!(paths, want);
+        let cpu = "cpu_monitor.cpu_percent";
+        let tight = (Some(60.0), Some(75.0), Some("tight_cpu".into()));
+        assert_eq!(limits(table.ruleset(web), cpu), Some(tight));
+        assert_eq!(limits(table.ruleset(gateway), cpu), Some((Some(80.0), Some(90.0), None)));
+        assert!(table.rtt_scope(gateway).is_some_and(|mut scope| scope.find("web-01").is_some()));
+        let nagios =
+            table.scope(web, "nagios_runner").and_then(|mut s| s.find("check_x_status_code"));
+        assert_eq!(nagios.map(|found| found.check_name), Some("check_x"));
+    }
+
+    #[test]
     fn hosts_with_the_same_profiles_share_their_rules() {
         let config = server(PROFILES);
         let mut table = RulesetTable::compile(&config);
