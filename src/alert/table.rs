@@ -61,17 +61,22 @@ impl RulesetTable {
     }
 
     /// What is needed for the leaves of one plugin's message; `None` where nothing is configured
-    /// for it.
+    /// for it. A plugin that calls itself `rtt` has no rules: round trips are measured and not sent
+    /// (THREATS U15).
     pub fn scope(&mut self, id: RulesetId, plugin: &str) -> Option<Scope<'_>> {
-        let index = self.index(id);
-        let Shared { rules, memos } = &mut self.sets[index];
-        let memo = memos.get_mut(plugin)?;
-        Some(Scope { rules: rules.plugin(plugin)?, memo })
+        if plugin == path::RTT { None } else { self.scope_of(id, plugin) }
     }
 
     /// The rules of `rtt.<host>`: [`Scope::find`] takes the host's name.
     pub fn rtt_scope(&mut self, id: RulesetId) -> Option<Scope<'_>> {
-        self.scope(id, path::RTT)
+        self.scope_of(id, path::RTT)
+    }
+
+    fn scope_of(&mut self, id: RulesetId, plugin: &str) -> Option<Scope<'_>> {
+        let index = self.index(id);
+        let Shared { rules, memos } = &mut self.sets[index];
+        let memo = memos.get_mut(plugin)?;
+        Some(Scope { rules: rules.plugin(plugin)?, memo })
     }
 
     /// An id of another table, which only a mistake can bring here, reads as the first set.
@@ -113,7 +118,9 @@ thresholds:
 
     /// The path of the rule and what was stripped, or `-`.
     fn look_up(table: &mut RulesetTable, plugin: &str, leaf: &str) -> String {
-        let Some(mut scope) = table.scope(RulesetId::default(), plugin) else { return "-".into() };
+        let Some(mut scope) = table.scope_of(RulesetId::default(), plugin) else {
+            return "-".into();
+        };
         let found = scope.find(leaf).map(|m| (m.rule.path.clone(), m.check_name.to_owned()));
         // Once more, now out of the memo.
         let again = scope.find(leaf).map(|m| (m.rule.path.clone(), m.check_name.to_owned()));
@@ -179,11 +186,14 @@ thresholds:
         for (plugin, leaf, want) in lookups {
             assert_eq!(look_up(&mut table, plugin, leaf), want, "{plugin} {leaf}");
         }
-        assert!(
-            table
-                .rtt_scope(RulesetId::default())
-                .is_some_and(|mut s| s.find("webserver01").is_some())
-        );
+        let rtt = table.rtt_scope(RulesetId::default());
+        assert!(rtt.is_some_and(|mut scope| scope.find("webserver01").is_some()));
+    }
+
+    #[test]
+    fn u15_plugin_named_rtt_has_no_rules() {
+        let mut table = RulesetTable::compile(&server(README));
+        assert!(table.scope(RulesetId::default(), "rtt").is_none());
     }
 
     #[test]
