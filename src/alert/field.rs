@@ -7,7 +7,7 @@ use super::format::{self, FormatError, Value};
 use super::level::Level;
 use super::path;
 use super::rule::Rule;
-use crate::config::server::{Limit, Operator};
+use crate::config::server::{Limit, Operator, containers};
 use crate::wire::LeafValue;
 use serde_json::Value as Json;
 
@@ -44,7 +44,7 @@ impl<'a> Fields<'a> {
     fn value_of(&self, place: &Place<'a>, name: &str) -> Option<Value<'a>> {
         match name {
             "value" => Some(place.value.and_then(value).unwrap_or(value_of_leaf(self.value))),
-            "threshold_value" => self.threshold_value(),
+            "threshold_value" => self.rule.threshold_value(self.level),
             "op_symbol" => Some(Value::Text(self.rule.operator.as_str())),
             "check_name" => Some(Value::Text(self.check_name)),
             "metric_name" => Some(Value::Text(path::metric_of(self.plugin, self.leaf))),
@@ -54,25 +54,6 @@ impl<'a> Fields<'a> {
             }
             _ => self.data_field(place, name).and_then(value),
         }
-    }
-
-    /// The limit that the level is of, as it was written; with `nagios` the exit code of the level.
-    fn threshold_value(&self) -> Option<Value<'a>> {
-        if self.rule.operator == Operator::Nagios {
-            let code = match self.level {
-                Level::Ok => 0,
-                Level::Warning => 1,
-                Level::Critical => 2,
-                Level::Unknown => 3,
-            };
-            return Some(Value::Int(code));
-        }
-        Some(match self.rule.limit(self.level)? {
-            Limit::Number(number) => Value::Float(*number),
-            Limit::Integer(number) => Value::Int((*number).into()),
-            Limit::Text(text) => Value::Text(text),
-            Limit::Bool(truth) => Value::Bool(*truth),
-        })
     }
 
     /// The check whose `{output}` and `{status}` are meant; an entry that names one check exactly
@@ -91,6 +72,40 @@ impl<'a> Fields<'a> {
     }
 }
 
+impl Rule {
+    /// What is wrong with the display template whatever the data will be; for `check-config`.
+    pub fn display_fault(&self) -> Option<FormatError> {
+        let level = if self.critical.is_some() { Level::Critical } else { Level::Warning };
+        let known = |name: &str| match name {
+            "threshold_value" => self.threshold_value(level),
+            "op_symbol" | "check_name" | "metric_name" | "output" | "status" => {
+                Some(Value::Text("text"))
+            }
+            _ => None,
+        };
+        format::check(self.display.as_deref()?, &known).err()
+    }
+
+    /// The limit of a level as it was written; with `nagios` the exit code of the level.
+    fn threshold_value(&self, level: Level) -> Option<Value<'_>> {
+        if self.operator == Operator::Nagios {
+            let code = match level {
+                Level::Ok => 0,
+                Level::Warning => 1,
+                Level::Critical => 2,
+                Level::Unknown => 3,
+            };
+            return Some(Value::Int(code));
+        }
+        Some(match self.limit(level)? {
+            Limit::Number(number) => Value::Float(*number),
+            Limit::Integer(number) => Value::Int((*number).into()),
+            Limit::Text(text) => Value::Text(text),
+            Limit::Bool(truth) => Value::Bool(*truth),
+        })
+    }
+}
+
 /// Where a leaf stands in the data.
 #[derive(Clone, Copy, Default)]
 struct Place<'a> {
@@ -102,7 +117,7 @@ struct Place<'a> {
 impl<'a> Place<'a> {
     /// By its path, in which the container may be left out.
     fn find(data: &'a Json, plugin: &str, leaf: &str) -> Place<'a> {
-        let containers = path::containers(plugin).iter().filter_map(|key| data.get(key));
+        let containers = containers(plugin).iter().filter_map(|key| data.get(key));
         let places = std::iter::once(data).chain(containers).filter_map(|top| descend(top, leaf));
         places.into_iter().next().unwrap_or(Place { parent: Some(data), value: None })
     }
@@ -112,8 +127,8 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Follows a path whose keys may hold dots themselves. Each value has one path, so none is looked at
-/// twice.
+/// Follows a path whose keys may hold dots themselves. Each value has one path, so none is looked
+/// at twice.
 fn descend<'a>(top: &'a Json, path: &str) -> Option<Place<'a>> {
     let below = |key: &str, member: &'a Json| match path.strip_prefix(key)? {
         "" if is_leaf(member) => Some(Place { parent: Some(top), value: Some(member) }),
@@ -273,6 +288,18 @@ mod tests {
         let data = json!({"check_load_status_code": 2});
         let at = ("nagios_runner", "check_load_status_code", "check_load");
         assert_eq!(shown(entry, at, Level::Critical, &data), "check_load: exit 2 (expected < 2)");
+    }
+
+    #[test]
+    fn display_that_never_renders_is_a_fault() {
+        let fault = |display: &str| {
+            rule(&format!("{{warning: 1, display: '{display}'}}")).display_fault().is_some()
+        };
+        let good = ["{value:d}", "{threshold_value:d}", "{free_gb:.1f}", "{op_symbol:>3}"];
+        let bad = ["{op_symbol:d}", "{value:>65}", "{threshold_value:s}", "{value!x}", "{a[0]}"];
+        assert_eq!(good.map(fault), [false; 4]);
+        assert_eq!(bad.map(fault), [true; 5]);
+        assert_eq!(rule("{warning: 1}").display_fault(), None);
     }
 
     #[test]

@@ -55,7 +55,8 @@ impl fmt::Display for FormatError {
     }
 }
 
-/// Renders a template; `field` gives the value of a name. What is longer than [`OUTPUT_MAX`] is cut.
+/// Renders a template; `field` gives the value of a name. What is longer than [`OUTPUT_MAX`] is
+/// cut.
 pub fn render<'v>(
     template: &str,
     field: &dyn Fn(&str) -> Option<Value<'v>>,
@@ -67,21 +68,23 @@ pub fn render<'v>(
     Ok(out)
 }
 
-/// Whether a template can be rendered for some value of each field: its braces pair, its names are
-/// names, and each spec is one for a number or a text.
-pub fn check(template: &str) -> Result<(), FormatError> {
-    const SAMPLES: [Value<'static>; 4] =
-        [Value::Float(1.0), Value::Int(1), Value::Text("a"), Value::Bool(true)];
+/// Whether a template can be rendered at all: its braces pair, its names are names, and each spec
+/// is one for the value that `known` gives, or for some type where the value is not known.
+pub fn check<'v>(
+    template: &str,
+    known: &dyn Fn(&str) -> Option<Value<'v>>,
+) -> Result<(), FormatError> {
+    const SAMPLES: [Value<'static>; 3] = [Value::Float(1.0), Value::Int(1), Value::Text("a")];
     let mut rest = template;
     while let Some(piece) = Piece::next(&mut rest) {
         let Piece::Field(field) = piece? else { continue };
         // A width or precision that is itself a field is known only with its value.
-        let nested = field.spec.contains('{');
-        let spec = if nested { "" } else { field.spec };
-        let template = Field { name: "x", spec, ..field }.to_template();
-        let tries = SAMPLES.map(|sample| render(&template, &|_| Some(sample)).map(drop));
-        if tries.iter().all(Result::is_err) {
-            return tries.into_iter().next().unwrap_or(Ok(()));
+        let spec = if field.spec.contains('{') { "" } else { field.spec };
+        let judge = |value| render_value(&mut String::new(), value, field.conversion, spec);
+        match known(field.name) {
+            Some(value) => judge(value)?,
+            None if SAMPLES.iter().any(|sample| judge(*sample).is_ok()) => {}
+            None => judge(SAMPLES[0])?,
         }
     }
     Ok(())
@@ -155,11 +158,6 @@ impl<'t> Field<'t> {
             depth == 0
         })?;
         Some(Ok((Field { name, conversion, spec: &spec[..end] }, &spec[end + 1..])))
-    }
-
-    fn to_template(self) -> String {
-        let conversion = self.conversion.map(|c| format!("!{c}")).unwrap_or_default();
-        format!("{{{}{conversion}:{}}}", self.name, self.spec)
     }
 }
 
@@ -269,4 +267,96 @@ fn quoted(text: &str) -> String {
     }
     out.push(quote);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn one(template: &str, value: Value<'_>) -> String {
+        let field = |name: &str| (name == "value").then_some(value);
+        render(template, &field).unwrap_or_else(|error| format!("!{error}"))
+    }
+
+    #[test]
+    fn values_keep_their_type() {
+        let table = [
+            ("{value}", Value::Int(81), "81"),
+            ("{value}", Value::Float(81.0), "81.0"),
+            ("{value:.1f}%", Value::Int(81), "81.0%"),
+            ("{value:,}", Value::Int(1_234_567), "1,234,567"),
+            ("{value:.1%}", Value::Float(0.8125), "81.2%"),
+            ("{value:>8.2f}|", Value::Float(2.7654), "    2.77|"),
+            ("{value:08.3f}", Value::Float(-2.7654), "-002.765"),
+            ("{value:#x}", Value::Int(255), "0xff"),
+            ("{{{value}}}", Value::Bool(true), "{True}"),
+            ("{value!r}", Value::Text("it's"), "\"it's\""),
+            ("{value:^7}", Value::Text("ok"), "  ok   "),
+            ("{value}", Value::None, "None"),
+        ];
+        for (template, value, want) in table {
+            assert_eq!(one(template, value), want, "{template}");
+        }
+    }
+
+    /// THREATS H10: what could make work or reach further than a name is refused.
+    #[test]
+    fn h10_templates_have_bounds() {
+        let float = Value::Float(1.0);
+        let table = [
+            ("{value:>64}", None),
+            ("{value:>65}", Some("!has a format \">65\" that is not for its value")),
+            ("{value:>999999999}", Some("!has a format \">999999999\" that is not for its value")),
+            ("{value:.65f}", Some("!has a format \".65f\" that is not for its value")),
+            ("{value.__class__}", Some("!has the unknown field {value.__class__}")),
+            ("{value[0]}", Some("!has the unknown field {value[0]}")),
+            ("{0}", Some("!has the unknown field {0}")),
+            ("{}", Some("!has the unknown field {}")),
+            ("{value!a}", Some("!has a conversion other than !r and !s")),
+            ("{value", Some("!has a brace without its other one")),
+            ("value}", Some("!has a brace without its other one")),
+        ];
+        for (template, want) in table {
+            let got = one(template, float);
+            assert_eq!(want.unwrap_or(&format!("{:>64}", "1.0")), got, "{template}");
+        }
+        assert_eq!(one(&"{value:>64}".repeat(46), float).len(), OUTPUT_MAX);
+    }
+
+    #[test]
+    fn check_refuses_what_can_never_render() {
+        let known = |name: &str| (name == "op_symbol").then_some(Value::Text(">"));
+        for good in
+            ["", "{value:d}", "{anything:>10}", "{x:.1f} {y:,} {z!s:5}", "{x:{y}}", "{op_symbol:3}"]
+        {
+            assert_eq!(check(good, &known), Ok(()), "{good}");
+        }
+        for bad in
+            ["{x", "}", "{}", "{x:q}", "{x:>99}", "{x!z}", "{op_symbol:d}", "{x!s:d}", "{x[0]}"]
+        {
+            assert!(check(bad, &known).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_template_renders_within_bounds_or_not_at_all(
+            template in "([{}]|value|text|!r|:|[<>=^0-9.,_#bcdeEfFgGnosxX%é]){0,12}",
+            number in any::<f64>(),
+            text in "\\PC{0,600}",
+        ) {
+            let field = |name: &str| match name {
+                "value" => Some(Value::Float(number)),
+                "text" => Some(Value::Text(&text)),
+                _ => None,
+            };
+            let rendered = render(&template, &field);
+            prop_assert!(rendered.as_ref().is_ok_and(|r| r.len() <= OUTPUT_MAX) || rendered.is_err());
+            // A template that is refused beforehand never renders.
+            if check(&template, &field).is_err() {
+                prop_assert!(rendered.is_err());
+            }
+        }
+    }
 }

@@ -6,12 +6,11 @@
 use super::path;
 use super::rule::Rule;
 use crate::glob;
-use crate::limits;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Longer paths are looked up anew each time: nobody writes them, and they would fill the memo.
-const PATH_MEMO_MAX: usize = 256;
+const PATH_MEMO_MAX: usize = 128;
 
 /// The rule of a metric.
 #[derive(Clone, Copy, Debug)]
@@ -51,9 +50,9 @@ struct Glob {
 }
 
 impl Glob {
-    fn matches(&self, metric: &str) -> bool {
-        let (keys, name) = path::split_last(&self.pattern);
-        let (metric_keys, metric_name) = path::split_last(metric);
+    fn matches(&self, metric: &str, flat: bool) -> bool {
+        let split = |path| if flat { ("", path) } else { path::split_last(path) };
+        let ((keys, name), (metric_keys, metric_name)) = (split(&self.pattern), split(metric));
         glob::matches(name.as_bytes(), metric_name.as_bytes())
             && glob::matches(keys.as_bytes(), metric_keys.as_bytes())
     }
@@ -107,8 +106,9 @@ impl PluginRules {
         if let Some(&rule) = self.exact.get(metric) {
             return Some(Found { rule, check_len: 0 });
         }
-        // A host's name is no family of metrics.
-        if &*self.plugin != path::RTT {
+        // A host's name is one word, whatever it is made of.
+        let flat = &*self.plugin == path::RTT;
+        if !flat {
             let (keys, name) = path::split_last(metric);
             let mut candidate = String::new();
             for (rest, stripped) in path::stripped(name) {
@@ -123,7 +123,7 @@ impl PluginRules {
         }
         let glob = self.globs.iter().find(|glob| {
             tried(&glob.pattern);
-            glob.matches(metric)
+            glob.matches(metric, flat)
         })?;
         Some(Found { rule: glob.rule, check_len: 0 })
     }
@@ -151,7 +151,7 @@ pub struct Memo {
 }
 
 impl Memo {
-    const GENERATION_MAX: usize = limits::METRICS_PER_HOST;
+    const GENERATION_MAX: usize = 1024;
 
     fn get(&mut self, leaf: &str) -> Option<Option<Found>> {
         if let Some(found) = self.newer.get(leaf) {

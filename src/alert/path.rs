@@ -4,6 +4,7 @@
 //! Keys hold dots and slashes themselves (`/var/lib/my.db`, `eth0.100`), and a leaf's path joins
 //! them with '.': whole paths are compared, and only the last '.' is taken for a boundary.
 
+use crate::config::server::containers;
 use std::borrow::Cow;
 
 /// The plugin name under which round trips are checked.
@@ -31,18 +32,6 @@ pub(super) fn canonical(written: &str) -> Cow<'_, str> {
     let Some((plugin, metric)) = written.split_once('.') else { return written.into() };
     let kept = metric_of(plugin, metric);
     if kept == metric { written.into() } else { format!("{plugin}.{kept}").into() }
-}
-
-/// The keys that hold structured data in the built-in plugins; everyone else's plugins keep theirs.
-pub(super) fn containers(plugin: &str) -> &'static [&'static str] {
-    match plugin {
-        "disk_monitor" => &["partitions", "io"],
-        "network_monitor" => &["interfaces"],
-        "ping_monitor" => &["hosts"],
-        "filesystem_info" => &["filesystems"],
-        "zfs_monitor" => &["pools"],
-        _ => &[],
-    }
 }
 
 /// A metric's path as the keys above it, with their '.', and its own name.

@@ -1,7 +1,7 @@
 //! The rules of a host: the entries of its profiles laid over one another (SPEC section 3).
 //!
-//! Owns the merging and where each rule came from. Judging a value is `level`'s, finding the rule of
-//! a metric is `lookup`'s.
+//! Owns the merging and where each rule came from. Judging a value is `level`'s, finding the rule
+//! of a metric is `lookup`'s.
 
 use super::lookup::PluginRules;
 use super::path;
@@ -32,7 +32,8 @@ pub struct Rule {
     pub hold: Duration,
     /// `None`: the host's, or the server's.
     pub escalation: Option<Vec<Step>>,
-    /// False: switched off. Such a rule still ends a lookup, so that no generic one takes its place.
+    /// False: switched off. Such a rule still ends a lookup, so that no generic one takes its
+    /// place.
     pub enabled: bool,
     /// The profile that wrote it last; `None` for `thresholds` itself.
     pub profile: Option<Box<str>>,
@@ -73,9 +74,9 @@ pub struct Ruleset {
 }
 
 impl Ruleset {
-    /// `thresholds`, then the profile `default` if there is one, then `profiles` from left to right,
-    /// each laid over what is there key by key. A profile that is not configured is passed over: the
-    /// configuration's check has reported it.
+    /// `thresholds`, then the profile `default` if there is one, then `profiles` from left to
+    /// right, each laid over what is there key by key. A profile that is not configured is passed
+    /// over: the configuration's check has reported it.
     pub fn compile(config: &Server, profiles: &[String]) -> Ruleset {
         let layers = std::iter::once(DEFAULT_PROFILE)
             .chain(profiles.iter().map(String::as_str))

@@ -50,8 +50,8 @@ impl RulesetTable {
         self.by_profiles.insert(profiles.to_vec(), id);
     }
 
-    /// The ruleset of a list of profiles (`hosts.<name>.threshold_config`); of none where no host of
-    /// the configuration has this list.
+    /// The ruleset of a list of profiles (`hosts.<name>.threshold_config`); of none where no host
+    /// of the configuration has this list.
     pub fn id(&self, profiles: &[String]) -> RulesetId {
         self.by_profiles.get(profiles).copied().unwrap_or_default()
     }
@@ -60,18 +60,23 @@ impl RulesetTable {
         &self.sets[self.index(id)].rules
     }
 
-    /// What is needed for the leaves of one plugin's message; `None` where nothing is configured for
-    /// it.
+    /// What is needed for the leaves of one plugin's message; `None` where nothing is configured
+    /// for it. A plugin that calls itself `rtt` has no rules: round trips are measured and not sent
+    /// (THREATS U15).
     pub fn scope(&mut self, id: RulesetId, plugin: &str) -> Option<Scope<'_>> {
-        let index = self.index(id);
-        let Shared { rules, memos } = &mut self.sets[index];
-        let memo = memos.get_mut(plugin)?;
-        Some(Scope { rules: rules.plugin(plugin)?, memo })
+        if plugin == path::RTT { None } else { self.scope_of(id, plugin) }
     }
 
     /// The rules of `rtt.<host>`: [`Scope::find`] takes the host's name.
     pub fn rtt_scope(&mut self, id: RulesetId) -> Option<Scope<'_>> {
-        self.scope(id, path::RTT)
+        self.scope_of(id, path::RTT)
+    }
+
+    fn scope_of(&mut self, id: RulesetId, plugin: &str) -> Option<Scope<'_>> {
+        let index = self.index(id);
+        let Shared { rules, memos } = &mut self.sets[index];
+        let memo = memos.get_mut(plugin)?;
+        Some(Scope { rules: rules.plugin(plugin)?, memo })
     }
 
     /// An id of another table, which only a mistake can bring here, reads as the first set.
@@ -89,7 +94,9 @@ mod tests {
 
     const README: &str = r#"
 thresholds:
-  rtt: {webserver01: {warning: 100.0, critical: 500.0}}
+  rtt:
+    webserver01: {warning: 100.0, critical: 500.0}
+    "edge*": {warning: 50}
   cpu_monitor: {cpu_percent: {warning: 80, critical: 90, display: "x"}}
   memory_monitor: {memory_percent: {warning: 85}}
   disk_monitor:
@@ -111,7 +118,9 @@ thresholds:
 
     /// The path of the rule and what was stripped, or `-`.
     fn look_up(table: &mut RulesetTable, plugin: &str, leaf: &str) -> String {
-        let Some(mut scope) = table.scope(RulesetId::default(), plugin) else { return "-".into() };
+        let Some(mut scope) = table.scope_of(RulesetId::default(), plugin) else {
+            return "-".into();
+        };
         let found = scope.find(leaf).map(|m| (m.rule.path.clone(), m.check_name.to_owned()));
         // Once more, now out of the memo.
         let again = scope.find(leaf).map(|m| (m.rule.path.clone(), m.check_name.to_owned()));
@@ -171,16 +180,20 @@ thresholds:
             ("rtt", "webserver01", "rtt.webserver01"),
             ("rtt", "webserver02", "-"),
             ("rtt", "my_webserver01", "-"),
+            ("rtt", "edge1.example.net", "rtt.edge*"),
             ("cpu_monitor", "", "-"),
         ];
         for (plugin, leaf, want) in lookups {
             assert_eq!(look_up(&mut table, plugin, leaf), want, "{plugin} {leaf}");
         }
-        assert!(
-            table
-                .rtt_scope(RulesetId::default())
-                .is_some_and(|mut s| s.find("webserver01").is_some())
-        );
+        let rtt = table.rtt_scope(RulesetId::default());
+        assert!(rtt.is_some_and(|mut scope| scope.find("webserver01").is_some()));
+    }
+
+    #[test]
+    fn u15_plugin_named_rtt_has_no_rules() {
+        let mut table = RulesetTable::compile(&server(README));
+        assert!(table.scope(RulesetId::default(), "rtt").is_none());
     }
 
     #[test]
@@ -267,6 +280,31 @@ hosts:
         assert_eq!((mine.origin.file.as_str(), mine.origin.line), ("hbd.yaml", 4));
         assert_eq!(rule("db-03", "cpu_monitor.cpu_percent").origin.line, 15);
         assert!(!rule("quiet", "memory_monitor.percent").enabled);
+    }
+
+    #[test]
+    fn example_of_the_configuration_reference_compiles() {
+        let config = server(include_str!("../../tests/golden/config/good-example.yaml"));
+        let mut table = RulesetTable::compile(&config);
+        let web = table.id(&config.hosts["web-01"].threshold_config);
+        let gateway = table.id(&config.hosts["gw-01"].threshold_config);
+        let paths: Vec<&str> = table.ruleset(web).rules().map(|rule| &*rule.path).collect();
+        let want = [
+            "cpu_monitor.cpu_percent",
+            "disk_monitor./.free_gb",
+            "disk_monitor./.percent",
+            "nagios_runner.status_code",
+            "rtt.web-01",
+        ];
+        assert_eq!(paths, want);
+        let cpu = "cpu_monitor.cpu_percent";
+        let tight = (Some(60.0), Some(75.0), Some("tight_cpu".into()));
+        assert_eq!(limits(table.ruleset(web), cpu), Some(tight));
+        assert_eq!(limits(table.ruleset(gateway), cpu), Some((Some(80.0), Some(90.0), None)));
+        assert!(table.rtt_scope(gateway).is_some_and(|mut scope| scope.find("web-01").is_some()));
+        let nagios =
+            table.scope(web, "nagios_runner").and_then(|mut s| s.find("check_x_status_code"));
+        assert_eq!(nagios.map(|found| found.check_name), Some("check_x"));
     }
 
     #[test]

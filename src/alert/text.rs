@@ -1,7 +1,7 @@
 //! The exact sentences about metrics (SPEC sections 3 and 13).
 //!
-//! Owns their wording and the form of a value in them; `display` is the operator's own text, rendered,
-//! and empty where there is none. Decides nothing.
+//! Owns their wording and the form of a value in them; `display` is the operator's own text,
+//! rendered, and empty where there is none. Decides nothing.
 
 use super::format;
 use super::level::Level;
@@ -29,8 +29,8 @@ pub fn raised(subject: &Subject<'_>, level: Level, display: &str) -> String {
     with_display(subject.sentence(level.as_str()), display)
 }
 
-/// `RECOVERED: db1 - disk_monitor./.percent = 75.0 (WARNING -> OK)`; `from` is the level just before
-/// OK.
+/// `RECOVERED: db1 - disk_monitor./.percent = 75.0 (WARNING -> OK)`; `from` is the level just
+/// before OK.
 pub fn recovered(subject: &Subject<'_>, from: Level) -> String {
     format!("{} ({} -> OK)", subject.sentence("RECOVERED"), from.as_str())
 }
@@ -148,6 +148,8 @@ mod tests {
             (1.234_567_890_123_456_8e17, "1.2345678901234568e+17"),
             (f64::MAX, "1.7976931348623157e+308"),
             (-12.5, "-12.5"),
+            // Two texts are equally short and near.
+            (3_624_467_834_416_681.0 / 4.0, "906116958604170.2"),
             (0.30000000000000004, "0.3"),
         ];
         for (value, want) in table {

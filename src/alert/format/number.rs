@@ -103,7 +103,8 @@ fn lay_out(spec: &Spec, head: &str, digits: &str, tail: &str, group: usize) -> S
     spec.pad(head, &format!("{grouped}{tail}"), Align::Right)
 }
 
-/// A separator between groups from the right; zeros in front until there are `width_min` characters.
+/// A separator between groups from the right; zeros in front until there are `width_min`
+/// characters.
 fn with_separators(digits: &str, width_min: usize, separator: char, group: usize) -> String {
     let mut reversed = String::new();
     let mut left = digits.bytes().rev().peekable();
@@ -130,7 +131,14 @@ fn unnumbered(value: f64) -> Option<String> {
 
 fn shortest(value: f64, alternate: bool) -> String {
     let body = || {
-        let (digits, point) = digits_of(&format!("{value:e}"));
+        let mut scientific = format!("{value:e}");
+        // Of two shortest texts that are equally near, Python takes the even one.
+        let places = scientific.bytes().take_while(|b| *b != b'e').count().saturating_sub(2);
+        let even = format!("{value:.places$e}");
+        if even.parse() == Ok(value) {
+            scientific = even;
+        }
+        let (digits, point) = digits_of(&scientific);
         place(&digits, point, !(-3..=16).contains(&point), alternate, true)
     };
     unnumbered(value).unwrap_or_else(body)

@@ -287,17 +287,23 @@ fn is_entry(node: &Node) -> bool {
     })
 }
 
+/// The keys that only hold structured data in the built-in plugins, left out of metric paths; other
+/// plugins keep all of theirs (SPEC section 3).
+pub fn containers(plugin: &str) -> &'static [&'static str] {
+    match plugin {
+        "disk_monitor" => &["partitions", "io"],
+        "network_monitor" => &["interfaces"],
+        "ping_monitor" => &["hosts"],
+        "filesystem_info" => &["filesystems"],
+        "zfs_monitor" => &["pools"],
+        _ => &[],
+    }
+}
+
 /// The path as it is compared: containers of the built-in plugins left out, an old name replaced.
 fn metric_path(written: &[String]) -> Vec<String> {
     let mut path = written.to_vec();
-    let containers: &[&str] = match path.first().map(String::as_str) {
-        Some("disk_monitor") => &["partitions", "io"],
-        Some("network_monitor") => &["interfaces"],
-        Some("ping_monitor") => &["hosts"],
-        Some("filesystem_info") => &["filesystems"],
-        Some("zfs_monitor") => &["pools"],
-        _ => &[],
-    };
+    let containers = path.first().map_or(&[][..], |plugin| containers(plugin));
     if path.len() > 2 && containers.contains(&path[1].as_str()) {
         path.remove(1);
     }
