@@ -12,12 +12,12 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A message of more notices than this names hosts instead of listing sentences.
+/// A message repeats this many sentences, the worst; with more it is a digest, which names every host besides.
 pub const DETAIL_LINES_MAX: usize = 50;
 /// A digest's lines of names are broken at this length, in bytes.
 const NAME_LINE_MAX: usize = 1000;
-/// Sentences about no host that a digest repeats in full.
-const SERVER_LINES_MAX: usize = 20;
+/// Entries of `notices` in the JSON; the lines name every host in any case.
+const JSON_NOTICES_MAX: usize = crate::limits::NOTIFY_QUEUE;
 
 /// The classes of a digest, worst first; `None` is the end of a trouble.
 const CLASSES: [Option<Level>; 5] =
@@ -120,11 +120,9 @@ impl Message {
                 if digest {
                     lines.extend(name_lines(&draft));
                 }
+                lines.extend(draft.notices.iter().take(DETAIL_LINES_MAX).map(text));
                 if many {
-                    let about_none = draft.notices.iter().filter(|n| n.host.is_none());
-                    lines.extend(about_none.take(SERVER_LINES_MAX).map(text));
-                } else {
-                    lines.extend(draft.notices.iter().map(text));
+                    lines.push(format!("and {} more", draft.notices.len() - DETAIL_LINES_MAX));
                 }
                 lines
             }
@@ -171,7 +169,10 @@ impl Message {
             hosts_up: self.hosts_up,
             hosts_total: self.hosts_total,
             recovery: !self.notices.is_empty() && self.notices.iter().all(|n| n.recovery),
-            notices: (!single).then(|| self.notices.iter().map(|n| NoticeJson::of(n)).collect()),
+            notices: (!single).then(|| {
+                let notices = self.notices.iter().take(JSON_NOTICES_MAX);
+                notices.map(|notice| NoticeJson::of(notice)).collect()
+            }),
         };
         serde_json::to_string(&body).unwrap_or_default()
     }

@@ -164,6 +164,16 @@ impl Outbox {
         }
     }
 
+    /// Takes notices of a trouble back that no worker has had.
+    pub(super) fn withdraw_untried(&mut self, id: u64, receiver: &Receiver) {
+        for seq in self.waiting(id, receiver, Role::Raise) {
+            let waiting = self.lanes.get(receiver).and_then(|lane| lane.queue.get(&seq));
+            if waiting.is_some_and(|waiting| waiting.tried.is_none()) {
+                self.withdraw(seq, receiver);
+            }
+        }
+    }
+
     fn withdraw(&mut self, seq: u64, receiver: &Receiver) {
         if let Some(lane) = self.lanes.get_mut(receiver) {
             lane.remove(seq);
@@ -176,16 +186,13 @@ impl Outbox {
         let Some(entry) = self.entries.get_mut(&seq) else { return };
         entry.waiting.remove(receiver);
         self.unsaved.insert(Key::Entry(seq));
-        if !entry.waiting.is_empty() {
-            return;
-        }
-        let trouble = entry.trouble;
-        self.entries.remove(&seq);
-        if let Some(id) = trouble {
-            if let Some(trouble) = self.ledger.get_mut(id) {
+        self.unsaved.extend(entry.trouble.map(Key::Trouble));
+        if entry.waiting.is_empty() {
+            let trouble = entry.trouble.and_then(|id| self.ledger.get_mut(id));
+            if let Some(trouble) = trouble {
                 trouble.entries.remove(&seq);
             }
-            self.unsaved.insert(Key::Trouble(id));
+            self.entries.remove(&seq);
         }
     }
 
@@ -292,6 +299,11 @@ impl Outbox {
         for seq in given_up {
             self.hand_on(now, seq, receiver, &fallback);
         }
+        for id in &ids {
+            if let Some(trouble) = self.ledger.get_mut(*id).filter(|t| t.ended.is_some()) {
+                trouble.settled.extend(fallback.iter().cloned());
+            }
+        }
         if !tally.is_empty() {
             self.unsaved.insert(Key::Tally(receiver.clone()));
             for other in &fallback {
@@ -307,12 +319,29 @@ impl Outbox {
 
     fn hand_on(&mut self, now: Mono, seq: u64, receiver: &Receiver, fallback: &[Receiver]) {
         for other in fallback {
+            let late = self.comes_late(seq, other);
             let Some(entry) = self.entries.get_mut(&seq) else { break };
-            if !entry.had.contains(other) && entry.waiting.insert(other.clone()) {
+            if !late && !entry.had.contains(other) && entry.waiting.insert(other.clone()) {
                 self.queue(now, other, seq);
             }
         }
         self.withdraw(seq, receiver);
+    }
+
+    /// Whether somebody knows already what a notice of a trouble would say, or hears more by themselves.
+    fn comes_late(&self, seq: u64, receiver: &Receiver) -> bool {
+        let Some(entry) = self.entries.get(&seq) else { return true };
+        let Some(id) = entry.trouble else { return false };
+        let Some(trouble) = self.ledger.get(id) else { return false };
+        if trouble.settled.contains(receiver) {
+            return true;
+        }
+        let level = entry.notice.level;
+        let told = trouble.told.get(receiver);
+        let knows = told.is_some_and(|told| trouble.ended.is_some() || told.level >= level)
+            || self.awaits(id, receiver, level);
+        let flies = |lane: &Lane| trouble.entries.range(seq + 1..).any(|seq| lane.flies(*seq));
+        entry.role == Role::Raise && knows || self.lanes.get(receiver).is_some_and(flies)
     }
 
     fn settle(&mut self, now: Mono, receiver: &Receiver, troubles: BTreeSet<u64>) {

@@ -62,6 +62,12 @@ impl Lane {
         self.since.get_or_insert(now);
     }
 
+    /// Adds one that another process had: it may have been tried.
+    pub fn restore(&mut self, now: Mono, seq: u64, loose: bool) {
+        self.add(now, seq, loose);
+        self.queue.insert(seq, Waiting { tried: Some(now) });
+    }
+
     pub fn add_tally(&mut self, now: Mono, tally: &Tally) {
         self.tally.merge(tally);
         self.since.get_or_insert(now);

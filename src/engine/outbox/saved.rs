@@ -59,6 +59,8 @@ struct TroubleRow {
     /// Receiver, time, worst level.
     #[serde(default)]
     told: Vec<(String, f64, String)>,
+    #[serde(default)]
+    settled: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize, Default)]
@@ -125,7 +127,7 @@ impl Outbox {
         self.entries.insert(seq, Entry { notice, trouble, role, waiting, had });
         let loose = self.is_loose(seq);
         for receiver in receivers {
-            self.lanes.entry(receiver).or_default().add(now.mono, seq, loose);
+            self.lanes.entry(receiver).or_default().restore(now.mono, seq, loose);
         }
         Some(())
     }
@@ -146,6 +148,7 @@ impl Outbox {
             let told = Told { at: Wall::from_secs_f64(*at), level: Level::parse(level)? };
             trouble.told.insert(Receiver::parse(receiver)?, told);
         }
+        trouble.settled = row.settled.iter().filter_map(|text| Receiver::parse(text)).collect();
         self.ledger.restore(id, trouble);
         if row.ended {
             for receiver in self.hearers(id) {
@@ -297,6 +300,7 @@ fn trouble_json(trouble: &Trouble) -> Option<Vec<u8>> {
         ended: trouble.ended.is_some(),
         short: trouble.was_short(),
         told: told.collect(),
+        settled: trouble.settled.iter().map(Receiver::render).collect(),
     };
     serde_json::to_vec(&row).ok()
 }

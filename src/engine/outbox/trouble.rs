@@ -24,6 +24,8 @@ pub struct Trouble {
     pub short_until: Mono,
     pub ended: Option<Mono>,
     pub told: BTreeMap<Receiver, Told>,
+    /// Once it has ended: who hears the end, or needs not. Nobody stands in for them.
+    pub settled: BTreeSet<Receiver>,
     /// Its notices that are not delivered everywhere.
     pub entries: BTreeSet<u64>,
     /// The one line for those who hear of it when it is over.
@@ -38,6 +40,7 @@ impl Trouble {
             short_until: opened.mono + SHORT,
             ended,
             told: BTreeMap::new(),
+            settled: BTreeSet::new(),
             entries: BTreeSet::new(),
             merged: None,
         }
