@@ -270,5 +270,7 @@ fn keep(store: &mut BTreeMap<String, Saved>, row: Saved) {
         Saved::Sample { host, plugin, .. } => store.insert(format!("2 {host} {plugin}"), row),
         Saved::Event { id, .. } => store.insert(format!("3 {id:012}"), row),
         Saved::EventsBefore { .. } => None,
+        Saved::Notice { key, .. } => store.insert(format!("4 {key}"), row),
+        Saved::NoticeGone { key } => store.remove(&format!("4 {key}")),
     };
 }

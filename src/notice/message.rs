@@ -1,7 +1,8 @@
-//! What one worker sends to one receiver in one go: one notice, a group, or a digest that names every host.
+//! What one worker sends to one receiver in one go: one notice, a group, or a digest that names
+//! every host.
 //!
-//! Owns the order and the lines of a message, and its JSON. Never sends; what a channel makes of it (subject, body,
-//! colours) is the channel's own.
+//! Owns the order and the lines of a message, and its JSON. Never sends; what a channel makes of it
+//! (subject, body, colours) is the channel's own.
 
 use super::receiver::Receiver;
 use super::sentence::{Notice, Subject};
@@ -12,7 +13,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A message repeats this many sentences, the worst; with more it is a digest, which names every host besides.
+/// A message repeats this many sentences, the worst; with more it is a digest, which names every
+/// host besides.
 pub const DETAIL_LINES_MAX: usize = 50;
 /// A digest's lines of names are broken at this length, in bytes.
 const NAME_LINE_MAX: usize = 1000;
@@ -237,7 +239,8 @@ impl NoticeJson<'_> {
     }
 }
 
-/// Notices of one subject stand together, in their order; the worst subject first, ended ones after open ones.
+/// Notices of one subject stand together, in their order; the worst subject first, ended ones after
+/// open ones.
 fn by_severity(notices: &mut Vec<Arc<Notice>>) {
     let groups = groups(notices);
     let mut ranked: Vec<_> = groups
@@ -273,7 +276,8 @@ fn groups(notices: &[Arc<Notice>]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// `46 of 50 hosts up: 3 critical, 1 recovered`: troubles, each by how it stands at the end of the message.
+/// `46 of 50 hosts up: 3 critical, 1 recovered`: troubles, each by how it stands at the end of the
+/// message.
 fn head_line(draft: &Draft) -> String {
     let mut counts = [0usize; CLASSES.len()];
     let standing = groups(&draft.notices).into_iter().filter_map(|members| {

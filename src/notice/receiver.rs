@@ -1,7 +1,8 @@
-//! Who is told, by which channel: the server-wide ones, the owner's and the managers' (SPEC section 4).
+//! Who is told, by which channel: the server-wide ones, the owner's and the managers' (SPEC section
+//! 4).
 //!
-//! Owns the rule and the identity of a receiver. Never resolves a secret: a destination that stands in a file or
-//! in the environment is known by where it stands.
+//! Owns the rule and the identity of a receiver. Never resolves a secret: a destination that stands
+//! in a file or in the environment is known by where it stands.
 
 use crate::config::secret::Secret;
 use crate::config::server::{Channel, Level, Server};
@@ -102,8 +103,9 @@ pub struct Addressee {
     pub why: String,
 }
 
-/// Who hears of an event of `level` on a host. `owner`: `None` is `default_owner`, as for what concerns the
-/// server itself. In the order of receivers, each once, with the first reason that holds.
+/// Who hears of an event of `level` on a host. `owner`: `None` is `default_owner`, as for what
+/// concerns the server itself. In the order of receivers, each once, with the first reason that
+/// holds.
 pub fn receivers(
     config: &Server,
     owner: Option<&str>,
@@ -179,7 +181,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// The channel, where it takes this level: a user's own `min_level` stands in for the channel's.
+    /// The channel, where it takes this level: a user's own `min_level` stands in for the
+    /// channel's.
     fn channel(&self, name: &str, min_level: Option<Level>) -> Option<&'a Channel> {
         let channel = self.config.channels.get(name)?;
         let takes = channel.enabled && self.level >= min_level.unwrap_or(channel.min_level);

@@ -489,6 +489,8 @@ impl World {
                 }
                 Saved::Event { id, .. } => self.store.insert(format!("3 {id:012}"), row),
                 Saved::EventsBefore { .. } => None,
+                Saved::Notice { key, .. } => self.store.insert(format!("4 {key}"), row),
+                Saved::NoticeGone { key } => self.store.remove(&format!("4 {key}")),
             };
         }
     }

@@ -51,7 +51,8 @@ impl Outbox {
         trouble.is_none_or(|id| !self.ledger.is_open(id))
     }
 
-    /// Holds the bound of a queue: the oldest notices about no open trouble become a name in the next digest.
+    /// Holds the bound of a queue: the oldest notices about no open trouble become a name in the
+    /// next digest.
     fn make_room(&mut self, now: Mono, receiver: &Receiver) {
         while let Some(lane) = self.lanes.get_mut(receiver)
             && lane.queue.len() > limits::NOTIFY_QUEUE
@@ -272,8 +273,8 @@ impl Outbox {
         self.make_room(now, receiver);
     }
 
-    /// Hands notices to the fallback of the receiver's channel, or drops them; both are reported. The end of a trouble
-    /// goes with the notice that told of it.
+    /// Hands notices to the fallback of the receiver's channel, or drops them; both are reported.
+    /// The end of a trouble goes with the notice that told of it.
     fn give_up(
         &mut self,
         now: Mono,
@@ -328,7 +329,8 @@ impl Outbox {
         self.withdraw(seq, receiver);
     }
 
-    /// Whether somebody knows already what a notice of a trouble would say, or hears more by themselves.
+    /// Whether somebody knows already what a notice of a trouble would say, or hears more by
+    /// themselves.
     fn comes_late(&self, seq: u64, receiver: &Receiver) -> bool {
         let Some(entry) = self.entries.get(&seq) else { return true };
         let Some(id) = entry.trouble else { return false };

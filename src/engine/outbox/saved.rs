@@ -1,6 +1,7 @@
 //! The saved form of the outbox: JSON rows under keys of its own. Read leniently, in any order.
 //!
-//! `n/N` is a notice and who waits for it, `t/N` a trouble and who was told, `d/RECEIVER` what a full queue left.
+//! `n/N` is a notice and who waits for it, `t/N` a trouble and who was told, `d/RECEIVER` what a
+//! full queue left.
 
 use super::trouble::{SHORT, Told, Trouble};
 use super::{Entry, Key, Outbox, Role};
@@ -91,7 +92,8 @@ impl Outbox {
         .collect()
     }
 
-    /// Takes a row of the store, before the first other call. `None`: it cannot be read, and is left out.
+    /// Takes a row of the store, before the first other call. `None`: it cannot be read, and is
+    /// left out.
     pub fn restore(&mut self, now: Now, key: &str, json: &[u8]) -> Option<()> {
         match Key::parse(key)? {
             Key::Entry(seq) => self.restore_entry(now, seq, json),

@@ -1,4 +1,5 @@
-//! Random troubles against workers that are slow, full, failing and killed: what holds whatever happens.
+//! Random troubles against workers that are slow, full, failing and killed: what holds whatever
+//! happens.
 
 use super::tests::{config, mail, plain, secs};
 use super::{Outbox, Outcome};
@@ -39,6 +40,10 @@ fn op(gentle: bool) -> impl Strategy<Value = Op> {
         6 => (any::<u8>(), outcome).prop_map(|(which, outcome)| Op::Answer(which, outcome)),
         1 => any::<bool>().prop_map(Op::Kill),
     ]
+}
+
+fn story(gentle: bool) -> impl Strategy<Value = Vec<Op>> {
+    prop::collection::vec(op(gentle), 1..80)
 }
 
 /// Two outages and two metrics.
@@ -286,7 +291,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
-    fn notices_to_slow_and_killed_workers_are_complete(ops in prop::collection::vec(op(true), 1..80)) {
+    fn notices_to_slow_and_killed_workers_are_complete(ops in story(true)) {
         let mut run = Run::new();
         ops.iter().for_each(|op| run.step(op));
         run.calm();
@@ -297,7 +302,7 @@ proptest! {
     }
 
     #[test]
-    fn notices_to_failing_workers_keep_their_order(ops in prop::collection::vec(op(false), 1..80)) {
+    fn notices_to_failing_workers_keep_their_order(ops in story(false)) {
         let mut run = Run::new();
         ops.iter().for_each(|op| run.step(op));
         run.calm();
