@@ -138,13 +138,15 @@ impl Outbox {
 
     /// Queues a notice for each receiver. One with a subject opens its trouble, or tells more of an
     /// open one (a rise, a reminder); while one of the same level still waits, it adds nothing.
+    /// The notice's time is when its trouble was declared, if it had to be held.
     pub fn post(
         &mut self,
         now: Now,
         notice: Notice,
         receivers: impl IntoIterator<Item = Receiver>,
     ) {
-        let trouble = notice.subject.as_ref().map(|subject| self.ledger.begin(now, subject));
+        let subject = notice.subject.as_ref();
+        let trouble = subject.map(|subject| self.ledger.begin(now, subject, notice.time));
         let waiting: BTreeSet<Receiver> = receivers
             .into_iter()
             .filter(|receiver| trouble.is_none_or(|id| !self.awaits(id, receiver, notice.level)))
@@ -164,10 +166,10 @@ impl Outbox {
     /// - anything else (a metric, a family, flapping) keeps its lines, in order, in one message: the
     ///   contract knows no shorter text for them, and `RECOVERED` alone would end what nobody had
     ///   heard of.
-    pub fn end(&mut self, now: Now, subject: &Subject, mut notice: Notice) {
+    pub fn end(&mut self, now: Now, subject: &Subject, notice: Notice) {
         let Some(id) = self.ledger.close(now.mono, subject) else { return };
         self.unsaved.insert(Key::Trouble(id));
-        notice.recovery = true;
+        let notice = Notice { recovery: true, ..notice.about(subject.clone()) };
         let heard = self.hearers(id);
         for receiver in &heard {
             self.loosen(id, receiver);

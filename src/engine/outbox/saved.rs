@@ -3,7 +3,7 @@
 //! `n/N` is a notice and who waits for it, `t/N` a trouble and who was told, `d/RECEIVER` what a
 //! full queue left.
 
-use super::trouble::{SHORT, Told, Trouble};
+use super::trouble::{Told, Trouble};
 use super::{Entry, Key, Outbox, Role};
 use crate::config::server::Level;
 use crate::engine::Saved;
@@ -115,7 +115,8 @@ impl Outbox {
             if self.ledger.get(id).is_none() {
                 // Its own row follows, or is lost.
                 let ended = (role != Role::Raise).then_some(now.mono);
-                self.ledger.restore(id, Trouble::new(notice.subject.as_ref()?, now, ended));
+                let trouble = Trouble::new(now, notice.subject.as_ref()?, notice.time, ended);
+                self.ledger.restore(id, trouble);
             }
             let trouble = self.ledger.get_mut(id)?;
             trouble.entries.insert(seq);
@@ -136,16 +137,11 @@ impl Outbox {
 
     fn restore_trouble(&mut self, now: Now, id: u64, json: &[u8]) -> Option<()> {
         let row: TroubleRow = serde_json::from_slice(json).ok()?;
-        let mut trouble = Trouble::new(&row.subject.subject(), now, row.ended.then_some(now.mono));
-        trouble.opened = Wall::from_secs_f64(row.opened);
-        trouble.short_until = match (row.ended, row.short) {
-            (true, true) => Mono::MAX,
-            (true, false) => Mono::ZERO,
-            (false, _) => {
-                let left = SHORT.saturating_sub(now.wall.since(trouble.opened));
-                if left.is_zero() { Mono::ZERO } else { now.mono + left }
-            }
-        };
+        let (opened, ended) = (Wall::from_secs_f64(row.opened), row.ended.then_some(now.mono));
+        let mut trouble = Trouble::new(now, &row.subject.subject(), opened, ended);
+        if row.ended {
+            trouble.short_until = if row.short { Mono::MAX } else { Mono::ZERO };
+        }
         for (receiver, at, level) in &row.told {
             let told = Told { at: Wall::from_secs_f64(*at), level: Level::parse(level)? };
             trouble.told.insert(Receiver::parse(receiver)?, told);

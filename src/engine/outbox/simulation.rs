@@ -31,7 +31,8 @@ fn op(gentle: bool) -> impl Strategy<Value = Op> {
         2 => Just(Outcome::Retry { after: Duration::ZERO }),
         failures => Just(Outcome::Failed),
     ];
-    let wait = prop_oneof![0u64..5000, 5000u64..120_000];
+    let longest = if gentle { 120_000 } else { 5_000_000 };
+    let wait = prop_oneof![2 => 0u64..5000, 2 => 5000u64..120_000, 1 => 5000u64..=longest];
     prop_oneof![
         4 => (0u8..4, 1u8..8, any::<bool>()).prop_map(|(t, to, bad)| Op::Raise(t, to, bad)),
         3 => (0u8..4).prop_map(Op::End),

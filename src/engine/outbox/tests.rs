@@ -183,6 +183,13 @@ fn short_outage_withdraws_its_down() {
         assert_eq!(rig.deliver(), want, "{span} s");
         assert!(rig.store.is_empty());
     }
+    let mut rig = Rig::new(config());
+    let held = rig.notice(Level::Critical, DOWN).about(outage("web1"));
+    rig.wait(100);
+    rig.outbox.post(rig.now, Notice { span: Some(secs(65)), ..held }, [mail()]);
+    rig.up("web1");
+    rig.wait(10);
+    assert_eq!(rig.deliver(), [format!("mail: {MERGED}")], "declared long ago, posted late");
     let mut config = config();
     config.group_wait = Duration::ZERO;
     let mut rig = Rig::new(config);

@@ -33,11 +33,13 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    pub fn new(subject: &Subject, opened: Now, ended: Option<Mono>) -> Trouble {
+    /// One that was declared at `opened`, which may be a while ago: it was held, or restored.
+    pub fn new(now: Now, subject: &Subject, opened: Wall, ended: Option<Mono>) -> Trouble {
+        let left = SHORT.saturating_sub(now.wall.since(opened));
         Trouble {
             subject: subject.clone(),
-            opened: opened.wall,
-            short_until: opened.mono + SHORT,
+            opened,
+            short_until: if left.is_zero() { Mono::ZERO } else { now.mono + left },
             ended,
             told: BTreeMap::new(),
             settled: BTreeSet::new(),
@@ -81,13 +83,13 @@ impl Ledger {
         self.troubles.get(&id).is_some_and(|trouble| trouble.ended.is_none())
     }
 
-    /// The open trouble of a subject; begins one where there is none.
-    pub fn begin(&mut self, now: Now, subject: &Subject) -> u64 {
+    /// The open trouble of a subject; begins one, declared at `opened`, where there is none.
+    pub fn begin(&mut self, now: Now, subject: &Subject, opened: Wall) -> u64 {
         if let Some(id) = self.open.get(subject) {
             return *id;
         }
         let id = self.last + 1;
-        self.restore(id, Trouble::new(subject, now, None));
+        self.restore(id, Trouble::new(now, subject, opened, None));
         id
     }
 
