@@ -57,22 +57,22 @@ impl Outbox {
         while let Some(lane) = self.lanes.get_mut(receiver)
             && lane.queue.len() > limits::NOTIFY_QUEUE
             && let Some(seq) = lane.loose.first().copied()
+            && let Some(entry) = self.entries.get(&seq)
         {
-            let Some(entry) = self.entries.get(&seq) else { return };
-            let notice = entry.notice.clone();
-            let trouble = entry.trouble.and_then(|id| self.ledger.get_mut(id));
-            let mut tally = Tally::default();
+            let (notice, trouble) = (entry.notice.clone(), entry.trouble);
             // What it is about has ended, if it ever could.
             let class = if trouble.is_some() { None } else { notice.class() };
+            let mut tally = Tally::default();
             tally.add(notice.host.as_ref(), class, 1);
-            if let Some(trouble) = trouble {
-                let told = Told { at: trouble.opened, level: notice.level };
-                trouble.told.entry(receiver.clone()).or_insert(told);
-            }
             lane.add_tally(now, &tally);
             lane.remove(seq);
             self.unsaved.insert(Key::Tally(receiver.clone()));
+            if let Some(trouble) = trouble.and_then(|id| self.ledger.get_mut(id)) {
+                let told = Told { at: trouble.opened, level: notice.level };
+                trouble.told.entry(receiver.clone()).or_insert(told);
+            }
             self.leave(seq, receiver);
+            trouble.into_iter().for_each(|id| self.sweep(id));
         }
     }
 

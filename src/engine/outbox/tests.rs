@@ -505,6 +505,22 @@ fn only_open_troubles_may_exceed_the_bound() {
 }
 
 #[test]
+fn ends_beyond_the_bound_are_named_and_forgotten() {
+    let mut rig = Rig::new(config());
+    (0..1100).for_each(|i| rig.down(&format!("d{i}"), &[mail(), plain("hook")]));
+    rig.wait(10);
+    assert_eq!(rig.deliver().len(), 2);
+    (0..1100).for_each(|i| rig.up(&format!("d{i}")));
+    rig.wait(10);
+    let lines = rig.answer(Outcome::Done).join("\n");
+    assert!((0..1100).all(|i| lines.contains(&format!("d{i}"))));
+    assert_eq!(lines.lines().next(), Some("46 of 50 hosts up: 1100 recovered"));
+    rig.deliver();
+    rig.outbox.check_invariants();
+    assert!(rig.store.is_empty());
+}
+
+#[test]
 fn killed_server_sends_what_was_queued_and_remembers_who_was_told() {
     let mut rig = Rig::new(config());
     rig.down("web1", &[mail(), plain("hook")]);
