@@ -1,7 +1,8 @@
-//! What one worker sends to one receiver in one go: one notice, a group, or a digest that names every host.
+//! What one worker sends to one receiver in one go: one notice, a group, or a digest that names
+//! every host.
 //!
-//! Owns the order and the lines of a message, and its JSON. Never sends; what a channel makes of it (subject, body,
-//! colours) is the channel's own.
+//! Owns the order and the lines of a message, and its JSON. Never sends; what a channel makes of it
+//! (subject, body, colours) is the channel's own.
 
 use super::receiver::Receiver;
 use super::sentence::{Notice, Subject};
@@ -12,12 +13,13 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A message of more notices than this names hosts instead of listing sentences.
+/// A message repeats this many sentences, the worst; with more it is a digest, which names every
+/// host besides.
 pub const DETAIL_LINES_MAX: usize = 50;
 /// A digest's lines of names are broken at this length, in bytes.
 const NAME_LINE_MAX: usize = 1000;
-/// Sentences about no host that a digest repeats in full.
-const SERVER_LINES_MAX: usize = 20;
+/// Entries of `notices` in the JSON; the lines name every host in any case.
+const JSON_NOTICES_MAX: usize = crate::limits::NOTIFY_QUEUE;
 
 /// The classes of a digest, worst first; `None` is the end of a trouble.
 const CLASSES: [Option<Level>; 5] =
@@ -120,11 +122,9 @@ impl Message {
                 if digest {
                     lines.extend(name_lines(&draft));
                 }
+                lines.extend(draft.notices.iter().take(DETAIL_LINES_MAX).map(text));
                 if many {
-                    let about_none = draft.notices.iter().filter(|n| n.host.is_none());
-                    lines.extend(about_none.take(SERVER_LINES_MAX).map(text));
-                } else {
-                    lines.extend(draft.notices.iter().map(text));
+                    lines.push(format!("and {} more", draft.notices.len() - DETAIL_LINES_MAX));
                 }
                 lines
             }
@@ -171,7 +171,10 @@ impl Message {
             hosts_up: self.hosts_up,
             hosts_total: self.hosts_total,
             recovery: !self.notices.is_empty() && self.notices.iter().all(|n| n.recovery),
-            notices: (!single).then(|| self.notices.iter().map(|n| NoticeJson::of(n)).collect()),
+            notices: (!single).then(|| {
+                let notices = self.notices.iter().take(JSON_NOTICES_MAX);
+                notices.map(|notice| NoticeJson::of(notice)).collect()
+            }),
         };
         serde_json::to_string(&body).unwrap_or_default()
     }
@@ -236,7 +239,8 @@ impl NoticeJson<'_> {
     }
 }
 
-/// Notices of one subject stand together, in their order; the worst subject first, ended ones after open ones.
+/// Notices of one subject stand together, in their order; the worst subject first, ended ones after
+/// open ones.
 fn by_severity(notices: &mut Vec<Arc<Notice>>) {
     let groups = groups(notices);
     let mut ranked: Vec<_> = groups
@@ -272,7 +276,8 @@ fn groups(notices: &[Arc<Notice>]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// `46 of 50 hosts up: 3 critical, 1 recovered`: troubles, each by how it stands at the end of the message.
+/// `46 of 50 hosts up: 3 critical, 1 recovered`: troubles, each by how it stands at the end of the
+/// message.
 fn head_line(draft: &Draft) -> String {
     let mut counts = [0usize; CLASSES.len()];
     let standing = groups(&draft.notices).into_iter().filter_map(|members| {
@@ -354,4 +359,108 @@ fn page(public_url: Option<&str>, host: Option<&Arc<str>>) -> Option<String> {
         Some(host) => format!("{base}/plugins/{host}"),
         None => format!("{base}/live"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Wall;
+    use expect_test::expect;
+
+    fn draft(notices: Vec<Notice>) -> Draft {
+        Draft {
+            id: 9,
+            receiver: Receiver { channel: "hook".into(), to: None },
+            notices: notices.into_iter().map(Arc::new).collect(),
+            tally: Tally::default(),
+            held: false,
+            fleet: Fleet { up: 46, total: 50 },
+            site: "Basel".into(),
+            public_url: Some("https://hb.example.net/".into()),
+        }
+    }
+
+    fn down(id: u64, host: &str) -> Notice {
+        let text = format!("DOWN: {host} - never reported");
+        let notice =
+            Notice::new(id, Wall::from_secs(1_800_000_000), "state", Level::Critical, &text);
+        let notice = notice.about(Subject::Outage { host: host.into() });
+        Notice { from: Some("up".into()), to: Some("down".into()), ..notice }
+    }
+
+    fn alert(id: u64, host: &str, level: Level, recovery: bool) -> Notice {
+        let text = format!("{}: {host} - cpu = 81.0", level.as_str());
+        let notice = Notice::new(id, Wall::from_secs(1_800_000_001), "alert", level, &text);
+        let subject = Subject::Alert { host: host.into(), path: "cpu".into() };
+        Notice { value: 81.0.into(), threshold_value: 80.into(), recovery, ..notice.about(subject) }
+    }
+
+    #[test]
+    fn json_of_one_notice_is_that_of_the_contract() {
+        let one = Message::compose(draft(vec![down(7, "web1")]));
+        expect![[
+            r#"{"version":1,"id":7,"timestamp":1800000000.0,"kind":"state","level":"critical","text":"DOWN: web1 - never reported","lines":["DOWN: web1 - never reported"],"host":"web1","metric_path":null,"from":"up","to":"down","value":null,"threshold_value":null,"url":"https://hb.example.net/plugins/web1","site":"Basel","hosts_up":46,"hosts_total":50,"recovery":false}"#
+        ]]
+        .assert_eq(&one.to_json());
+    }
+
+    #[test]
+    fn json_of_a_group_has_an_entry_for_each_notice() {
+        let notices = vec![alert(8, "web2", Level::Warning, false), down(7, "web1")];
+        let group = Message::compose(draft(notices));
+        expect![[
+            r#"{"version":1,"id":8,"timestamp":1800000001.0,"kind":"state","level":"critical","text":"46 of 50 hosts up: 1 critical, 1 warning","lines":["46 of 50 hosts up: 1 critical, 1 warning","DOWN: web1 - never reported","warning: web2 - cpu = 81.0"],"host":null,"metric_path":null,"from":null,"to":null,"value":null,"threshold_value":null,"url":"https://hb.example.net/live","site":"Basel","hosts_up":46,"hosts_total":50,"recovery":false,"notices":[{"id":7,"timestamp":1800000000.0,"kind":"state","level":"critical","text":"DOWN: web1 - never reported","host":"web1","metric_path":null,"from":"up","to":"down","value":null,"threshold_value":null,"recovery":false},{"id":8,"timestamp":1800000001.0,"kind":"alert","level":"warning","text":"warning: web2 - cpu = 81.0","host":"web2","metric_path":"cpu","from":null,"to":null,"value":81.0,"threshold_value":80,"recovery":false}]}"#
+        ]]
+        .assert_eq(&group.to_json());
+    }
+
+    #[test]
+    fn group_keeps_the_order_of_each_subject() {
+        let notices = vec![
+            alert(1, "a", Level::Warning, false),
+            alert(2, "b", Level::Warning, false),
+            alert(3, "a", Level::Critical, false),
+            down(4, "c"),
+            alert(5, "a", Level::Critical, true),
+            alert(6, "b", Level::Warning, true),
+            alert(7, "d", Level::Unknown, false),
+        ];
+        let message = Message::compose(draft(notices));
+        let ids: Vec<u64> = message.notices.iter().map(|n| n.id).collect();
+        assert_eq!(ids, [4, 1, 3, 5, 7, 2, 6]);
+        assert_eq!(message.subject_line, "46 of 50 hosts up: 1 critical, 1 unknown, 2 recovered");
+    }
+
+    #[test]
+    fn digest_names_what_made_room_and_what_is_there() {
+        let mut tally = Tally::default();
+        tally.add(Some(&"old".into()), Some(Level::Warning), 1);
+        tally.add(Some(&"old".into()), None, 1);
+        tally.add(None, Some(Level::Critical), 2);
+        let draft =
+            Draft { tally, ..draft(vec![down(4, "c"), alert(5, "c", Level::Warning, true)]) };
+        let message = Message::compose(draft);
+        assert_eq!(
+            message.lines,
+            [
+                "46 of 50 hosts up: 1 critical, 1 warning, 1 recovered",
+                "critical (1): c",
+                "warning (1): old",
+                "2 more about the server",
+                "DOWN: c - never reported",
+                "warning: c - cpu = 81.0",
+            ]
+        );
+        assert!(message.digest);
+    }
+
+    #[test]
+    fn long_list_of_names_is_broken_into_lines() {
+        let names: Vec<Notice> = (0..200).map(|i| down(i, &format!("host-{i:03}"))).collect();
+        let message = Message::compose(draft(names));
+        assert!(message.lines.iter().all(|line| line.len() <= NAME_LINE_MAX));
+        assert_eq!(message.lines.last().map(String::as_str), Some("and 150 more"));
+        let text = message.lines.join("\n");
+        assert!((0..200).all(|i| text.contains(&format!("host-{i:03}"))));
+    }
 }

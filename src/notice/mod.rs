@@ -1,5 +1,6 @@
-//! The exact sentences that people are told (SPEC sections 2, 3 and 13), who is told, and how several become one
-//! message. Pure text and data; when something is sent is the outbox's to decide.
+//! The exact sentences that people are told (SPEC sections 2, 3 and 13), who is told, and how
+//! several become one message. Pure text and data; when something is sent is the outbox's to
+//! decide.
 
 mod message;
 mod receiver;
@@ -37,8 +38,8 @@ pub fn down_shutdown(host: &str) -> String {
     format!("DOWN: {host} - shutdown")
 }
 
-/// A host's DOWN that could not be told before it was UP again, as one line. `silent` as in [`down`]; where it is
-/// not known (shutdown, never reported) the sentence of the DOWN stands.
+/// A host's DOWN that could not be told before it was UP again, as one line. `silent` as in
+/// [`down`]; where it is not known (shutdown, never reported) the sentence of the DOWN stands.
 pub fn down_then_up(
     host: &str,
     down: &str,

@@ -1,7 +1,8 @@
-//! Who is told, by which channel: the server-wide ones, the owner's and the managers' (SPEC section 4).
+//! Who is told, by which channel: the server-wide ones, the owner's and the managers' (SPEC section
+//! 4).
 //!
-//! Owns the rule and the identity of a receiver. Never resolves a secret: a destination that stands in a file or
-//! in the environment is known by where it stands.
+//! Owns the rule and the identity of a receiver. Never resolves a secret: a destination that stands
+//! in a file or in the environment is known by where it stands.
 
 use crate::config::secret::Secret;
 use crate::config::server::{Channel, Level, Server};
@@ -102,8 +103,9 @@ pub struct Addressee {
     pub why: String,
 }
 
-/// Who hears of an event of `level` on a host. `owner`: `None` is `default_owner`, as for what concerns the
-/// server itself. In the order of receivers, each once, with the first reason that holds.
+/// Who hears of an event of `level` on a host. `owner`: `None` is `default_owner`, as for what
+/// concerns the server itself. In the order of receivers, each once, with the first reason that
+/// holds.
 pub fn receivers(
     config: &Server,
     owner: Option<&str>,
@@ -179,7 +181,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// The channel, where it takes this level: a user's own `min_level` stands in for the channel's.
+    /// The channel, where it takes this level: a user's own `min_level` stands in for the
+    /// channel's.
     fn channel(&self, name: &str, min_level: Option<Level>) -> Option<&'a Channel> {
         let channel = self.config.channels.get(name)?;
         let takes = channel.enabled && self.level >= min_level.unwrap_or(channel.min_level);
@@ -192,5 +195,147 @@ impl<'a> Found<'a> {
             user: user.map(str::to_owned),
             why: why.to_owned(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::server::{ChannelType, User, UserChannel};
+    use std::time::Duration;
+
+    fn channel(kind: ChannelType, min_level: Level, to: &[&str]) -> Channel {
+        Channel {
+            kind,
+            enabled: true,
+            min_level,
+            timeout: Duration::from_secs(10),
+            retry_for: Duration::from_secs(3600),
+            fallback: None,
+            proxy: None,
+            to: to.iter().map(|to| Secret::Text((*to).to_owned())).collect(),
+            settings: BTreeMap::new(),
+        }
+    }
+
+    fn user(channels: &[(&str, &[&str], Option<Level>)]) -> User {
+        let channels = channels.iter().map(|(channel, to, min_level)| UserChannel {
+            channel: (*channel).to_owned(),
+            to: to.iter().map(|to| Secret::Text((*to).to_owned())).collect(),
+            min_level: *min_level,
+        });
+        User {
+            full_name: String::new(),
+            avatar: None,
+            password: None,
+            admin: false,
+            notification_channels: channels.collect(),
+        }
+    }
+
+    fn config() -> Server {
+        let mut config = Server::default();
+        let channels = [
+            ("mail", channel(ChannelType::Email, Level::Warning, &["ops@x", "bob@x"])),
+            ("chat", channel(ChannelType::Slack, Level::Critical, &[])),
+            ("sms", channel(ChannelType::Signal, Level::Warning, &[])),
+            ("off", Channel { enabled: false, ..channel(ChannelType::Slack, Level::Info, &[]) }),
+        ];
+        config.channels = channels.into_iter().map(|(name, c)| (name.to_owned(), c)).collect();
+        config.pushsrv = vec!["chat".to_owned(), "mail".to_owned(), "off".to_owned()];
+        let alice = user(&[
+            ("mail", &["alice@x", "ops@x"], Some(Level::Info)),
+            ("sms", &["+41"], Some(Level::Critical)),
+            ("off", &[], None),
+            ("gone", &[], None),
+        ]);
+        config.users.insert("alice".to_owned(), alice);
+        config
+            .users
+            .insert("bob".to_owned(), user(&[("mail", &[], None), ("sms", &["+42"], None)]));
+        config.default_owner = Some("alice".to_owned());
+        config
+    }
+
+    fn shown(found: Vec<Addressee>) -> Vec<String> {
+        found.iter().map(|a| format!("{} {}", a.receiver.render(), a.why)).collect()
+    }
+
+    #[test]
+    fn receivers_are_told_once_with_the_first_reason() {
+        let bob = ["bob".to_owned(), "nobody".to_owned()];
+        type Case<'a> = (Option<&'a str>, &'a [String], Level, &'a [&'a str]);
+        let table: [Case<'_>; 4] = [
+            (
+                None,
+                &[],
+                Level::Info,
+                &["mail/text:alice@x owner alice", "mail/text:ops@x owner alice"],
+            ),
+            (
+                None,
+                &[],
+                Level::Warning,
+                &[
+                    "mail/text:alice@x owner alice",
+                    "mail/text:bob@x pushsrv",
+                    "mail/text:ops@x pushsrv",
+                ],
+            ),
+            (
+                Some("bob"),
+                &[],
+                Level::Unknown,
+                &["mail/text:bob@x pushsrv", "mail/text:ops@x pushsrv", "sms/text:+42 owner bob"],
+            ),
+            (
+                None,
+                &bob,
+                Level::Critical,
+                &[
+                    "chat pushsrv",
+                    "mail/text:alice@x owner alice",
+                    "mail/text:bob@x pushsrv",
+                    "mail/text:ops@x pushsrv",
+                    "sms/text:+41 owner alice",
+                    "sms/text:+42 manager bob",
+                ],
+            ),
+        ];
+        for (owner, managers, level, want) in table {
+            assert_eq!(shown(receivers(&config(), owner, managers, level)), want, "{level:?}");
+        }
+    }
+
+    #[test]
+    fn escalation_names_users_or_channels() {
+        let to = ["bob".to_owned(), "chat".to_owned(), "gone".to_owned()];
+        assert_eq!(
+            shown(escalation(&config(), &to, Level::Critical)),
+            [
+                "chat escalation to chat",
+                "mail/text:bob@x escalation to bob",
+                "mail/text:ops@x escalation to bob",
+                "sms/text:+42 escalation to bob",
+            ]
+        );
+    }
+
+    #[test]
+    fn receiver_is_read_back_and_never_shows_its_destination() {
+        let secrets = [
+            Secret::Text("a/b:c".to_owned()),
+            Secret::File("/run/x".into()),
+            Secret::Env("USER_KEY".to_owned()),
+            Secret::Credential("key".to_owned()),
+        ];
+        let all = secrets.iter().map(|secret| Some(Destination::of(secret))).chain([None]);
+        for to in all {
+            let receiver = Receiver { channel: "push".into(), to };
+            assert_eq!(Receiver::parse(&receiver.render()), Some(receiver.clone()));
+            assert!(!format!("{receiver:?}").contains("a/b:c"));
+        }
+        assert_eq!(Receiver::parse("push/other:x"), None);
+        assert_eq!(Receiver::parse("push/x"), None);
     }
 }

@@ -201,9 +201,9 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens or creates the store at `path` and hands every record to `restore`: meta, hosts, samples, events,
-    /// notices. A damaged file is renamed to `<path>.bad` and a new one started; a file that is no store of ours is left alone and
-    /// `<path>.redb` is used.
+    /// Opens or creates the store at `path` and hands every record to `restore`: meta, hosts, samples,
+    /// events, notices. A damaged file is renamed to `<path>.bad` and a new one started; a file that is
+    /// no store of ours is left alone and `<path>.redb` is used.
     pub fn open(path: &Path, restore: &mut dyn FnMut(Saved)) -> Result<Store, OpenError> {
         let path = pick(path)?;
         match attempt(&path, restore) {

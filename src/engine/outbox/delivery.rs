@@ -51,27 +51,28 @@ impl Outbox {
         trouble.is_none_or(|id| !self.ledger.is_open(id))
     }
 
-    /// Holds the bound of a queue: the oldest notices about no open trouble become a name in the next digest.
+    /// Holds the bound of a queue: the oldest notices about no open trouble become a name in the
+    /// next digest.
     fn make_room(&mut self, now: Mono, receiver: &Receiver) {
         while let Some(lane) = self.lanes.get_mut(receiver)
             && lane.queue.len() > limits::NOTIFY_QUEUE
             && let Some(seq) = lane.loose.first().copied()
+            && let Some(entry) = self.entries.get(&seq)
         {
-            let Some(entry) = self.entries.get(&seq) else { return };
-            let notice = entry.notice.clone();
-            let trouble = entry.trouble.and_then(|id| self.ledger.get_mut(id));
-            let mut tally = Tally::default();
+            let (notice, trouble) = (entry.notice.clone(), entry.trouble);
             // What it is about has ended, if it ever could.
             let class = if trouble.is_some() { None } else { notice.class() };
+            let mut tally = Tally::default();
             tally.add(notice.host.as_ref(), class, 1);
-            if let Some(trouble) = trouble {
-                let told = Told { at: trouble.opened, level: notice.level };
-                trouble.told.entry(receiver.clone()).or_insert(told);
-            }
             lane.add_tally(now, &tally);
             lane.remove(seq);
             self.unsaved.insert(Key::Tally(receiver.clone()));
+            if let Some(trouble) = trouble.and_then(|id| self.ledger.get_mut(id)) {
+                let told = Told { at: trouble.opened, level: notice.level };
+                trouble.told.entry(receiver.clone()).or_insert(told);
+            }
             self.leave(seq, receiver);
+            trouble.into_iter().for_each(|id| self.sweep(id));
         }
     }
 
@@ -164,6 +165,16 @@ impl Outbox {
         }
     }
 
+    /// Takes notices of a trouble back that no worker has had.
+    pub(super) fn withdraw_untried(&mut self, id: u64, receiver: &Receiver) {
+        for seq in self.waiting(id, receiver, Role::Raise) {
+            let waiting = self.lanes.get(receiver).and_then(|lane| lane.queue.get(&seq));
+            if waiting.is_some_and(|waiting| waiting.tried.is_none()) {
+                self.withdraw(seq, receiver);
+            }
+        }
+    }
+
     fn withdraw(&mut self, seq: u64, receiver: &Receiver) {
         if let Some(lane) = self.lanes.get_mut(receiver) {
             lane.remove(seq);
@@ -176,16 +187,13 @@ impl Outbox {
         let Some(entry) = self.entries.get_mut(&seq) else { return };
         entry.waiting.remove(receiver);
         self.unsaved.insert(Key::Entry(seq));
-        if !entry.waiting.is_empty() {
-            return;
-        }
-        let trouble = entry.trouble;
-        self.entries.remove(&seq);
-        if let Some(id) = trouble {
-            if let Some(trouble) = self.ledger.get_mut(id) {
+        self.unsaved.extend(entry.trouble.map(Key::Trouble));
+        if entry.waiting.is_empty() {
+            let trouble = entry.trouble.and_then(|id| self.ledger.get_mut(id));
+            if let Some(trouble) = trouble {
                 trouble.entries.remove(&seq);
             }
-            self.unsaved.insert(Key::Trouble(id));
+            self.entries.remove(&seq);
         }
     }
 
@@ -265,8 +273,8 @@ impl Outbox {
         self.make_room(now, receiver);
     }
 
-    /// Hands notices to the fallback of the receiver's channel, or drops them; both are reported. The end of a trouble
-    /// goes with the notice that told of it.
+    /// Hands notices to the fallback of the receiver's channel, or drops them; both are reported.
+    /// The end of a trouble goes with the notice that told of it.
     fn give_up(
         &mut self,
         now: Mono,
@@ -292,6 +300,11 @@ impl Outbox {
         for seq in given_up {
             self.hand_on(now, seq, receiver, &fallback);
         }
+        for id in &ids {
+            if let Some(trouble) = self.ledger.get_mut(*id).filter(|t| t.ended.is_some()) {
+                trouble.settled.extend(fallback.iter().cloned());
+            }
+        }
         if !tally.is_empty() {
             self.unsaved.insert(Key::Tally(receiver.clone()));
             for other in &fallback {
@@ -307,12 +320,30 @@ impl Outbox {
 
     fn hand_on(&mut self, now: Mono, seq: u64, receiver: &Receiver, fallback: &[Receiver]) {
         for other in fallback {
+            let late = self.comes_late(seq, other);
             let Some(entry) = self.entries.get_mut(&seq) else { break };
-            if !entry.had.contains(other) && entry.waiting.insert(other.clone()) {
+            if !late && !entry.had.contains(other) && entry.waiting.insert(other.clone()) {
                 self.queue(now, other, seq);
             }
         }
         self.withdraw(seq, receiver);
+    }
+
+    /// Whether somebody knows already what a notice of a trouble would say, or hears more by
+    /// themselves.
+    fn comes_late(&self, seq: u64, receiver: &Receiver) -> bool {
+        let Some(entry) = self.entries.get(&seq) else { return true };
+        let Some(id) = entry.trouble else { return false };
+        let Some(trouble) = self.ledger.get(id) else { return false };
+        if trouble.settled.contains(receiver) {
+            return true;
+        }
+        let level = entry.notice.level;
+        let told = trouble.told.get(receiver);
+        let knows = told.is_some_and(|told| trouble.ended.is_some() || told.level >= level)
+            || self.awaits(id, receiver, level);
+        let flies = |lane: &Lane| trouble.entries.range(seq + 1..).any(|seq| lane.flies(*seq));
+        entry.role == Role::Raise && knows || self.lanes.get(receiver).is_some_and(flies)
     }
 
     fn settle(&mut self, now: Mono, receiver: &Receiver, troubles: BTreeSet<u64>) {

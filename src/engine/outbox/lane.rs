@@ -1,4 +1,5 @@
-//! What waits for one receiver: the queue, the one message in flight, the limit a minute, the pause after a failure.
+//! What waits for one receiver: the queue, the one message in flight, the limit a minute, the pause
+//! after a failure.
 //!
 //! Owns when the next message may go. What is told and to whom is the outbox's.
 
@@ -60,6 +61,12 @@ impl Lane {
             self.loose.insert(seq);
         }
         self.since.get_or_insert(now);
+    }
+
+    /// Adds one that another process had: it may have been tried.
+    pub fn restore(&mut self, now: Mono, seq: u64, loose: bool) {
+        self.add(now, seq, loose);
+        self.queue.insert(seq, Waiting { tried: Some(now) });
     }
 
     pub fn add_tally(&mut self, now: Mono, tally: &Tally) {
@@ -155,12 +162,14 @@ impl Lane {
         self.flight.take()
     }
 
-    /// The worker failed, and may try again no sooner than `asked` from now. There is a last try when the time of
-    /// the first notice is over. The message stays in flight until it is taken out.
+    /// The worker failed, and may try again no sooner than `asked` from now. There is a last try
+    /// when the time of the first notice is over. The message stays in flight until it is taken
+    /// out.
     pub fn fail(&mut self, now: Mono, asked: Duration, retry_for: Duration, prng: &mut Prng) {
         let doubled = PAUSE_FIRST.saturating_mul(1 << self.failures.min(10)).min(PAUSE_LONGEST);
         self.failures = self.failures.saturating_add(1);
-        // Between three and five quarters, so that channels that failed together do not try together.
+        // Between three and five quarters, so that channels that failed together do not try
+        // together.
         let jittered = doubled.mul_f64(0.75 + prng.fraction() / 2.0);
         let pause = jittered.clamp(PAUSE_FIRST, PAUSE_LONGEST).max(asked.min(ASKED_PAUSE_MAX));
         let last = self.flight.as_ref().map_or(now, |f| f.first_try() + retry_for);
@@ -172,7 +181,8 @@ impl Lane {
         }
     }
 
-    /// Puts what was in flight back before what came since. `loose` tells which are about no open trouble.
+    /// Puts what was in flight back before what came since. `loose` tells which are about no open
+    /// trouble.
     pub fn put_back(&mut self, flight: Flight, loose: impl Fn(u64) -> bool) {
         let since = flight.since;
         self.loose.extend(flight.items.keys().filter(|seq| loose(**seq)));

@@ -1,11 +1,14 @@
-//! The durable outbox: every notice until it is delivered to each of its receivers, and who was told of what.
+//! The durable outbox: every notice until it is delivered to each of its receivers, and who was
+//! told of what.
 //!
-//! Owns deliveries and the ledger of troubles. Never decides that something is worth telling, never renders for a
-//! channel, never sends: a channel's worker gets a [`Message`] and answers with an [`Outcome`].
+//! Owns deliveries and the ledger of troubles. Never decides that something is worth telling, never
+//! renders for a channel, never sends: a channel's worker gets a [`Message`] and answers with an
+//! [`Outcome`].
 //!
-//! **Invariants.** A receiver has at most one message in flight. Notices of one subject reach a receiver in the
-//! order in which they happened. The end of a trouble goes to those who were told of it and to nobody else. A notice
-//! leaves the store only when each receiver got it or was given up (which is reported).
+//! **Invariants.** A receiver has at most one message in flight. Notices of one subject reach a
+//! receiver in the order in which they happened. The end of a trouble goes to those who were told
+//! of it and to nobody else. A notice leaves the store only when each receiver got it or was given
+//! up (which is reported).
 
 mod delivery;
 mod lane;
@@ -13,6 +16,8 @@ mod policy;
 mod saved;
 mod trouble;
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +30,9 @@ use policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use trouble::Ledger;
+
+/// Up to this many notices the invariants are checked after each change, in debug builds.
+const INVARIANTS_MAX: usize = 128;
 
 /// What a worker says of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,9 +97,9 @@ enum Key {
     Tally(Receiver),
 }
 
-/// The contract: mutate once, then drain [`rows`](Outbox::rows) into the store, [`reports`](Outbox::reports) into
-/// the feed, and [`poll_message`](Outbox::poll_message) to the workers, in this order; come back at
-/// [`poll_timeout`](Outbox::poll_timeout).
+/// The contract: mutate once, then drain [`rows`](Outbox::rows) into the store,
+/// [`reports`](Outbox::reports) into the feed, and [`poll_message`](Outbox::poll_message) to the
+/// workers, in this order; come back at [`poll_timeout`](Outbox::poll_timeout).
 pub struct Outbox {
     policy: Policy,
     prng: Prng,
@@ -122,20 +130,23 @@ impl Outbox {
         }
     }
 
-    /// Takes a new configuration. What waits keeps its receivers; a channel that is gone gives up at its next turn.
+    /// Takes a new configuration. What waits keeps its receivers; a channel that is gone gives up
+    /// at its next turn.
     pub fn configure(&mut self, config: &Server) {
         self.policy = Policy::new(config);
     }
 
-    /// Queues a notice for each receiver. One with a subject opens its trouble, or tells more of an open one (a rise,
-    /// a reminder); while one of the same level still waits, it adds nothing.
+    /// Queues a notice for each receiver. One with a subject opens its trouble, or tells more of an
+    /// open one (a rise, a reminder); while one of the same level still waits, it adds nothing.
+    /// The notice's time is when its trouble was declared, if it had to be held.
     pub fn post(
         &mut self,
         now: Now,
         notice: Notice,
         receivers: impl IntoIterator<Item = Receiver>,
     ) {
-        let trouble = notice.subject.as_ref().map(|subject| self.ledger.begin(now, subject));
+        let subject = notice.subject.as_ref();
+        let trouble = subject.map(|subject| self.ledger.begin(now, subject, notice.time));
         let waiting: BTreeSet<Receiver> = receivers
             .into_iter()
             .filter(|receiver| trouble.is_none_or(|id| !self.awaits(id, receiver, notice.level)))
@@ -147,19 +158,24 @@ impl Outbox {
         self.check_invariants();
     }
 
-    /// Ends the trouble of `subject` and tells those who were told of it, whatever their level and wherever the
-    /// configuration stands now. Where its own notice still waits:
-    /// - a silence of less than 4 s since it was declared is withdrawn, unless a try may have got through;
+    /// Ends the trouble of `subject` and tells those who were told of it, whatever their level and
+    /// wherever the configuration stands now. Where its own notice still waits:
+    /// - a silence of less than 4 s since it was declared is withdrawn, unless a try may have got
+    ///   through;
     /// - a longer outage becomes one line, `DOWN: H - no heartbeat for N s, UP again after D`;
-    /// - anything else (a metric, a family, flapping) keeps its lines, in order, in one message: the contract knows
-    ///   no shorter text for them, and `RECOVERED` alone would end what nobody had heard of.
-    pub fn end(&mut self, now: Now, subject: &Subject, mut notice: Notice) {
+    /// - anything else (a metric, a family, flapping) keeps its lines, in order, in one message: the
+    ///   contract knows no shorter text for them, and `RECOVERED` alone would end what nobody had
+    ///   heard of.
+    pub fn end(&mut self, now: Now, subject: &Subject, notice: Notice) {
         let Some(id) = self.ledger.close(now.mono, subject) else { return };
         self.unsaved.insert(Key::Trouble(id));
-        notice.recovery = true;
+        let notice = Notice { recovery: true, ..notice.about(subject.clone()) };
         let heard = self.hearers(id);
         for receiver in &heard {
             self.loosen(id, receiver);
+        }
+        if let Some(trouble) = self.ledger.get_mut(id) {
+            trouble.settled.clone_from(&heard);
         }
         if !heard.is_empty() {
             self.enter(now.mono, notice, Some(id), Role::End, heard.clone());
@@ -171,8 +187,8 @@ impl Outbox {
         self.check_invariants();
     }
 
-    /// Ends a trouble without a word: a host that was dropped, an isolation whose end is not told. What waits of it
-    /// is still delivered.
+    /// Ends a trouble without a word: a host that was dropped, an isolation whose end is not told.
+    /// What waits of it is still delivered.
     pub fn close(&mut self, now: Now, subject: &Subject) {
         let Some(id) = self.ledger.close(now.mono, subject) else { return };
         self.unsaved.insert(Key::Trouble(id));
@@ -189,6 +205,22 @@ impl Outbox {
         for subject in subjects {
             self.close(now, &subject);
         }
+    }
+
+    /// Takes back what was not handed to a worker yet of an open trouble, because it is held
+    /// (isolation) or forgotten. True: nobody was told, and the trouble counts as never opened.
+    pub fn recall(&mut self, subject: &Subject) -> bool {
+        let Some((id, _)) = self.ledger.open(subject) else { return true };
+        for receiver in self.hearers(id) {
+            self.withdraw_untried(id, &receiver);
+        }
+        let Some((_, trouble)) = self.ledger.open(subject) else { return true };
+        if !trouble.told.is_empty() || !trouble.entries.is_empty() {
+            return false;
+        }
+        self.ledger.close(Mono::ZERO, subject);
+        self.sweep(id);
+        true
     }
 
     /// Who was told of the open trouble of `subject`: the receivers of a reminder.
@@ -209,7 +241,8 @@ impl Outbox {
         lanes.map(|(_, lane)| lane.len()).sum()
     }
 
-    /// The next message that is due, for the worker of its channel; to be drained to `None`. `fleet` as it is now.
+    /// The next message that is due, for the worker of its channel; to be drained to `None`.
+    /// `fleet` as it is now.
     #[must_use]
     pub fn poll_message(&mut self, now: Now, fleet: Fleet) -> Option<Message> {
         self.lanes.retain(|_, lane| !lane.is_idle(now.mono));
@@ -281,7 +314,8 @@ impl Outbox {
     }
 
     fn check_invariants(&self) {
-        if !cfg!(debug_assertions) {
+        // A walk over everything: in a storm it would take longer than the storm.
+        if !cfg!(debug_assertions) || self.entries.len() > INVARIANTS_MAX {
             return;
         }
         self.ledger.check_invariants();

@@ -1,4 +1,5 @@
-//! What the configuration says about sending: times, limits, and what stands in for a broken channel.
+//! What the configuration says about sending: times, limits, and what stands in for a broken
+//! channel.
 
 use crate::config::server::Server;
 use crate::notice::{self, Receiver};

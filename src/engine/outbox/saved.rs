@@ -1,8 +1,9 @@
 //! The saved form of the outbox: JSON rows under keys of its own. Read leniently, in any order.
 //!
-//! `n/N` is a notice and who waits for it, `t/N` a trouble and who was told, `d/RECEIVER` what a full queue left.
+//! `n/N` is a notice and who waits for it, `t/N` a trouble and who was told, `d/RECEIVER` what a
+//! full queue left.
 
-use super::trouble::{SHORT, Told, Trouble};
+use super::trouble::{Told, Trouble};
 use super::{Entry, Key, Outbox, Role};
 use crate::config::server::Level;
 use crate::engine::Saved;
@@ -59,6 +60,8 @@ struct TroubleRow {
     /// Receiver, time, worst level.
     #[serde(default)]
     told: Vec<(String, f64, String)>,
+    #[serde(default)]
+    settled: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize, Default)]
@@ -89,7 +92,8 @@ impl Outbox {
         .collect()
     }
 
-    /// Takes a row of the store, before the first other call. `None`: it cannot be read, and is left out.
+    /// Takes a row of the store, before the first other call. `None`: it cannot be read, and is
+    /// left out.
     pub fn restore(&mut self, now: Now, key: &str, json: &[u8]) -> Option<()> {
         match Key::parse(key)? {
             Key::Entry(seq) => self.restore_entry(now, seq, json),
@@ -111,7 +115,8 @@ impl Outbox {
             if self.ledger.get(id).is_none() {
                 // Its own row follows, or is lost.
                 let ended = (role != Role::Raise).then_some(now.mono);
-                self.ledger.restore(id, Trouble::new(notice.subject.as_ref()?, now, ended));
+                let trouble = Trouble::new(now, notice.subject.as_ref()?, notice.time, ended);
+                self.ledger.restore(id, trouble);
             }
             let trouble = self.ledger.get_mut(id)?;
             trouble.entries.insert(seq);
@@ -125,27 +130,23 @@ impl Outbox {
         self.entries.insert(seq, Entry { notice, trouble, role, waiting, had });
         let loose = self.is_loose(seq);
         for receiver in receivers {
-            self.lanes.entry(receiver).or_default().add(now.mono, seq, loose);
+            self.lanes.entry(receiver).or_default().restore(now.mono, seq, loose);
         }
         Some(())
     }
 
     fn restore_trouble(&mut self, now: Now, id: u64, json: &[u8]) -> Option<()> {
         let row: TroubleRow = serde_json::from_slice(json).ok()?;
-        let mut trouble = Trouble::new(&row.subject.subject(), now, row.ended.then_some(now.mono));
-        trouble.opened = Wall::from_secs_f64(row.opened);
-        trouble.short_until = match (row.ended, row.short) {
-            (true, true) => Mono::MAX,
-            (true, false) => Mono::ZERO,
-            (false, _) => {
-                let left = SHORT.saturating_sub(now.wall.since(trouble.opened));
-                if left.is_zero() { Mono::ZERO } else { now.mono + left }
-            }
-        };
+        let (opened, ended) = (Wall::from_secs_f64(row.opened), row.ended.then_some(now.mono));
+        let mut trouble = Trouble::new(now, &row.subject.subject(), opened, ended);
+        if row.ended {
+            trouble.short_until = if row.short { Mono::MAX } else { Mono::ZERO };
+        }
         for (receiver, at, level) in &row.told {
             let told = Told { at: Wall::from_secs_f64(*at), level: Level::parse(level)? };
             trouble.told.insert(Receiver::parse(receiver)?, told);
         }
+        trouble.settled = row.settled.iter().filter_map(|text| Receiver::parse(text)).collect();
         self.ledger.restore(id, trouble);
         if row.ended {
             for receiver in self.hearers(id) {
@@ -297,6 +298,7 @@ fn trouble_json(trouble: &Trouble) -> Option<Vec<u8>> {
         ended: trouble.ended.is_some(),
         short: trouble.was_short(),
         told: told.collect(),
+        settled: trouble.settled.iter().map(Receiver::render).collect(),
     };
     serde_json::to_vec(&row).ok()
 }

@@ -6,7 +6,7 @@ use crate::config::server::{Channel, ChannelType, Level, Server};
 use crate::engine::Saved;
 use crate::notice::{self, Destination, Fleet, Message, Notice, Receiver, Subject};
 use crate::time::{Duration, Mono, Now, Wall};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub(super) fn secs(secs: u64) -> Duration {
@@ -183,6 +183,13 @@ fn short_outage_withdraws_its_down() {
         assert_eq!(rig.deliver(), want, "{span} s");
         assert!(rig.store.is_empty());
     }
+    let mut rig = Rig::new(config());
+    let held = rig.notice(Level::Critical, DOWN).about(outage("web1"));
+    rig.wait(100);
+    rig.outbox.post(rig.now, Notice { span: Some(secs(65)), ..held }, [mail()]);
+    rig.up("web1");
+    rig.wait(10);
+    assert_eq!(rig.deliver(), [format!("mail: {MERGED}")], "declared long ago, posted late");
     let mut config = config();
     config.group_wait = Duration::ZERO;
     let mut rig = Rig::new(config);
@@ -324,4 +331,272 @@ fn more_than_the_limit_a_minute_waits_and_becomes_one_digest() {
         rest[0].starts_with("mail: 46 of 50 hosts up: 24 critical | critical (24): h06, h07, ")
     );
     assert!(rest[0].contains("h29"));
+}
+
+#[test]
+fn failed_channel_hands_to_its_fallback_which_hears_the_end() {
+    let mut rig = Rig::new(config());
+    rig.down("web1", &[mail()]);
+    rig.wait(10);
+    rig.answer(Outcome::Failed);
+    assert_eq!(rig.outbox.reports()[0].text(), "mail could not deliver 1 notice: handed to chat");
+    rig.wait(10);
+    assert_eq!(rig.deliver(), [format!("chat: {DOWN}")]);
+    assert_eq!(rig.outbox.told(&outage("web1")), [plain("chat")]);
+    rig.up("web1");
+    rig.wait(10);
+    assert_eq!(rig.deliver(), [format!("chat: {UP}")]);
+}
+
+#[test]
+fn fallback_that_is_a_receiver_itself_hears_it_once() {
+    let mut rig = Rig::new(config());
+    rig.down("web1", &[mail(), plain("chat")]);
+    rig.wait(10);
+    rig.answer(Outcome::Done);
+    let failed = rig.message().unwrap();
+    assert_eq!(failed.receiver, mail());
+    rig.outbox.delivered(rig.now, failed.id, Outcome::Failed);
+    rig.wait(60);
+    assert_eq!(rig.deliver(), NOTHING);
+    rig.up("web1");
+    rig.wait(10);
+    assert_eq!(rig.deliver(), [format!("chat: {UP}")]);
+}
+
+#[test]
+fn end_that_the_told_channel_cannot_deliver_goes_to_its_fallback() {
+    let mut rig = Rig::new(config());
+    rig.down("web1", &[mail()]);
+    rig.wait(10);
+    rig.answer(Outcome::Done);
+    rig.up("web1");
+    rig.wait(10);
+    rig.answer(Outcome::Failed);
+    rig.wait(10);
+    assert_eq!(rig.deliver(), [format!("chat: {UP}")]);
+    assert!(rig.store.is_empty());
+}
+
+#[test]
+fn failing_channel_is_tried_less_and_less_until_its_time_is_over() {
+    let mut rig = Rig::new(config());
+    rig.down("web1", &[plain("hook")]);
+    rig.wait(10);
+    let begun = rig.now.mono;
+    let mut tries = Vec::new();
+    while let Some(due) = rig.outbox.poll_timeout() {
+        rig.now = rig.now + due.since(rig.now.mono);
+        rig.answer(Outcome::Retry { after: Duration::ZERO });
+        tries.push(rig.now.mono.since(begun).as_secs_f64());
+    }
+    let gaps: Vec<f64> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for (i, gap) in gaps[..gaps.len() - 1].iter().enumerate() {
+        let doubled = (5.0 * 2f64.powi(i as i32)).min(300.0);
+        assert!((doubled * 0.75..=doubled * 1.25).contains(gap) && *gap >= 5.0, "{i}: {gap}");
+    }
+    assert!((3600.0..3605.1).contains(tries.last().unwrap()), "{tries:?}");
+    assert_eq!(rig.outbox.reports()[0].text(), "hook could not deliver 1 notice: given up");
+    assert!(rig.outbox.told(&outage("web1")).is_empty());
+    rig.up("web1");
+    rig.wait(600);
+    assert_eq!(rig.deliver(), NOTHING, "nobody was told that it is down");
+}
+
+#[test]
+fn server_that_asks_for_patience_gets_it() {
+    let mut rig = Rig::new(config());
+    rig.down("web1", &[plain("hook")]);
+    rig.wait(10);
+    rig.answer(Outcome::Retry { after: secs(120) });
+    assert_eq!(rig.outbox.poll_timeout(), Some(rig.now.mono + secs(120)));
+}
+
+#[test]
+fn full_worker_is_no_failure_and_no_message() {
+    let mut rig = Rig::new(config());
+    rig.down("web1", &[mail()]);
+    rig.wait(10);
+    for _ in 0..20 {
+        rig.answer(Outcome::Full);
+        rig.wait(1);
+    }
+    assert_eq!(rig.deliver(), [format!("mail: {DOWN}")]);
+}
+
+#[test]
+fn dead_channel_holds_up_no_other() {
+    let mut rig = Rig::new(config());
+    rig.down("web1", &[mail(), plain("hook")]);
+    rig.wait(10);
+    let hook = rig.message().unwrap();
+    assert_eq!(rig.answer(Outcome::Done), [DOWN], "mail goes while hook's worker hangs");
+    rig.down("web2", &[mail(), plain("hook")]);
+    rig.wait(10);
+    assert_eq!(rig.deliver(), ["mail: DOWN: web2 - no heartbeat for 65 s"]);
+    rig.outbox.delivered(rig.now, hook.id, Outcome::Done);
+    assert_eq!(rig.deliver(), ["hook: DOWN: web2 - no heartbeat for 65 s"]);
+}
+
+#[test]
+fn channel_that_left_the_configuration_gives_up() {
+    let mut rig = Rig::new(config());
+    rig.down("web1", &[mail(), plain("hook")]);
+    let mut config = config();
+    config.channels.remove("hook");
+    config.channels.get_mut("mail").unwrap().enabled = false;
+    rig.outbox.configure(&config);
+    rig.wait(10);
+    assert_eq!(rig.deliver(), NOTHING);
+    let reports: Vec<String> = rig.outbox.reports().iter().map(|r| r.text()).collect();
+    assert_eq!(
+        reports,
+        [
+            "hook could not deliver 1 notice: given up",
+            "mail could not deliver 1 notice: handed to chat",
+        ]
+    );
+    rig.wait(10);
+    assert_eq!(rig.deliver(), [format!("chat: {DOWN}")]);
+}
+
+#[test]
+fn full_queue_keeps_open_troubles_and_names_the_rest() {
+    let mut rig = Rig::new(config());
+    for i in 0..1030 {
+        let mut boot = rig.notice(Level::Info, &format!("BOOT: b{i} - started"));
+        boot.host = Some(format!("b{i}").as_str().into());
+        rig.outbox.post(rig.now, boot, [mail()]);
+        if i < 20 {
+            rig.down(&format!("d{i}"), &[mail()]);
+        }
+    }
+    assert_eq!(rig.outbox.lanes[&mail()].queue.len(), 1024);
+    assert_eq!(rig.outbox.queued("mail"), 1050);
+    rig.restart();
+    assert_eq!(rig.outbox.queued("mail"), 1050, "what made room survives as well");
+    rig.wait(10);
+    let lines = rig.answer(Outcome::Done).join("\n");
+    assert_eq!(lines.lines().next(), Some("46 of 50 hosts up: 20 critical, 1030 info"));
+    let named: BTreeSet<&str> = lines.split([' ', ',', '\n']).collect();
+    assert!((0..1030).all(|i| named.contains(&*format!("b{i}"))));
+    assert!((0..20).all(|i| lines.contains(&format!("DOWN: d{i} "))));
+    rig.save();
+    assert_eq!(rig.store.len(), 20, "the open troubles");
+}
+
+#[test]
+fn only_open_troubles_may_exceed_the_bound() {
+    let mut rig = Rig::new(config());
+    for i in 0..1100 {
+        rig.down(&format!("d{i}"), &[mail()]);
+    }
+    assert_eq!(rig.outbox.lanes[&mail()].queue.len(), 1100);
+    rig.wait(5);
+    for i in 0..1100 {
+        rig.up(&format!("d{i}"));
+    }
+    assert_eq!(rig.outbox.lanes[&mail()].queue.len(), 1024);
+    rig.wait(5);
+    let lines = rig.answer(Outcome::Done).join("\n");
+    assert!((0..1100).all(|i| lines.contains(&format!("d{i}"))));
+    rig.save();
+    assert!(rig.store.is_empty());
+}
+
+#[test]
+fn ends_beyond_the_bound_are_named_and_forgotten() {
+    let mut rig = Rig::new(config());
+    (0..1100).for_each(|i| rig.down(&format!("d{i}"), &[mail(), plain("hook")]));
+    rig.wait(10);
+    assert_eq!(rig.deliver().len(), 2);
+    (0..1100).for_each(|i| rig.up(&format!("d{i}")));
+    rig.wait(10);
+    let lines = rig.answer(Outcome::Done).join("\n");
+    assert!((0..1100).all(|i| lines.contains(&format!("d{i}"))));
+    assert_eq!(lines.lines().next(), Some("46 of 50 hosts up: 1100 recovered"));
+    rig.deliver();
+    rig.outbox.check_invariants();
+    assert!(rig.store.is_empty());
+}
+
+#[test]
+fn killed_server_sends_what_was_queued_and_remembers_who_was_told() {
+    let mut rig = Rig::new(config());
+    rig.down("web1", &[mail(), plain("hook")]);
+    rig.alert(Level::Warning, "WARNING: web1 - cpu = 81.0", &[plain("chat")]);
+    rig.wait(10);
+    assert_eq!(rig.answer(Outcome::Done), ["WARNING: web1 - cpu = 81.0"]);
+    assert_eq!(rig.answer(Outcome::Done), [DOWN]);
+    assert!(rig.message().is_some(), "mail is in flight when the server is killed");
+    rig.restart();
+    assert_eq!(rig.outbox.told(&outage("web1")), [plain("hook")]);
+    assert_eq!(rig.outbox.told(&cpu("web1")), [plain("chat")]);
+    rig.wait(10);
+    assert_eq!(rig.deliver(), [format!("mail: {DOWN}")]);
+    rig.up("web1");
+    rig.recover(Level::Warning, "RECOVERED: web1 - cpu = 10.0 (WARNING -> OK)");
+    rig.restart();
+    rig.wait(10);
+    assert_eq!(
+        rig.deliver(),
+        [
+            "chat: RECOVERED: web1 - cpu = 10.0 (WARNING -> OK)".to_owned(),
+            format!("hook: {UP}"),
+            format!("mail: {UP}"),
+        ]
+    );
+    assert!(rig.store.is_empty());
+}
+
+#[test]
+fn notice_comes_back_from_the_store_as_it_was() {
+    let mut rig = Rig::new(config());
+    let mut notice =
+        rig.notice(Level::Unknown, "UNKNOWN: web1 - x = a\u{202e}b").about(cpu("web1"));
+    notice.value = serde_json::json!("text");
+    notice.threshold_value = serde_json::json!(3);
+    notice.from = Some("ok".into());
+    notice.span = Some(secs(5));
+    rig.outbox.post(rig.now, notice.clone(), [mail()]);
+    rig.restart();
+    rig.wait(10);
+    let message = rig.message().unwrap();
+    assert_eq!(*message.notices[0], notice);
+    assert_eq!(message.lines, ["UNKNOWN: web1 - x = a\\u{202e}b"]);
+    for (key, json) in [("n/1", "{}"), ("n/zz", "{}"), ("t/1", "x"), ("q", ""), ("d/a/b", "{}")] {
+        assert_eq!(rig.outbox.restore(rig.now, key, json.as_bytes()), None, "{key}");
+    }
+}
+
+#[test]
+fn isolation_recalls_what_was_not_handed_over() {
+    let mut rig = Rig::new(config());
+    rig.down("web1", &[mail()]);
+    assert!(rig.outbox.recall(&outage("web1")));
+    rig.down("web2", &[mail(), plain("hook")]);
+    rig.wait(10);
+    assert_eq!(rig.answer(Outcome::Done), ["DOWN: web2 - no heartbeat for 65 s"]);
+    assert!(!rig.outbox.recall(&outage("web2")), "one was told");
+    assert_eq!(rig.deliver(), NOTHING);
+    rig.up("web1");
+    rig.up("web2");
+    rig.wait(10);
+    assert_eq!(rig.deliver(), ["hook: UP: web2 - back after 5m 12s"]);
+    rig.save();
+    assert!(rig.store.is_empty());
+}
+
+#[test]
+fn dropped_host_ends_without_a_word() {
+    let mut rig = Rig::new(config());
+    rig.down("web1", &[mail()]);
+    rig.alert(Level::Warning, "WARNING: web1 - cpu = 81.0", &[mail()]);
+    rig.wait(10);
+    rig.answer(Outcome::Done);
+    rig.outbox.close_host(rig.now, "web1");
+    rig.up("web1");
+    rig.wait(10);
+    assert_eq!(rig.deliver(), NOTHING);
+    assert!(rig.store.is_empty());
 }

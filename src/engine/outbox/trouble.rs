@@ -24,6 +24,8 @@ pub struct Trouble {
     pub short_until: Mono,
     pub ended: Option<Mono>,
     pub told: BTreeMap<Receiver, Told>,
+    /// Once it has ended: who hears the end, or needs not. Nobody stands in for them.
+    pub settled: BTreeSet<Receiver>,
     /// Its notices that are not delivered everywhere.
     pub entries: BTreeSet<u64>,
     /// The one line for those who hear of it when it is over.
@@ -31,13 +33,16 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    pub fn new(subject: &Subject, opened: Now, ended: Option<Mono>) -> Trouble {
+    /// One that was declared at `opened`, which may be a while ago: it was held, or restored.
+    pub fn new(now: Now, subject: &Subject, opened: Wall, ended: Option<Mono>) -> Trouble {
+        let left = SHORT.saturating_sub(now.wall.since(opened));
         Trouble {
             subject: subject.clone(),
-            opened: opened.wall,
-            short_until: opened.mono + SHORT,
+            opened,
+            short_until: if left.is_zero() { Mono::ZERO } else { now.mono + left },
             ended,
             told: BTreeMap::new(),
+            settled: BTreeSet::new(),
             entries: BTreeSet::new(),
             merged: None,
         }
@@ -78,13 +83,13 @@ impl Ledger {
         self.troubles.get(&id).is_some_and(|trouble| trouble.ended.is_none())
     }
 
-    /// The open trouble of a subject; begins one where there is none.
-    pub fn begin(&mut self, now: Now, subject: &Subject) -> u64 {
+    /// The open trouble of a subject; begins one, declared at `opened`, where there is none.
+    pub fn begin(&mut self, now: Now, subject: &Subject, opened: Wall) -> u64 {
         if let Some(id) = self.open.get(subject) {
             return *id;
         }
         let id = self.last + 1;
-        self.restore(id, Trouble::new(subject, now, None));
+        self.restore(id, Trouble::new(now, subject, opened, None));
         id
     }
 
