@@ -102,6 +102,10 @@ impl Plugin for NetworkMonitor {
         PluginKind::Monitor
     }
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     fn collect(&mut self, now: Now, out: &mut String) -> Result<(), CollectError> {
         let bytes = self.netdev.require(&mut self.buffer)?;
         let wanted = |name: &[u8]| shows(&self.include, &self.exclude, name);

@@ -6,6 +6,7 @@
 mod ack;
 mod arena;
 mod decode;
+mod deflate;
 mod encode;
 mod envelope;
 mod inflate;

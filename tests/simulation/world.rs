@@ -266,6 +266,7 @@ impl World {
             info: false,
             every: Duration::from_secs(300),
             timeout: Duration::from_secs(30),
+            quick: true,
         };
         let target = Target { host: "server".into(), port: 50003, ipv4: true, ipv6: false };
         let setup = Setup {
