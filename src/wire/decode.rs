@@ -67,6 +67,7 @@ impl Decoder {
             arena: Arena::new(arena),
             leaves: leaves.lease(),
             path,
+            last_key: None,
             nodes: 0,
             strings_cut: 0,
             fault: None,

@@ -85,7 +85,7 @@ pub(super) fn read<'a>(
     keys.clear();
     let mut envelope = Envelope::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let top = Top { budget: &mut *budget, keys, envelope: &mut envelope };
+    let top = Top { text, budget: &mut *budget, keys, envelope: &mut envelope };
     if deserializer.deserialize_map(top).and_then(|()| deserializer.end()).is_err() {
         return Err(budget.reason());
     }
@@ -137,6 +137,8 @@ fn key_of(key: &str) -> Key {
 }
 
 struct Top<'b, 'a> {
+    /// The whole message.
+    text: &'a str,
     budget: &'b mut Budget<'a>,
     keys: &'b mut Vec<u64>,
     envelope: &'b mut Envelope<'a>,
@@ -150,19 +152,27 @@ impl<'a> Visitor<'a> for Top<'_, 'a> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut members: A) -> Result<(), A::Error> {
-        let Top { budget, keys, envelope } = self;
+        let Top { text, budget, keys, envelope } = self;
         budget.node()?;
-        while let Some(key) = members.next_key_seed(TopKey { budget, keys })? {
-            match key {
-                Key::Field(field) => {
+        while let Some((key, spelled)) = members.next_key_seed(TopKey { budget, keys })? {
+            let object = match (&key, spelled) {
+                (Key::Data, Some(spelled)) => object_after(text, spelled),
+                _ => None,
+            };
+            match (key, object) {
+                (Key::Field(field), _) => {
                     let seed = ScalarSeed { budget: &mut *budget, depth: 2 };
                     envelope.fields[field as usize] = members.next_value_seed(seed)?;
                 }
-                Key::Other => {
+                (Key::Other, _) => {
                     let seed = Walk { budget: &mut *budget, depth: 2, collect: false };
                     members.next_value_seed(seed)?;
                 }
-                raw => {
+                (_, Some(text)) => {
+                    let seed = DataSeed { text, budget: &mut *budget };
+                    envelope.data = Some(members.next_value_seed(seed)?);
+                }
+                (raw, None) => {
                     let text = members.next_value::<&'a RawValue>()?.get();
                     envelope.set_raw(raw, text, budget).map_err(|why| budget.refuse(why))?;
                 }
@@ -192,6 +202,16 @@ impl<'a> Envelope<'a> {
 fn read_data<'a>(text: &'a str, depth: usize, budget: &mut Budget<'a>) -> Result<Data<'a>, Reject> {
     let (first, cut_before) = (budget.leaves.len(), budget.strings_cut);
     budget.walk(text, depth, true)?;
+    data_of(text, first, cut_before, budget)
+}
+
+/// Data that was walked just now; `first` and `cut_before` are what the budget held until then.
+fn data_of<'a>(
+    text: &'a str,
+    first: usize,
+    cut_before: u32,
+    budget: &mut Budget<'a>,
+) -> Result<Data<'a>, Reject> {
     let text = if budget.strings_cut > cut_before {
         let shorter = mend::cut_strings(text).ok_or(Reject::BadJson)?;
         budget.arena.copy(&shorter).ok_or(Reject::TooManyLeaves)?
@@ -199,6 +219,65 @@ fn read_data<'a>(text: &'a str, depth: usize, budget: &mut Budget<'a>) -> Result
         text
     };
     Ok(Data { text, leaves: first..budget.leaves.len() })
+}
+
+/// Walks `data` as the message around it is read, and finds where it ends without another pass.
+struct DataSeed<'b, 'a> {
+    /// From the brace that opens the data to the end of the message.
+    text: &'a str,
+    budget: &'b mut Budget<'a>,
+}
+
+impl<'a> DeserializeSeed<'a> for DataSeed<'_, 'a> {
+    type Value = Data<'a>;
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Data<'a>, D::Error> {
+        let DataSeed { text, budget } = self;
+        let (first, cut_before) = (budget.leaves.len(), budget.strings_cut);
+        budget.path.clear();
+        budget.last_key = None;
+        Walk { budget: &mut *budget, depth: DATA_DEPTH, collect: true }
+            .deserialize(deserializer)?;
+        let (from, open) = match budget.last_key {
+            Some((key, depth)) => (offset_after(text, key), depth + 1 - DATA_DEPTH),
+            None => (Some(0), 0),
+        };
+        let data = from.and_then(|from| object_end(text, from, open)).ok_or(Reject::BadJson);
+        data.and_then(|end| data_of(&text[..end], first, cut_before, budget))
+            .map_err(|why| budget.refuse(why))
+    }
+}
+
+/// The rest of the message from the value of `key` on, where that value begins an object.
+fn object_after<'a>(text: &'a str, key: &'a str) -> Option<&'a str> {
+    let rest = text.get(offset_after(text, key)?..)?;
+    let value = rest.trim_ascii_start().strip_prefix(':')?.trim_ascii_start();
+    value.starts_with('{').then_some(value)
+}
+
+/// Just behind the closing quote of `key`, which is a part of `text`.
+fn offset_after(text: &str, key: &str) -> Option<usize> {
+    let begin = (key.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+    begin.checked_add(key.len() + 1)
+}
+
+/// Just behind the bracket that closes the outermost of `open` containers, in JSON that was found
+/// to be well-formed; with none open, of the first that opens.
+fn object_end(text: &str, from: usize, mut open: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = from;
+    loop {
+        match bytes.get(at)? {
+            b'"' => {
+                at += mend::string_end(&bytes[at..]);
+                continue;
+            }
+            b'{' | b'[' => open += 1,
+            b'}' | b']' if open <= 1 => return Some(at + 1),
+            b'}' | b']' => open -= 1,
+            _ => {}
+        }
+        at += 1;
+    }
 }
 
 /// `{"cpu_monitor": {..}, ..}`: the other shape in which plugin data may come (end of PROTOCOL C1).
@@ -251,20 +330,25 @@ struct TopKey<'b, 'a> {
 }
 
 impl<'a> DeserializeSeed<'a> for TopKey<'_, 'a> {
-    type Value = Key;
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Key, D::Error> {
+    /// With the key as it stands in the message, unless it has escapes.
+    type Value = (Key, Option<&'a str>);
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
 impl<'a> Visitor<'a> for TopKey<'_, 'a> {
-    type Value = Key;
+    type Value = (Key, Option<&'a str>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
-    fn visit_str<E: Error>(self, key: &str) -> Result<Key, E> {
+    fn visit_borrowed_str<E: Error>(self, key: &'a str) -> Result<Self::Value, E> {
+        self.visit_str(key).map(|(known, _)| (known, Some(key)))
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
         if key.len() > limits::KEY_MAX {
             return Err(self.budget.refuse(Reject::KeyTooLong));
         }
@@ -278,7 +362,7 @@ impl<'a> Visitor<'a> for TopKey<'_, 'a> {
             return Err(self.budget.refuse(Reject::TooManyNodes));
         }
         self.keys.push(hash);
-        Ok(key_of(key))
+        Ok((key_of(key), None))
     }
 }
 
