@@ -5,7 +5,8 @@
 
 use super::Reject;
 use super::arena::{ARENA_BYTES, Arena};
-use super::envelope::{self, Data, Envelope, Field, Scalar};
+use super::data::Data;
+use super::envelope::{self, Envelope, Field, Scalar};
 use super::inflate::{Inflater, is_zlib};
 use super::lease::LeafLease;
 use super::mend;

@@ -2,18 +2,17 @@
 //! ignored.
 
 use super::Reject;
-use super::mend;
+use super::data::{Data, DataSeed, object_after, read_data};
 use super::walk::{Budget, Walk};
 use crate::limits;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
-use std::ops::Range;
 
 /// Most top-level keys of one message; more are refused as `TooManyNodes`.
 const TOP_KEYS_MAX: usize = 256;
 /// Where the data of a plugin stands: the message is 1, `plugins` 2 and its members 3.
-const DATA_DEPTH: usize = 2;
+pub(super) const DATA_DEPTH: usize = 2;
 const PLUGINS_DEPTH: usize = 2;
 
 /// A field's value where only one value is expected.
@@ -51,13 +50,6 @@ pub(super) enum Field {
 }
 
 const FIELDS: usize = Field::Mid as usize + 1;
-
-/// One plugin's data object within the message.
-pub(super) struct Data<'a> {
-    pub text: &'a str,
-    /// Its leaves, among those of the budget.
-    pub leaves: Range<usize>,
-}
 
 #[derive(Default)]
 pub(super) struct Envelope<'a> {
@@ -196,87 +188,6 @@ impl<'a> Envelope<'a> {
             _ => {}
         }
         Ok(())
-    }
-}
-
-fn read_data<'a>(text: &'a str, depth: usize, budget: &mut Budget<'a>) -> Result<Data<'a>, Reject> {
-    let (first, cut_before) = (budget.leaves.len(), budget.strings_cut);
-    budget.walk(text, depth, true)?;
-    data_of(text, first, cut_before, budget)
-}
-
-/// Data that was walked just now; `first` and `cut_before` are what the budget held until then.
-fn data_of<'a>(
-    text: &'a str,
-    first: usize,
-    cut_before: u32,
-    budget: &mut Budget<'a>,
-) -> Result<Data<'a>, Reject> {
-    let text = if budget.strings_cut > cut_before {
-        let shorter = mend::cut_strings(text).ok_or(Reject::BadJson)?;
-        budget.arena.copy(&shorter).ok_or(Reject::TooManyLeaves)?
-    } else {
-        text
-    };
-    Ok(Data { text, leaves: first..budget.leaves.len() })
-}
-
-/// Walks `data` as the message around it is read, and finds where it ends without another pass.
-struct DataSeed<'b, 'a> {
-    /// From the brace that opens the data to the end of the message.
-    text: &'a str,
-    budget: &'b mut Budget<'a>,
-}
-
-impl<'a> DeserializeSeed<'a> for DataSeed<'_, 'a> {
-    type Value = Data<'a>;
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Data<'a>, D::Error> {
-        let DataSeed { text, budget } = self;
-        let (first, cut_before) = (budget.leaves.len(), budget.strings_cut);
-        budget.path.clear();
-        budget.last_key = None;
-        Walk { budget: &mut *budget, depth: DATA_DEPTH, collect: true }
-            .deserialize(deserializer)?;
-        let (from, open) = match budget.last_key {
-            Some((key, depth)) => (offset_after(text, key), depth + 1 - DATA_DEPTH),
-            None => (Some(0), 0),
-        };
-        let data = from.and_then(|from| object_end(text, from, open)).ok_or(Reject::BadJson);
-        data.and_then(|end| data_of(&text[..end], first, cut_before, budget))
-            .map_err(|why| budget.refuse(why))
-    }
-}
-
-/// The rest of the message from the value of `key` on, where that value begins an object.
-fn object_after<'a>(text: &'a str, key: &'a str) -> Option<&'a str> {
-    let rest = text.get(offset_after(text, key)?..)?;
-    let value = rest.trim_ascii_start().strip_prefix(':')?.trim_ascii_start();
-    value.starts_with('{').then_some(value)
-}
-
-/// Just behind the closing quote of `key`, which is a part of `text`.
-fn offset_after(text: &str, key: &str) -> Option<usize> {
-    let begin = (key.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
-    begin.checked_add(key.len() + 1)
-}
-
-/// Just behind the bracket that closes the outermost of `open` containers, in JSON that was found
-/// to be well-formed; with none open, of the first that opens.
-fn object_end(text: &str, from: usize, mut open: usize) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = from;
-    loop {
-        match bytes.get(at)? {
-            b'"' => {
-                at += mend::string_end(&bytes[at..]);
-                continue;
-            }
-            b'{' | b'[' => open += 1,
-            b'}' | b']' if open <= 1 => return Some(at + 1),
-            b'}' | b']' => open -= 1,
-            _ => {}
-        }
-        at += 1;
     }
 }
 

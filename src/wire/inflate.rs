@@ -4,6 +4,7 @@
 //! refused and why.
 
 mod small;
+mod table;
 
 use super::Reject;
 use crate::limits::INFLATE_MAX;

@@ -7,6 +7,7 @@
 //! given back whose checksum does not agree.
 
 use super::is_zlib;
+use super::table::{Bits, Codes, Entry, SYMBOLS_MAX, Table};
 use miniz_oxide::mz_adler32_oxide as adler32;
 
 /// Longer streams pay for large tables, so the library reads them.
@@ -15,7 +16,7 @@ const BYTES_MAX: usize = 2048;
 const CONTENT_MAX: usize = 16 << 10;
 /// Longest code, bits, that a table takes. RFC 1951 allows 15; short texts need 8 to 11.
 const CODE_BITS_MAX: usize = 12;
-const LITERALS: usize = 288;
+const LITERALS: usize = SYMBOLS_MAX;
 const DISTANCES: usize = 32;
 /// The order in which code lengths of code lengths are sent (RFC 1951, 3.2.7).
 const ORDER: [u8; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
@@ -23,10 +24,9 @@ const ORDER: [u8; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 
 /// Bytes copied at a time; a match that overlaps closer than this goes byte by byte.
 const STRIDE: usize = 16;
 
-/// An entry of a table: the code's length in bits 0 to 3, kind in bits 6 and 7, number of extra bits
-/// in 8 to 11, and in 16 to 31 the literal, the base of a length or distance, or the symbol itself.
-/// 0 is no code.
-type Entry = u32;
+// What an entry of a table tells beside the length of its code: its kind in bits 6 and 7, the number
+// of extra bits in 8 to 11, and in 16 to 31 the literal, the base of a length or distance, or the
+// symbol itself.
 const LITERAL: Entry = 1 << 7;
 const END: Entry = 1 << 6;
 
@@ -94,7 +94,7 @@ impl Small {
         }
         let end = out.len().min(CONTENT_MAX);
         let out = &mut out[..end];
-        let mut bits = Bits { bytes: stream, at: 0, held: 0, count: 0 };
+        let mut bits = Bits::new(stream);
         let mut len = 0;
         loop {
             bits.refill();
@@ -210,15 +210,24 @@ impl Small {
                 }
                 // What remains of a match is at most 5 + 12 + 13 bits.
                 bits.refill();
-                let run = bits.number(entry)?;
+                let run = number(&mut bits, entry)?;
                 let entry = bits.code(&self.distance)?;
-                let back = bits.number(entry)?;
+                let back = number(&mut bits, entry)?;
                 copy(out, len.checked_sub(back)?, len, run)?;
                 len += run;
                 break;
             }
         }
     }
+}
+
+/// The length or distance of an entry, with its extra bits.
+#[inline]
+fn number(bits: &mut Bits<'_>, entry: Entry) -> Option<usize> {
+    // A symbol that has no meaning (RFC 1951, 3.2.6) has no base either.
+    let base = (entry >> 16) as usize;
+    let extra = bits.take((entry >> 8) & 15)? as usize;
+    (base > 0).then_some(base + extra)
 }
 
 /// Repeats `run` bytes from `from` at `to`, which may overlap; `None` where `out` ends first.
@@ -238,171 +247,6 @@ fn copy(out: &mut [u8], from: usize, to: usize, run: usize) -> Option<()> {
         out[to + step] = out[from + step];
     }
     Some(())
-}
-
-/// The symbols that are in use, with the lengths of their codes, in ascending order of symbols.
-struct Codes {
-    used: [(u16, u8); LITERALS],
-    len: usize,
-    /// How many codes have each length.
-    count: [u16; 16],
-}
-
-impl Codes {
-    fn new() -> Codes {
-        Codes { used: [(0, 0); LITERALS], len: 0, count: [0; 16] }
-    }
-
-    fn clear(&mut self) {
-        self.len = 0;
-        self.count = [0; 16];
-    }
-
-    /// `bits` is at most 15; 0 means that the symbol has no code.
-    #[inline]
-    fn push(&mut self, symbol: u16, bits: u8) {
-        if bits > 0 {
-            self.used[self.len] = (symbol, bits);
-            self.len += 1;
-            self.count[usize::from(bits)] += 1;
-        }
-    }
-}
-
-/// Symbols by the next bits of the stream.
-struct Table<const SIZE: usize> {
-    entries: [Entry; SIZE],
-    /// The length of the longest code; the entries from `1 << bits` on are not in use.
-    bits: u32,
-}
-
-impl<const SIZE: usize> Table<SIZE> {
-    fn new() -> Table<SIZE> {
-        Table { entries: [0; SIZE], bits: 1 }
-    }
-
-    /// Gives each symbol its canonical code (RFC 1951, 3.2.2). `None` where the codes are no
-    /// complete set, or too long.
-    fn fill(&mut self, codes: &Codes, entry: impl Fn(u16) -> Entry) -> Option<()> {
-        let used = &codes.used[..codes.len];
-        if let [] | [(_, 1)] = used {
-            // Distances alone may be so; a set of one literal cannot even end its block.
-            let only = used.first().map_or(0, |(symbol, _)| entry(*symbol) | 1);
-            self.entries[..2].copy_from_slice(&[only, 0]);
-            self.bits = 1;
-            return Some(());
-        }
-        let (mut next, mut sum, mut space, mut longest) = ([0; 16], 0, 0u32, 0);
-        for (bits, count) in codes.count.iter().enumerate() {
-            next[bits] = sum;
-            sum += usize::from(*count);
-            space += u32::from(*count) << (15 - bits);
-            if *count > 0 {
-                longest = bits;
-            }
-        }
-        if space != 1 << 15 || 1 << longest > SIZE {
-            return None;
-        }
-        let mut sorted = [0; LITERALS];
-        for (symbol, bits) in used {
-            let place = &mut next[usize::from(*bits)];
-            sorted[*place] = *symbol;
-            *place += 1;
-        }
-        self.place(&sorted[..used.len()], &codes.count[..=longest], entry);
-        self.bits = longest as u32;
-        Some(())
-    }
-
-    /// Writes the entries of a complete set: those of each length into a table of that many bits,
-    /// which is then doubled for the next length.
-    fn place(&mut self, sorted: &[u16], count: &[u16], entry: impl Fn(u16) -> Entry) {
-        let mut symbols = sorted.iter();
-        // The code with its first bit lowest, as the stream has it.
-        let mut code = 0;
-        for (bits, count) in count.iter().enumerate().skip(1) {
-            let half = 1 << (bits - 1);
-            self.entries.copy_within(..half, half);
-            let ones = (1 << bits) - 1;
-            for symbol in symbols.by_ref().take(usize::from(*count)) {
-                self.entries[code] = entry(*symbol) | bits as Entry;
-                // One more, with the carry running towards the lower bits.
-                let Some(top) = (code ^ ones).checked_ilog2() else { return };
-                code = (code & ((1 << top) - 1)) | (1 << top);
-            }
-        }
-    }
-}
-
-/// The stream as bits, lowest first.
-struct Bits<'s> {
-    bytes: &'s [u8],
-    at: usize,
-    /// The next `count` bits; what stands above them is nothing, or the bits that follow.
-    held: u64,
-    count: u32,
-}
-
-impl<'s> Bits<'s> {
-    /// Holds at least 56 bits, or all that are left.
-    #[inline]
-    fn refill(&mut self) {
-        if let Some(word) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
-            self.held |= u64::from_le_bytes(*word) << self.count;
-            self.at += (63 - self.count as usize) / 8;
-            self.count |= 56;
-            return;
-        }
-        while self.count < 56 {
-            let Some(byte) = self.bytes.get(self.at) else { return };
-            self.held |= u64::from(*byte) << self.count;
-            self.at += 1;
-            self.count += 8;
-        }
-    }
-
-    /// The next `bits`, at most 13; `None` at the end of the stream.
-    #[inline]
-    fn take(&mut self, bits: u32) -> Option<u32> {
-        let value = self.held as u32 & ((1 << bits) - 1);
-        self.skip(bits)?;
-        Some(value)
-    }
-
-    /// The entry of the next code.
-    #[inline]
-    fn code<const SIZE: usize>(&mut self, table: &Table<SIZE>) -> Option<Entry> {
-        let index = self.held as usize & ((1 << table.bits) - 1);
-        // The mask says what `bits` implies.
-        let entry = table.entries[index & (SIZE - 1)];
-        if entry == 0 {
-            return None;
-        }
-        self.skip(entry & 15)?;
-        Some(entry)
-    }
-
-    /// The length or distance of an entry, with its extra bits.
-    #[inline]
-    fn number(&mut self, entry: Entry) -> Option<usize> {
-        // A symbol that has no meaning (RFC 1951, 3.2.6) has no base either.
-        let base = (entry >> 16) as usize;
-        let extra = self.take((entry >> 8) & 15)? as usize;
-        (base > 0).then_some(base + extra)
-    }
-
-    #[inline]
-    fn skip(&mut self, bits: u32) -> Option<()> {
-        self.count = self.count.checked_sub(bits)?;
-        self.held >>= bits;
-        Some(())
-    }
-
-    /// The whole bytes that follow.
-    fn rest(&self) -> Option<&'s [u8]> {
-        self.bytes.get(self.at - self.count as usize / 8..)
-    }
 }
 
 #[cfg(test)]
