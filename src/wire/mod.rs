@@ -5,6 +5,7 @@
 
 mod ack;
 mod arena;
+mod data;
 mod decode;
 mod deflate;
 mod encode;
