@@ -88,6 +88,7 @@ pub fn run(
         names: setup.plugins.iter().map(|p| p.name.to_string()).collect(),
         agent: Agent::new(setup, seed, now),
         sockets: Sockets::default(),
+        spare: String::new(),
         work,
         task,
         began: now.mono,
@@ -130,6 +131,8 @@ struct Shell {
     began: Mono,
     servers: Vec<(String, u16)>,
     names: Vec<String>,
+    /// The room of the last sample: given back and taken anew, it would be mapped anew each time.
+    spare: String,
     tally: Tally,
     stopping: bool,
 }
@@ -290,7 +293,7 @@ impl Shell {
         let Work::Inline { plugins, due } = &mut self.work else { return };
         let Some(plugin) = due.pop_front() else { return };
         let Some(slot) = plugins.get_mut(plugin) else { return };
-        let result = runner::collect(slot.as_mut());
+        let result = runner::collect(slot.as_mut(), std::mem::take(&mut self.spare));
         self.collected(plugin, result);
         self.drain();
     }
@@ -303,6 +306,8 @@ impl Shell {
         }
         if self.task == Task::Round {
             self.tally.samples.push((self.names[plugin].clone(), result));
+        } else {
+            self.spare = result.unwrap_or_default();
         }
     }
 
