@@ -38,6 +38,7 @@ impl Fleet {
         let view = View {
             isolated_since: None,
             silences: Default::default(),
+            acknowledgements: Default::default(),
             maintenances: Default::default(),
             epoch,
             ver: 1,

@@ -12,7 +12,7 @@
 mod explain;
 mod field;
 #[cfg(test)]
-mod fixture;
+pub mod fixture;
 pub mod format;
 mod level;
 mod lookup;

@@ -223,6 +223,7 @@ impl Engine {
                 .isolation
                 .map(|i| self.turn.wall - self.listening(self.turn.mono).since(i.since)),
             silences: Arc::new(self.calendar.silences().cloned().collect()),
+            acknowledgements: Arc::new(self.calendar.acknowledgements().cloned().collect()),
             maintenances: Arc::new(
                 self.calendar.maintenances().map(|(m, span)| (m.clone(), span.is_some())).collect(),
             ),

@@ -599,6 +599,8 @@ pub struct View {
     /// While the server hears nobody: since when, by the wall clock.
     pub isolated_since: Option<Wall>,
     pub silences: Arc<Vec<Arc<Silence>>>,
+    /// Those of outages among them, which stand with no metric.
+    pub acknowledgements: Arc<Vec<Arc<Acknowledgement>>>,
     /// With whether it is running now.
     pub maintenances: Arc<Vec<(Arc<Maintenance>, bool)>>,
 }

@@ -19,12 +19,14 @@ pub const NOW: Now = Now { mono: Mono::from_secs(500_000), wall: Wall::from_secs
 pub struct Recorder {
     pub commands: Mutex<Vec<Command>>,
     pub reload: Option<Result<Vec<String>, Vec<String>>>,
+    /// What it answers in the place of `Done`.
+    pub outcome: Option<Outcome>,
 }
 
 impl Act for Recorder {
     fn act(&self, command: Command) -> Outcome {
         self.commands.lock().unwrap().push(command);
-        Outcome::Done
+        self.outcome.clone().unwrap_or(Outcome::Done)
     }
 
     fn reload(&self) -> Result<Vec<String>, Vec<String>> {
@@ -148,6 +150,7 @@ pub fn of_hosts(hosts: Vec<Host>) -> View {
     View {
         isolated_since: None,
         silences: Arc::default(),
+        acknowledgements: Arc::default(),
         maintenances: Arc::default(),
         epoch: 0x9f3c1a,
         ver: 48211,

@@ -110,6 +110,7 @@ fn view() -> View {
     View {
         isolated_since: None,
         silences: Default::default(),
+        acknowledgements: Default::default(),
         maintenances: Default::default(),
         epoch: 1,
         ver: 1,

@@ -22,7 +22,16 @@ pub struct Invocation {
     pub json: bool,
     pub print: bool,
     pub yes: bool,
+    pub list: bool,
     pub limit: Option<String>,
+    pub value: Option<String>,
+    pub until: Option<String>,
+    /// `--for`: how long.
+    pub length: Option<String>,
+    pub start: Option<String>,
+    pub end: Option<String>,
+    pub zone: Option<String>,
+    pub reason: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +50,13 @@ pub enum Action {
     Drop,
     Watch,
     Reload,
+    Alerts,
+    Ack,
+    Unack,
+    Silence,
+    Unsilence,
+    Maintenance,
+    Explain,
 }
 
 /// Who takes an option.
@@ -73,8 +89,20 @@ const fn flag(
     Flag { short, long, value, help, taker }
 }
 
-const TABLES: Taker =
-    Taker::These(&[Action::Status, Action::Hosts, Action::Host, Action::Events, Action::Ghosts]);
+/// Subcommands that print a table.
+const TABLES: Taker = Taker::These(&[
+    Action::Status,
+    Action::Hosts,
+    Action::Host,
+    Action::Events,
+    Action::Ghosts,
+    Action::Alerts,
+    Action::Maintenance,
+    Action::Explain,
+]);
+/// Subcommands that are kept with a reason.
+const REASONED: Taker = Taker::These(&[Action::Ack, Action::Silence, Action::Maintenance]);
+const WINDOW: Taker = Taker::These(&[Action::Maintenance]);
 
 const FLAGS: &[Flag] = &[
     flag(Some('c'), "config", "FILE", Taker::All, "configuration file"),
@@ -88,10 +116,27 @@ const FLAGS: &[Flag] = &[
     flag(None, "print", "", Taker::These(&[Action::CheckConfig]), "show what is in force"),
     flag(None, "limit", "N", Taker::These(&[Action::Events]), "how many, 1 to 1000"),
     flag(None, "yes", "", Taker::These(&[Action::Drop]), "really"),
+    flag(None, "value", "V", Taker::These(&[Action::Explain]), "assume this value"),
+    flag(None, "until", "T", Taker::These(&[Action::Ack]), "until then, or for so long"),
+    flag(None, "for", "D", Taker::These(&[Action::Silence, Action::Maintenance]), "how long"),
+    flag(None, "reason", "R", REASONED, "why, for the others"),
+    flag(None, "start", "T", WINDOW, "begin then, not now"),
+    flag(None, "zone", "Z", WINDOW, "whose clock the start is by"),
+    flag(None, "list", "", WINDOW, "show what is planned"),
+    flag(None, "end", "ID", WINDOW, "end or cancel a window"),
     flag(None, "limits", "", Taker::Serve, "print every limit and exit"),
     flag(Some('h'), "help", "", Taker::All, "this text"),
     flag(Some('V'), "version", "", Taker::All, "version"),
 ];
+
+impl Flag {
+    fn is_common(&self) -> bool {
+        match self.taker {
+            Taker::These(_) => self.long == "json",
+            _ => true,
+        }
+    }
+}
 
 struct Subcommand {
     name: &'static str,
@@ -116,12 +161,37 @@ const fn subcommand(
 /// Filters of `hosts`: more than enough for a line typed by hand.
 const FILTERS_MAX: usize = 16;
 
+const EXPLAIN: &str = "HOST METRIC [--value V]";
+const ACK: &str = "HOST [METRIC] [--until T] [--reason R]";
+const SILENCE: &str = "SCOPE.. --for D [--reason R]";
+const MAINTENANCE: &str = "SCOPE.. --for D [--start T] [--zone Z] | --list | --end ID";
+const SCOPES_MAX: usize = 16;
+
 const SUBCOMMANDS: &[Subcommand] = &[
-    subcommand("check-config", Action::CheckConfig, "", (0, 0), "print every problem of the files"),
-    subcommand("status", Action::Status, "", (0, 0), "the fleet on one screen"),
+    subcommand(
+        "check-config",
+        Action::CheckConfig,
+        "[--print]",
+        (0, 0),
+        "print every problem of the files",
+    ),
+    subcommand("status", Action::Status, "[--check]", (0, 0), "the fleet on one screen"),
     subcommand("hosts", Action::Hosts, "[FILTER..]", (0, FILTERS_MAX), "hosts, worst first"),
     subcommand("host", Action::Host, "NAME", (1, 1), "all about one host"),
-    subcommand("events", Action::Events, "", (0, 0), "what happened, oldest first"),
+    subcommand("events", Action::Events, "[--limit N]", (0, 0), "what happened, oldest first"),
+    subcommand("alerts", Action::Alerts, "[HOST]", (0, 1), "what is wrong now, worst first"),
+    subcommand(
+        "explain",
+        Action::Explain,
+        EXPLAIN,
+        (2, 2),
+        "why a metric has its level, who is told",
+    ),
+    subcommand("ack", Action::Ack, ACK, (1, 2), "no more reminders of it"),
+    subcommand("unack", Action::Unack, "ID", (1, 1), "take that back"),
+    subcommand("silence", Action::Silence, SILENCE, (1, SCOPES_MAX), "no notices"),
+    subcommand("unsilence", Action::Unsilence, "ID", (1, 1), "end a silence"),
+    subcommand("maintenance", Action::Maintenance, MAINTENANCE, (0, SCOPES_MAX), ""),
     subcommand("ghosts", Action::Ghosts, "[accept|ignore NAME]", (0, 2), "names that were refused"),
     subcommand("drop", Action::Drop, "HOST --yes", (1, 1), "forget a host"),
     subcommand("watch", Action::Watch, "HOST on|off", (2, 2), "notices of a host on or off"),
@@ -177,6 +247,14 @@ fn set(invocation: &mut Invocation, flag: &Flag, parser: &mut Parser) -> Result<
         "config" => invocation.config = Some(value()?.into()),
         "server" => invocation.server = Some(text(value()?)?),
         "limit" => invocation.limit = Some(text(value()?)?),
+        "value" => invocation.value = Some(text(value()?)?),
+        "until" => invocation.until = Some(text(value()?)?),
+        "for" => invocation.length = Some(text(value()?)?),
+        "start" => invocation.start = Some(text(value()?)?),
+        "end" => invocation.end = Some(text(value()?)?),
+        "zone" => invocation.zone = Some(text(value()?)?),
+        "reason" => invocation.reason = Some(text(value()?)?),
+        "list" => invocation.list = true,
         "foreground" => invocation.foreground = true,
         "with-agent" => invocation.with_agent = true,
         "verbose" => invocation.verbosity = invocation.verbosity.saturating_add(1),
@@ -206,13 +284,26 @@ fn finish(
     };
     invocation.action = row.action;
     let n = invocation.words.len();
-    if n < row.words_min || n > row.words_max {
+    if n < row.words_min || n > row.words_max || !is_complete(&invocation) {
         return Err(Usage(format!("usage: hbd {} {}", row.name, row.words).trim_end().to_owned()));
     }
     if row.action == Action::Drop && !invocation.yes {
         return Err(Usage("drop forgets the host and what is stored of it; add --yes".to_owned()));
     }
     check_flags(invocation, given, row.name)
+}
+
+/// Whether a subcommand that needs more than words has it.
+fn is_complete(invocation: &Invocation) -> bool {
+    let Invocation { words, list, length, end, .. } = invocation;
+    match invocation.action {
+        Action::Silence => length.is_some(),
+        Action::Maintenance if *list || end.is_some() => {
+            words.is_empty() && length.is_none() && !(*list && end.is_some())
+        }
+        Action::Maintenance => !words.is_empty() && length.is_some(),
+        _ => true,
+    }
 }
 
 fn check_flags(invocation: Invocation, given: &[&Flag], who: &str) -> Result<Invocation, Usage> {
@@ -259,10 +350,11 @@ pub fn help() -> String {
     );
     for row in SUBCOMMANDS {
         let line = format!("hbd {} {}", row.name, row.words);
-        let _ = writeln!(out, "{line:<28} {}", row.help);
+        let _ = writeln!(out, "{}", format!("{line:<28} {}", row.help).trim_end());
     }
-    out.push('\n');
-    for flag in FLAGS {
+    out.push_str("SCOPE is host:, group:, tag:, plugin: or path: with a glob; all must match\n\n");
+    // Those of single subcommands stand with them.
+    for flag in FLAGS.iter().filter(|flag| flag.is_common()) {
         let short = flag.short.map_or("    ".to_owned(), |c| format!("-{c}, "));
         let long = format!("--{} {}", flag.long, flag.value);
         let _ = writeln!(out, "  {short}{long:<22} {}", flag.help);
@@ -296,6 +388,20 @@ mod tests {
         assert_eq!(parsed("-c x status --check").unwrap().action, Action::Status);
         assert_eq!(parsed("status --help").unwrap().action, Action::Help);
         assert_eq!(parsed("--limits").unwrap().action, Action::Limits);
+        let ack = parsed("ack web1 cpu_monitor.cpu_percent --until 2h --reason seen").unwrap();
+        assert_eq!(
+            (ack.action, ack.words.len(), ack.until.as_deref()),
+            (Action::Ack, 2, Some("2h"))
+        );
+        let explain = parsed("explain web1 a.b --value -5").unwrap();
+        assert_eq!((explain.action, explain.value.as_deref()), (Action::Explain, Some("-5")));
+        let silence = parsed("silence host:web* tag:prod --for 1h").unwrap();
+        assert_eq!((silence.action, silence.length.as_deref()), (Action::Silence, Some("1h")));
+        let window = parsed("maintenance group:basel --for 1h --start 2026-12-01T22:00 --zone UTC");
+        let window = window.unwrap();
+        assert_eq!((window.zone.as_deref(), window.list), (Some("UTC"), false));
+        assert!(parsed("maintenance --list --json").unwrap().list);
+        assert_eq!(parsed("maintenance --end m1").unwrap().end.as_deref(), Some("m1"));
     }
 
     #[test]
@@ -311,6 +417,18 @@ mod tests {
             ("--json", "the server takes no --json"),
             ("check-config --server x", "check-config takes no --server"),
             ("-c", "--config needs FILE"),
+            ("ack", "usage: hbd ack HOST [METRIC] [--until T] [--reason R]"),
+            ("explain web1", "usage: hbd explain HOST METRIC [--value V]"),
+            ("silence host:a", "usage: hbd silence SCOPE.. --for D [--reason R]"),
+            (
+                "maintenance --list --end m1",
+                "usage: hbd maintenance SCOPE.. --for D [--start T] [--zone Z] | --list | --end ID",
+            ),
+            (
+                "maintenance host:a",
+                "usage: hbd maintenance SCOPE.. --for D [--start T] [--zone Z] | --list | --end ID",
+            ),
+            ("status --value 1", "status takes no --value"),
         ];
         for (line, want) in table {
             assert_eq!(parsed(line), Err(Usage(want.to_owned())), "{line}");

@@ -1,14 +1,14 @@
 //! `hosts`, `hosts/H`, its watch flag, and dropping it.
 
 use super::json::{HostJson, raw};
-use super::{body, control_only, number, ok};
+use super::{body, control_only, no_content, number, ok};
 use crate::engine::view::{Host, View};
 use crate::engine::{Command, Outcome};
 use crate::text;
 use crate::web::near;
 use crate::web::problem::Problem;
 use crate::web::select::{Filter, Sort, parse_severity, parse_state, select};
-use crate::web::{Answer, Body, Call, Response};
+use crate::web::{Answer, Call};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ pub fn drop(call: &Call<'_>, name: &str) -> Answer {
     let host = find(&call.context.view, name)?.name.to_string();
     match call.context.engine.act(Command::Drop { host }) {
         Outcome::NoSuchHost => Err(unknown(&call.context.view, name)),
-        _ => Ok(Response { status: 204, headers: Vec::new(), body: Body::Static(b"") }),
+        _ => Ok(no_content()),
     }
 }
 
@@ -148,7 +148,7 @@ fn bad_state(field: &'static str) -> Problem {
 
 impl Call<'_> {
     /// A parameter as a list with commas.
-    fn words(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub(super) fn words(&self, name: &str) -> impl Iterator<Item = &str> {
         let text = self.query.get(name).unwrap_or("");
         text.split(',').map(str::trim).filter(|w| !w.is_empty())
     }

@@ -1,14 +1,19 @@
 //! The API under `/api/0/` (SPEC sections 8 and 13): JSON out, JSON in, problem documents where it
 //! cannot be.
 
+mod alert;
+mod calm;
 mod event;
+mod explain;
 mod ghost;
 pub mod health;
 mod host;
 mod json;
 mod plugin;
+mod threshold;
 
 pub use event::{kinds as event_kinds, page as event_page};
+pub use explain::{Explained, explain};
 pub use host::find as find_host;
 
 use super::live;
@@ -32,6 +37,11 @@ pub fn respond(call: &Call<'_>, rest: &[&str]) -> Answer {
         (["hosts", _, "plugins"] | ["hosts", _, "plugins", _], _) => {
             Err(Problem::not_allowed("GET, HEAD"))
         }
+        (["hosts", name, "alerts"], Method::Get) => alert::of_host(call, name),
+        (["hosts", _, "alerts"], _) => Err(Problem::not_allowed("GET, HEAD")),
+        (["alerts" | "silences" | "maintenance" | "thresholds" | "explain", ..], _) => {
+            respond_alert(call, rest)
+        }
         (["events" | "messages"], Method::Get) => event::list(call),
         (["events" | "messages"], _) => Err(Problem::not_allowed("GET, HEAD")),
         (["live"], Method::Get) => live_frame(call),
@@ -42,9 +52,38 @@ pub fn respond(call: &Call<'_>, rest: &[&str]) -> Answer {
         (["ghosts", _], _) => Err(Problem::not_allowed("POST")),
         (["reload"], Method::Post) => reload(call),
         (["reload"], _) => Err(Problem::not_allowed("POST")),
-        _ => Err(Problem::new(404, "no_such_path", "The API has nothing at this path.")
-            .hint("docs/HTTP_API.md lists what it has, all under /api/0/.")),
+        _ => Err(unknown_path()),
     }
+}
+
+/// Alerts, what is quiet, and the limits. Open while there are no users (SPEC section 6).
+fn respond_alert(call: &Call<'_>, rest: &[&str]) -> Answer {
+    match (rest, call.method) {
+        (["alerts"], Method::Get) => alert::list(call),
+        (["alerts"], _) => Err(Problem::not_allowed("GET, HEAD")),
+        (["alerts", "ack"], Method::Post) => alert::acknowledge(call),
+        (["alerts", "ack"], _) => Err(Problem::not_allowed("POST")),
+        (["alerts", "ack", id], Method::Delete) => alert::unacknowledge(call, id),
+        (["silences"], Method::Get) => calm::silences(call),
+        (["silences"], Method::Post) => calm::silence(call),
+        (["silences", id], Method::Delete) => calm::unsilence(call, id),
+        (["maintenance"], Method::Get) => calm::maintenances(call),
+        (["maintenance"], Method::Post) => calm::plan(call),
+        (["silences" | "maintenance"], _) => Err(Problem::not_allowed("GET, HEAD, POST")),
+        (["maintenance", id], Method::Delete) => calm::end(call, id),
+        (["alerts", "ack", _] | ["silences" | "maintenance", _], _) => {
+            Err(Problem::not_allowed("DELETE"))
+        }
+        (["thresholds"], Method::Get) => threshold::list(call),
+        (["explain"], Method::Get) => explain::respond(call),
+        (["thresholds" | "explain"], _) => Err(Problem::not_allowed("GET, HEAD")),
+        _ => Err(unknown_path()),
+    }
+}
+
+fn unknown_path() -> Problem {
+    Problem::new(404, "no_such_path", "The API has nothing at this path.")
+        .hint("docs/HTTP_API.md lists what it has, all under /api/0/.")
 }
 
 /// A JSON answer.
@@ -81,14 +120,25 @@ fn number(
     }
 }
 
-/// The body as `T`. 415, 400 or 422 where it is not.
-fn body<T: DeserializeOwned>(call: &Call<'_>, field: &'static str) -> Result<T, Problem> {
+/// A change that has nothing to say.
+fn no_content() -> Response {
+    Response { status: 204, headers: Vec::new(), body: Body::Static(b"") }
+}
+
+/// 415 where the body is not declared as JSON.
+fn check_json(call: &Call<'_>) -> Result<(), Problem> {
     let kind = call.request.header("content-type").unwrap_or("");
     let essence = kind.split(';').next().unwrap_or("").trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Problem::new(415, "not_json", "The body is not declared as JSON.")
             .hint("Send Content-Type: application/json."));
     }
+    Ok(())
+}
+
+/// The body as `T`. 415, 400 or 422 where it is not.
+fn body<T: DeserializeOwned>(call: &Call<'_>, field: &'static str) -> Result<T, Problem> {
+    check_json(call)?;
     serde_json::from_slice(call.request.body).map_err(|error| {
         if error.is_data() {
             Problem::new(422, "bad_body", format!("The body does not fit: {error}.")).field(field)

@@ -1,5 +1,6 @@
 //! The module from outside: requests in, responses out, over made-up fleets.
 
+mod alert;
 mod api;
 mod guard;
 mod page;

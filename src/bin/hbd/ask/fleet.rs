@@ -53,11 +53,11 @@ pub fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> 
     value.get(key).and_then(Value::as_array).into_iter().flatten()
 }
 
-fn field<'a>(value: &'a Value, key: &str) -> &'a str {
+pub fn field<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn number(value: &Value, key: &str) -> Option<f64> {
+pub fn number(value: &Value, key: &str) -> Option<f64> {
     value.get(key).and_then(Value::as_f64)
 }
 
@@ -237,7 +237,7 @@ pub fn ghost_table(layout: Layout, value: &Value, now: f64) -> String {
 }
 
 /// `2026-12-01 22:00:05` in the machine's zone.
-fn local_time(secs: f64) -> String {
+pub fn local_time(secs: f64) -> String {
     let at = jiff::Timestamp::from_second(secs as i64).unwrap_or_default();
     at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }

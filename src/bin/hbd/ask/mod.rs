@@ -2,6 +2,8 @@
 //!
 //! Owns what they print and their exit status. Everything they show comes from the HTTP API.
 
+mod alert;
+mod calm;
 mod fleet;
 mod http;
 mod table;
@@ -97,6 +99,13 @@ impl Asker<'_> {
             Action::Ghosts => self.ghosts(),
             Action::Drop => self.drop_host(),
             Action::Watch => self.watch(),
+            Action::Alerts => self.alerts(),
+            Action::Explain => self.explain(),
+            Action::Ack => self.acknowledge(),
+            Action::Unack => self.take_back("alerts/ack"),
+            Action::Silence => self.silence(),
+            Action::Unsilence => self.take_back("silences"),
+            Action::Maintenance => self.maintenance(),
             _ => self.reload(),
         }
     }
