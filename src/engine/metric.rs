@@ -365,10 +365,12 @@ impl Engine {
                 alert::Level::Critical => counts.critical += 1,
             }
         }
-        self.table.change(id, |host| {
-            host.alerts = counts;
-            host.alert_list = list;
-        });
+        if self.table.host(id).is_some_and(|host| host.alert_list != list || host.alerts != counts) {
+            self.table.change(id, |host| {
+                host.alerts = counts;
+                host.alert_list = list;
+            });
+        }
         self.show_severity(id);
     }
 

@@ -78,6 +78,8 @@ pub struct Engine {
     escalations: BinaryHeap<Reverse<(Mono, HostId, Subject, usize, Mono)>>,
     outbox: outbox::Outbox,
     outbox_stirred: bool,
+    /// What is shown of notices and of acknowledgements may be out of date.
+    told_stale: bool,
     calendar: Calendar,
     zones: Zones,
     /// Who depends on a host.
@@ -121,6 +123,7 @@ impl Engine {
             escalations: BinaryHeap::new(),
             outbox: outbox::Outbox::new(&config, prng.next_u64()),
             outbox_stirred: false,
+            told_stale: false,
             calendar: Calendar::new(Zones::default()),
             zones: Zones::default(),
             children: BTreeMap::new(),
@@ -165,6 +168,7 @@ impl Engine {
             Event::Delivered { message, outcome } => {
                 self.outbox.delivered(now, message, outcome);
                 self.outbox_stirred = true;
+                (self.told_stale, self.dirty) = (true, true);
             }
             Event::Stop => self.save_all(),
         }
@@ -202,6 +206,9 @@ impl Engine {
     #[must_use]
     pub fn view(&mut self) -> Arc<View> {
         self.show_touched();
+        if std::mem::take(&mut self.told_stale) {
+            self.table.ids().into_iter().for_each(|id| self.show_quiet(id));
+        }
         self.dirty = false;
         let counters = self.counters.clone();
         Arc::new(View {

@@ -18,7 +18,10 @@ impl Engine {
             Saved::Sample { host, plugin, json } => self.restore_sample(host, plugin, json),
             Saved::Event { id, json } => self.restore_event(*id, json),
             Saved::Meta { key, json } if &**key == saved::META_KEY => self.restore_meta(json),
-            Saved::Part { key, json } => self.restore_part(now, key, json),
+            Saved::Part { key, json } => {
+                self.told_stale = true;
+                self.restore_part(now, key, json)
+            }
             Saved::Meta { .. }
             | Saved::HostGone { .. }
             | Saved::EventsBefore { .. }

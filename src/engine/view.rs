@@ -356,9 +356,23 @@ impl Host {
         self.connections().max_by_key(|c| c.last_seen).map(|c| c.address)
     }
 
-    /// The modifier bits of the live protocol (SPEC section 13): 1 unwatched, 8 degraded, 16 sealed, …
+    /// The worst metric that is not OK and nobody has acknowledged; of equals the newest.
+    pub fn worst_alert(&self) -> Option<&Alert> {
+        let open = self
+            .alert_list
+            .iter()
+            .filter(|alert| alert.level != alert::Level::Ok && alert.acknowledged.is_none());
+        open.max_by_key(|alert| (alert.level, alert.since))
+    }
+
+    /// The modifier bits of the live protocol (SPEC section 13): 1 unwatched, 2 silenced, 4 acknowledged, 8 degraded,
+    /// 16 sealed, 32 flapping, 64 stale; 2, 4 and 64 where an alert is.
     pub fn flags(&self) -> u32 {
+        let raised = || self.alert_list.iter().filter(|alert| alert.level != alert::Level::Ok);
         u32::from(!self.watch)
+            | (u32::from(raised().any(|alert| alert.silenced.is_some())) << 1)
+            | (u32::from(raised().any(|alert| alert.acknowledged.is_some())) << 2)
+            | (u32::from(raised().any(|alert| alert.stale)) << 6)
             | (u32::from(self.degraded) << 3)
             | (u32::from(self.sealed) << 4)
             | (u32::from(self.flapping) << 5)

@@ -17,6 +17,7 @@ mod page;
 mod problem;
 mod query;
 mod select;
+mod why;
 
 #[cfg(test)]
 pub mod fixture;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod agent;
+mod alert;
 mod control;
 mod life;
 mod mini;

@@ -2,7 +2,8 @@
 
 use super::json;
 use crate::engine::view::{ConnState, Family, Host};
-use crate::time::{Duration, Wall};
+use crate::time::Wall;
+use crate::web::why::why;
 use std::collections::BTreeMap;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +50,6 @@ const COLUMNS: [(&str, Column); 17] = [
 
 /// What a family's round trip says while nothing comes over it that once did.
 pub const RTT_LOST: i64 = -1;
-
-/// For how long a host that is well shows its last message.
-const MESSAGE_SHOWN: Duration = Duration::from_secs(3600);
 
 impl Column {
     fn is_fast(self) -> bool {
@@ -171,16 +169,8 @@ fn write_value(out: &mut String, host: &Host, now: Wall, column: Column) {
         Column::Disk => write_percent(out, host.gauges.disk),
         Column::Ac => json::integer(out, host.alerts.critical),
         Column::Aw => json::integer(out, host.alerts.warning),
-        Column::Why => json::text(out, why(host, now)),
+        Column::Why => json::text(out, &why(host, now)),
         Column::Flags => json::integer(out, host.flags()),
-    }
-}
-
-/// The worst reason; of a host that is well, its message of the last hour (UI 5.3).
-fn why(host: &Host, now: Wall) -> &str {
-    match &host.message {
-        Some((at, text)) if host.why.is_empty() && now.since(*at) < MESSAGE_SHOWN => text,
-        _ => &host.why,
     }
 }
 

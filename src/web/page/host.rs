@@ -1,5 +1,6 @@
 //! `/plugins/<host>`: one host, its charts, the data of its plugins, its last events.
 
+use super::alert;
 use super::clock::{Clock, When, span};
 use super::error::error_page;
 use super::feed::{self, Item};
@@ -7,7 +8,7 @@ use super::live::{Cell, cell};
 use super::mark::{Mark, mark};
 use super::page;
 use super::plot::{Plot, Series, Subject, plot};
-use super::plugin::{self, Card};
+use super::plugin::{self, Card, Table};
 use super::shell::{Shell, clock};
 use crate::engine::view::{Family, Host, Severity, View};
 use crate::time::{Duration, Wall};
@@ -15,6 +16,7 @@ use crate::web::api::{event_page, find_host};
 use crate::web::near;
 use crate::web::query;
 use crate::web::select::{Filter, Sort, select};
+use crate::web::why;
 use crate::web::{Answer, Call};
 use serde::Serialize;
 use serde_json::Value;
@@ -52,6 +54,7 @@ struct HostPage {
     next: Option<Link>,
     /// The values are from before the host fell silent.
     silent: bool,
+    alerts: Option<Table>,
     plots: Vec<Plot>,
     cards: Vec<Card>,
     events: Vec<Item>,
@@ -97,7 +100,7 @@ pub fn respond(call: &Call<'_>, name: &str) -> Answer {
         tags: host.tags.iter().map(|t| t.to_string()).collect(),
         description: host.description.as_ref().map(|d| d.to_string()),
         group,
-        why: host.why.to_string(),
+        why: why::reason(host).into_owned(),
         seen: host.last_seen.map(|at| clock.ago(at)),
         boot: host.boot_time.map(|at| clock.since(at)),
         watch: host.watch,
@@ -106,6 +109,7 @@ pub fn respond(call: &Call<'_>, name: &str) -> Answer {
         previous,
         next,
         silent: host.severity == Severity::Down,
+        alerts: alert::table(host, &clock),
         plots: plots(host, &data, &clock, now),
         cards: cards(host, &data, &clock, now),
         events: feed::items(&clock, recent.events.into_iter()),

@@ -11,6 +11,7 @@ use crate::engine::view::{ConnState, Connection, EventKind, Family, Host, Severi
 use crate::time::{Duration, Wall};
 use crate::web::query;
 use crate::web::select::{Filter, Sort, parse_severity, select};
+use crate::web::why::why;
 use crate::web::{Answer, Call};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -226,7 +227,7 @@ fn row(host: &Host, clock: &Clock, now: Wall) -> Row {
         age: clock.since(host.since),
         tags: host.tags.iter().take(4).map(|t| t.to_string()).collect(),
         about: about(host),
-        why: why(host, now),
+        why: why(host, now).into_owned(),
         critical: host.alerts.critical,
         warning: host.alerts.warning,
         unknown: host.alerts.unknown,
@@ -249,16 +250,6 @@ fn about(host: &Host) -> String {
     parts.extend(host.owner.iter().map(|owner| format!("owner {owner}")));
     parts.extend(host.connections().map(|c| c.address.to_canonical().to_string()));
     parts.join(" · ")
-}
-
-/// The worst reason; of a host that is well, its message of the last hour.
-fn why(host: &Host, now: Wall) -> String {
-    match &host.message {
-        Some((at, text)) if host.why.is_empty() && now.since(*at) < Duration::from_secs(3600) => {
-            text.to_string()
-        }
-        _ => host.why.to_string(),
-    }
 }
 
 /// The round trip over one family.

@@ -1,5 +1,6 @@
 //! The pages: templates and static files, built once and again on a reload, rendered for a reader.
 
+mod alert;
 mod clock;
 mod empty;
 mod error;

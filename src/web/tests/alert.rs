@@ -6,7 +6,7 @@ use crate::config::server::Server;
 use crate::engine::view::{Alert, AlertCounts, Host, Plugin, Sample, Severity, State, Value};
 use crate::engine::{Command, Outcome};
 use crate::prng::Prng;
-use crate::time::{Duration, Wall};
+use crate::time::Duration;
 use crate::web::fixture::{Bench, NOW, host, of_hosts, request};
 use expect_test::{Expect, expect};
 use std::sync::Arc;
@@ -296,4 +296,25 @@ fn explanation_has_the_documented_members_and_no_secret() {
     );
     assert_eq!(bench.get("/api/0/explain?host=web1").status, 400);
     assert_eq!(bench.get("/api/0/explain?host=nobody&metric=a.b").status, 404);
+}
+
+#[test]
+fn pages_show_the_alerts_and_the_worst_in_words() {
+    let bench = bench();
+    let page = bench.text("/plugins/web1");
+    for want in [
+        "Alerts</h2>",
+        "disk_monitor.&#x2f;.percent = 93.1",
+        "&gt; 90",
+        "88.2",
+        "old data",
+        "acknowledged, silenced",
+        "Disk &#x2f; 93.1 (&gt; 90)",
+    ] {
+        assert!(page.contains(want), "{want}");
+    }
+    assert!(!bench.text("/plugins/web3").contains("Alerts</h2>"));
+    assert!(bench.text("/live").contains("Disk &#x2f; 93.1 (&gt; 90)"));
+    let host: serde_json::Value = serde_json::from_str(&bench.text("/api/0/hosts/web1")).unwrap();
+    assert_eq!(host["why"], "Disk / 93.1 (> 90)");
 }

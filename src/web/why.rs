@@ -1,0 +1,164 @@
+//! Why a host is as it is, in a few words: the worst alert, its connections, or its last message.
+
+use crate::alert::Level;
+use crate::alert::format;
+use crate::engine::view::{Alert, Host, Severity, Value};
+use crate::text;
+use crate::time::{Duration, Wall};
+use std::borrow::Cow;
+
+/// For how long a host that is well shows its last message.
+const MESSAGE_SHOWN: Duration = Duration::from_secs(3600);
+/// Bytes of a reason: a column, not a page.
+const WORDS_MAX: usize = 120;
+
+/// The worst reason; of a host that is well, its message of the last hour (UI 5.3).
+pub fn why(host: &Host, now: Wall) -> Cow<'_, str> {
+    let reason = reason(host);
+    match &host.message {
+        Some((at, text)) if reason.is_empty() && now.since(*at) < MESSAGE_SHOWN => {
+            Cow::Borrowed(text)
+        }
+        _ => reason,
+    }
+}
+
+/// The worst reason alone; empty for a host that is well.
+pub fn reason(host: &Host) -> Cow<'_, str> {
+    let by_alert = matches!(host.severity, Severity::Critical | Severity::Warning);
+    match host.worst_alert().filter(|_| by_alert) {
+        Some(alert) => Cow::Owned(words(alert)),
+        None => Cow::Borrowed(&host.why),
+    }
+}
+
+/// `Disk / 93.1 (> 90)`, `CPU 86.2 (> 80)`, `check_load critical`.
+pub fn words(alert: &Alert) -> String {
+    let name = name(alert);
+    let words = if alert.operator == "nagios" {
+        format!("{} {}", name.trim_end_matches("_status_code"), level_word(alert.level))
+    } else {
+        let (value, limit) = (short(&alert.value), short(&alert.threshold_value));
+        format!("{name} {value} ({} {limit})", alert.operator)
+    };
+    text::cut(&words, WORDS_MAX).to_owned()
+}
+
+pub const fn level_word(level: Level) -> &'static str {
+    match level {
+        Level::Ok => "OK",
+        Level::Warning => "warning",
+        Level::Unknown => "unknown",
+        Level::Critical => "critical",
+    }
+}
+
+/// What is measured: the plugin in a word, the thing, and the value's name where it says more.
+fn name(alert: &Alert) -> String {
+    let rest = alert.path.strip_prefix(&*alert.plugin).unwrap_or(&alert.path);
+    let rest = rest.trim_start_matches('.');
+    let (thing, metric) = rest.rsplit_once('.').unwrap_or(("", rest));
+    let plugin = match &*alert.plugin {
+        "rtt" => return "Round trip".to_owned(),
+        "nagios_runner" => return rest.to_owned(),
+        "cpu_monitor" => "CPU",
+        "memory_monitor" => "Memory",
+        "disk_monitor" => "Disk",
+        "network_monitor" => "Network",
+        "ping_monitor" => "Ping",
+        "zfs_monitor" => "ZFS",
+        other => other,
+    };
+    let metric = match metric {
+        "percent" | "cpu_percent" => "",
+        other => other.trim_end_matches("_percent"),
+    };
+    let parts = [plugin, thing, metric].into_iter().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+/// A number to two places, without an end of zeros.
+pub fn short(value: &Value) -> String {
+    match value {
+        Value::Number(number) => {
+            let text = format::repr(format::rounded(*number, 2));
+            text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
+        }
+        Value::Integer(number) => number.to_string(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Text(text) => text::escape_control(text::cut(text, 40)).into_owned(),
+        Value::Null => "-".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prng::Prng;
+    use crate::web::fixture::{NOW, host};
+    use std::sync::Arc;
+
+    fn alert(path: &str, level: Level, value: Value, operator: &'static str) -> Alert {
+        Alert {
+            path: path.into(),
+            plugin: path.split('.').next().unwrap().into(),
+            level,
+            value,
+            threshold_value: Value::Integer(90),
+            operator,
+            recovers_at: None,
+            since: NOW.wall,
+            last_notified: None,
+            display: "".into(),
+            acknowledged: None,
+            silenced: None,
+            stale: false,
+        }
+    }
+
+    #[test]
+    fn alerts_in_words() {
+        let number = Value::Number;
+        let table = [
+            ("disk_monitor./.percent", number(93.1), ">", "Disk / 93.1 (> 90)"),
+            (
+                "disk_monitor./var/my.db.free_gb",
+                number(4.0),
+                "<",
+                "Disk /var/my.db free_gb 4 (< 90)",
+            ),
+            ("cpu_monitor.cpu_percent", number(86.246), ">", "CPU 86.25 (> 90)"),
+            ("memory_monitor.swap_percent", Value::Integer(91), ">", "Memory swap 91 (> 90)"),
+            ("rtt.web1.example.net", number(212.0), ">", "Round trip 212 (> 90)"),
+            ("nagios_runner.check_load_status_code", number(2.0), "nagios", "check_load critical"),
+            (
+                "zfs_monitor.tank.health",
+                Value::Text("FAULTED".into()),
+                "!=",
+                "ZFS tank health FAULTED (!= 90)",
+            ),
+            ("mine", Value::Null, "==", "mine - (== 90)"),
+        ];
+        for (path, value, operator, want) in table {
+            assert_eq!(words(&alert(path, Level::Critical, value, operator)), want);
+        }
+    }
+
+    #[test]
+    fn worst_unacknowledged_alert_is_the_reason_of_a_host_in_alarm_alone() {
+        let mut host = host(0, "web1", Severity::Critical, &mut Prng::new(1));
+        host.why = "IPv6 lost".into();
+        let one = |level| alert("cpu_monitor.cpu_percent", level, Value::Number(95.0), ">");
+        let disk = alert("disk_monitor./.percent", Level::Critical, Value::Number(93.1), ">");
+        host.alert_list = Arc::from([one(Level::Warning), disk, one(Level::Ok)]);
+        assert_eq!(why(&host, NOW.wall), "Disk / 93.1 (> 90)");
+        host.severity = Severity::Down;
+        assert_eq!(why(&host, NOW.wall), "IPv6 lost");
+        host.severity = Severity::Warning;
+        host.alert_list = Arc::from([one(Level::Ok)]);
+        assert_eq!(why(&host, NOW.wall), "IPv6 lost");
+        host.why = "".into();
+        host.message = Some((NOW.wall, "deployed".into()));
+        assert_eq!(why(&host, NOW.wall), "deployed");
+    }
+}
