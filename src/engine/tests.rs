@@ -18,6 +18,7 @@ struct Rig {
     told: Vec<String>,
     sent: usize,
     store: Vec<Saved>,
+    journal: Vec<Record>,
 }
 
 impl Rig {
@@ -26,7 +27,15 @@ impl Rig {
         let config = Arc::new(config);
         let mut engine = Engine::new(config.clone(), 1, now);
         engine.handle(now, Event::Tick);
-        let mut rig = Rig { engine, now, config, told: Vec::new(), sent: 0, store: Vec::new() };
+        let mut rig = Rig {
+            engine,
+            now,
+            config,
+            told: Vec::new(),
+            sent: 0,
+            store: Vec::new(),
+            journal: Vec::new(),
+        };
         rig.drain();
         rig
     }
@@ -37,6 +46,7 @@ impl Rig {
                 Effect::Send { .. } => self.sent += 1,
                 Effect::Publish(event) => self.told.push(event.text.to_string()),
                 Effect::Persist(rows) => self.store.extend(rows),
+                Effect::Journal(record) => self.journal.push(record),
                 Effect::Answer { .. } => {}
             }
         }
@@ -48,7 +58,8 @@ impl Rig {
 
     fn send(&mut self, from: &str, name: &str, seq: Option<u64>, message: Message<'_>) {
         let from: SocketAddr = from.parse().unwrap();
-        let datagram = Datagram { name, seq, time: None, message, strings_cut: 0 };
+        let json = "{}";
+        let datagram = Datagram { name, seq, time: None, message, strings_cut: 0, json };
         let path = Path { from, to: None };
         self.engine.handle(self.now, Event::Datagram { path, len: 80, decoded: Ok(datagram) });
         self.drain();

@@ -71,14 +71,15 @@ impl Decoder {
             strings_cut: 0,
             fault: None,
         };
-        let envelope = match envelope::read(text, &mut budget, keys) {
+        let (json, envelope) = match envelope::read(text, &mut budget, keys) {
             Err(Reject::BadJson) if mend::null_no_numbers(text, mended) => {
                 budget.reset();
-                envelope::read(mended, &mut budget, keys)?
+                let mended: &'a str = mended;
+                (mended, envelope::read(mended, &mut budget, keys)?)
             }
-            read => read?,
+            read => (text, read?),
         };
-        datagram(envelope, budget)
+        datagram(json, envelope, budget)
     }
 }
 
@@ -101,7 +102,11 @@ fn class(bytes: &[u8]) -> Result<Class, Reject> {
     }
 }
 
-fn datagram<'a>(envelope: Envelope<'a>, mut budget: Budget<'a>) -> Result<Datagram<'a>, Reject> {
+fn datagram<'a>(
+    json: &'a str,
+    envelope: Envelope<'a>,
+    mut budget: Budget<'a>,
+) -> Result<Datagram<'a>, Reject> {
     let id = id(envelope.field(Field::Id))?;
     let name = name(envelope.field(Field::Name), &mut budget)?;
     let seq = seq(envelope.field(Field::Seq))?;
@@ -120,7 +125,7 @@ fn datagram<'a>(envelope: Envelope<'a>, mut budget: Budget<'a>) -> Result<Datagr
         Id::Plg => Message::Plg(plg(&envelope, part, leaves)?),
         Id::Msg => Message::Msg(msg(&envelope)?),
     };
-    Ok(Datagram { name, seq, time, message, strings_cut })
+    Ok(Datagram { name, seq, time, message, strings_cut, json })
 }
 
 enum Id {
