@@ -3,7 +3,7 @@
 //! Works on JSON text that a decoder has accepted: strings are closed, brackets match, and newlines stand between
 //! tokens only.
 
-use crate::collect::glob;
+use crate::glob;
 use crate::wire::string_end;
 use std::borrow::Cow;
 

@@ -107,6 +107,7 @@ pub fn plans(config: &config::Agent, plugins: &Plugins) -> Vec<Plan> {
             info: plugin.kind() == PluginKind::Info,
             every: settings.interval,
             timeout: settings.timeout,
+            quick: plugin.is_quick(),
         }
     };
     plugins.iter().map(|plugin| plan(plugin.as_ref())).collect()
@@ -177,17 +178,20 @@ impl Shell {
     }
 
     fn wait(&self, stop: Option<BorrowedFd<'_>>, timer: &mut Timer) -> Ready {
-        let until = match (self.agent.poll_timeout(), self.deadline()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        let quiet = self.agent.quiet_until();
+        let until = [self.agent.poll_timeout(), self.deadline(), quiet].into_iter().flatten().min();
         let (results, until) = match &self.work {
             Work::Inline { due, .. } if !due.is_empty() => (None, Some(Mono::ZERO)),
             Work::Inline { .. } => (None, until),
             Work::Threads(runners) => (Some(runners.as_fd()), until),
         };
         let others: Vec<BorrowedFd<'_>> = stop.into_iter().chain(results).collect();
-        udp::wait(&self.sockets, &others, timer, until)
+        if quiet.is_none() {
+            return udp::wait(&self.sockets, &others, timer, until);
+        }
+        let ready = udp::wait(&Sockets::default(), &others, timer, until);
+        // Only where time has passed is there something to read.
+        Ready { sockets: until != Some(Mono::ZERO), ..ready }
     }
 
     fn signalled(&mut self, byte: u8) {

@@ -7,6 +7,7 @@ mod agent;
 mod control;
 mod journal;
 mod life;
+mod mini;
 mod program;
 mod state;
 mod wire;
