@@ -2,8 +2,9 @@
 //! is where the files go (default /dev/shm, a tmpfs). Ends by itself after some seconds.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-#![allow(dead_code, reason = "the thread's module is the daemon's own; not all of it is used here")]
 
+// The daemon's own module; not all of it is used here.
+#[allow(dead_code, unused_imports)]
 #[path = "../src/bin/hbd/journal/mod.rs"]
 mod journal;
 

@@ -607,6 +607,18 @@ mod tests {
     }
 
     #[test]
+    fn whole_message_is_handed_on_as_it_came_but_strict() {
+        let json = "\n{\"ID\":\"HTB\",\n \"name\":\"Web1\",\"rtt\":1.50}";
+        let packed = compress_to_vec_zlib(json.as_bytes(), 6);
+        let mut decoder = Decoder::new();
+        assert_eq!(decoder.decode(json.as_bytes()).map(|d| d.json), Ok(json));
+        assert_eq!(decoder.decode(&packed).map(|d| d.json), Ok(json));
+        let nan = json.replace("1.50", "NaN");
+        let mended = json.replace("1.50", "null");
+        assert_eq!(decoder.decode(nan.as_bytes()).map(|d| d.json), Ok(mended.as_str()));
+    }
+
+    #[test]
     fn c1_long_strings_are_cut_and_counted() {
         let long = "x".repeat(limits::STR_MAX + 1);
         let data = format!(r#","plugin":"p","data":{{"a":"{long}","b":["é\n{long}"],"c":"y"}}"#);
