@@ -7,6 +7,8 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// Later ones; well within the 10 s of THREATS S9.
 pub const RETRY_EVERY: Duration = Duration::from_secs(5);
 const LOG_EVERY: Duration = Duration::from_secs(60);
+/// A queue that overflows again within this time is the same trouble.
+const SLOW_PAUSE: Duration = Duration::from_secs(600);
 
 /// What a failed attempt means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,14 @@ pub struct Failure {
 #[derive(Debug, Default)]
 pub struct Health {
     trouble: Option<Trouble>,
+    slow: Option<Slow>,
+}
+
+/// Records came faster than the disk took them.
+#[derive(Debug)]
+struct Slow {
+    last: Mono,
+    logged_at: Mono,
 }
 
 #[derive(Debug)]
@@ -53,6 +63,15 @@ impl Health {
         self.trouble.take().map(|trouble| now.since(trouble.since))
     }
 
+    /// The queue was full meanwhile. Told like a failure; what waits is kept.
+    pub fn overflowed(&mut self, now: Mono) -> Failure {
+        let first = self.slow.as_ref().is_none_or(|slow| now.since(slow.last) >= SLOW_PAUSE);
+        let log = self.slow.as_ref().is_none_or(|slow| now.since(slow.logged_at) >= LOG_EVERY);
+        let logged_at = self.slow.as_ref().filter(|_| !log).map_or(now, |slow| slow.logged_at);
+        self.slow = Some(Slow { last: now, logged_at });
+        Failure { first, log, keep: true }
+    }
+
     /// Before this nothing is tried; `None` while all is well.
     #[must_use]
     pub fn retry_at(&self) -> Option<Mono> {
@@ -76,6 +95,18 @@ mod tests {
         assert_eq!(health.retry_at(), Some(at(1)));
         assert_eq!(health.succeeded(at(1)), Some(Duration::from_secs(1)));
         assert_eq!((health.retry_at(), health.succeeded(at(2))), (None, None));
+    }
+
+    #[test]
+    fn s9_slow_disk_is_told_once_and_logged_once_a_minute() {
+        let mut health = Health::default();
+        let told = (0..3600).map(|second| health.overflowed(at(second)));
+        let (events, logged) = told.fold((0, 0), |(events, logged), told| {
+            (events + u32::from(told.first), logged + u32::from(told.log))
+        });
+        assert_eq!((events, logged), (1, 60));
+        assert!(health.overflowed(at(4200)).first);
+        assert_eq!(health.retry_at(), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use heartbeat::os::clock;
 use heartbeat::time::Duration;
 use serde_json::{Value, json};
 use std::fs;
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -225,28 +226,30 @@ fn keys_take_effect_on_reload() {
     assert!(!text_of(place.journal()).contains("web3") && !other().contains("web3"));
 }
 
+/// A shell's `script` with hbd as `$1` and the directory `small` as `$2`, behind `wrapper`.
+fn shell(place: &Place, wrapper: &[&str], script: &str) -> Command {
+    let server = place.command(&[]);
+    let words = [wrapper, &["sh", "-c", script, "sh"]].concat();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).arg(server.get_program()).arg(place.path().join("small"));
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command.envs(server.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    command.stdin(Stdio::null()).current_dir(place.path());
+    command
+}
+
 /// A server whose journal lies on a file system of 1 MiB; `None` where this user may not mount one.
 fn start_on_small_disk(place: &Place) -> Option<(Hbd, PathBuf)> {
     let small = place.path().join("small");
     fs::create_dir(&small).unwrap();
-    let shell = |script: &str| {
-        let mut command = place.command(&[]);
-        let program = command.get_program().to_owned();
-        let mut inside = Command::new("unshare");
-        inside.args(["-Urm", "sh", "-c", script, "sh"]).arg(&small).arg(program);
-        inside.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir(place.path());
-        inside.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
-        inside.stdin(Stdio::null());
-        command = inside;
-        command
-    };
-    let mount = "mount -t tmpfs -o size=1m none \"$1\"";
-    let may = shell(mount).output().is_ok_and(|output| output.status.success());
+    let alone = ["unshare", "-Urm"];
+    let mount = "mount -t tmpfs -o size=1m none \"$2\"";
+    let may = shell(place, &alone, mount).output().is_ok_and(|output| output.status.success());
     if !may {
         eprintln!("left out: no right to mount");
         return None;
     }
-    let server = Hbd::start(shell(&format!("{mount} && exec \"$2\" -f")));
+    let server = Hbd::start(shell(place, &alone, &format!("{mount} && exec \"$1\" -f")));
     // Its own name space is seen through its root.
     let seen = PathBuf::from(format!("/proc/{}/root{}", server.pid(), small.display()));
     Some((server, seen))
@@ -296,6 +299,26 @@ fn s9_full_disk_is_counted_told_once_and_forgotten_when_freed() {
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert_eq!(queue(&server), (0, dropped));
     assert_eq!(journal_events(&server).len(), 1);
+}
+
+#[test]
+fn s10_rotation_works_while_connections_take_every_descriptor() {
+    let place = Place::new();
+    place.declare_hosts(40, "journal_max_size: 20000\njournal_max_backups: 50\n");
+    let server = Hbd::start(shell(&place, &["env"], "ulimit -n 128 && exec \"$1\" -f"));
+    let held: Vec<_> = (0..200).filter_map(|_| TcpStream::connect(server.http).ok()).collect();
+    let sender = Sender::to(server.udp);
+    for number in 0..2000 {
+        sender.ask(&numbered(number, 40, "x"));
+    }
+    let lines = place.wait_for_messages(2000);
+    assert_eq!(numbers(&lines), (0..2000).collect::<Vec<_>>());
+    assert!(place.path().join("journal/messages.journal.5").exists());
+    drop(held);
+    let calm = until("the front answers again", || {
+        TcpStream::connect(server.http).ok().map(|_| queue(&server))
+    });
+    assert_eq!(calm, (0, 0));
 }
 
 #[test]

@@ -80,6 +80,9 @@ pub fn start(handle: Handle, settings: Option<Settings>, tell: Tell) -> io::Resu
         health: Health::default(),
         held: Vec::new(),
         lost_before: 0,
+        given_up: 0,
+        overflow: 0,
+        ended: false,
         untold: None,
         tell,
     };
@@ -96,6 +99,11 @@ struct Scribe {
     held: Vec<Record>,
     /// What was lost before the present trouble.
     lost_before: u64,
+    /// What was given up here, and what was lost at a full inbox as far as it was told.
+    given_up: u64,
+    overflow: u64,
+    /// A trouble ended with the last attempt.
+    ended: bool,
     /// An event that the engine had no room for.
     untold: Option<String>,
     tell: Tell,
@@ -113,6 +121,7 @@ impl Scribe {
                 book.close();
             }
             self.write();
+            self.note_overflow();
             self.tell();
             if let Some(settings) = orders.settings {
                 self.book = settings.map(Book::new);
@@ -140,7 +149,9 @@ impl Scribe {
     }
 
     fn note_success(&mut self, now: Mono) {
-        if let Some(span) = self.health.succeeded(now) {
+        let ended = self.health.succeeded(now);
+        self.ended = ended.is_some();
+        if let Some(span) = ended {
             let lost = self.handle.dropped() - self.lost_before;
             log::info!("journal: written again after {}, lost={lost}", render_duration(span));
         }
@@ -162,8 +173,28 @@ impl Scribe {
         }
     }
 
+    /// Records that found the inbox full: the disk takes them, but not as fast as they come.
+    fn note_overflow(&mut self) {
+        let overflow = self.handle.dropped() - self.given_up;
+        let more = overflow > self.overflow;
+        self.overflow = overflow;
+        // During a trouble, and with the attempt that ends it, a full inbox is a part of that trouble.
+        if !more || self.health.retry_at().is_some() || self.ended {
+            return;
+        }
+        let told = self.health.overflowed(clock::now().mono);
+        if told.first {
+            let text = "the message journal loses lines: its disk is too slow";
+            self.untold.get_or_insert_with(|| text.to_owned());
+        }
+        if told.log {
+            log::warn!("journal: lines come faster than the disk takes them, lost={overflow}");
+        }
+    }
+
     /// Counts what is held as lost.
     fn give_up(&mut self) {
+        self.given_up += self.held.len() as u64;
         self.handle.lose(self.held.drain(..));
     }
 

@@ -265,3 +265,21 @@ fn settings_take_effect_after_what_came_before_them() {
     assert_eq!(first.numbers()[0], 1);
     assert!(!second.numbers().contains(&1) && !first.numbers().contains(&3));
 }
+
+#[test]
+fn s9_inbox_that_overflows_is_told_once() {
+    let place = Place::new(64 << 20, 1);
+    let handle = Handle::default();
+    let mut pen = handle.pen();
+    // Before the thread runs: a disk could not be slower.
+    records(0..JOURNAL_QUEUE + 100).into_iter().for_each(|record| pen.write(record));
+    pen.hand_over();
+    let (sender, told) = channel();
+    let tell = Box::new(move |text| sender.send(text).is_ok());
+    let running = start(handle.clone(), Some(place.settings.clone()), tell).unwrap();
+    assert!(told.recv_timeout(PATIENCE).unwrap().contains("too slow"));
+    running.stop();
+    assert_eq!((handle.depth(), handle.dropped()), (0, 100));
+    assert_eq!(place.numbers().len(), JOURNAL_QUEUE);
+    assert!(told.try_recv().is_err());
+}
