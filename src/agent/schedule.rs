@@ -52,7 +52,7 @@ impl Schedule {
     pub fn tick(&mut self, now: Mono, prng: &mut Prng) -> Due {
         for (plugin, slot) in self.slots.iter_mut().enumerate() {
             match slot.state {
-                State::Running(until) if until <= now => {
+                State::Running(until) if until <= now && !slot.plan.stream => {
                     slot.state = State::Hung;
                     slot.ran = true;
                     return Due::Hung(plugin);
@@ -70,6 +70,7 @@ impl Schedule {
     pub fn timeout(&self) -> Option<Mono> {
         let due = |slot: &Slot| match slot.state {
             State::Idle => slot.due,
+            State::Running(_) if slot.plan.stream => None,
             State::Running(until) => Some(until),
             State::Hung => None,
         };
@@ -81,7 +82,9 @@ impl Schedule {
         let Some(slot) = self.slots.get_mut(plugin) else { return false };
         let counts = matches!(slot.state, State::Running(_));
         slot.ran |= counts;
-        slot.state = State::Idle;
+        if !slot.plan.stream {
+            slot.state = State::Idle;
+        }
         counts
     }
 
@@ -110,7 +113,7 @@ impl Slot {
         let early = if self.ran { 0.0 } else { prng.fraction() / 10.0 };
         let planned = self.due.unwrap_or(now) + self.plan.every.mul_f64(1.0 - early);
         let next = if planned > now { planned } else { now + self.plan.every };
-        self.due = (!self.plan.info).then_some(next);
+        self.due = (!self.plan.info && !self.plan.stream).then_some(next);
     }
 }
 
@@ -120,7 +123,7 @@ mod tests {
 
     fn plan(name: &str, info: bool) -> Plan {
         let (every, timeout) = (Duration::from_secs(60), Duration::from_secs(30));
-        Plan { name: name.into(), info, every, timeout }
+        Plan { name: name.into(), info, stream: false, every, timeout }
     }
 
     fn schedule(plans: Vec<Plan>) -> (Schedule, Prng) {
@@ -163,6 +166,16 @@ mod tests {
         assert_eq!(schedule.tick(now, &mut prng), Due::Nothing, "it was under way when asked");
         schedule.again(now, |_| true);
         assert_eq!(schedule.tick(now, &mut prng), Due::Collect(0));
+    }
+
+    #[test]
+    fn stream_is_begun_once_and_every_sample_counts() {
+        let (mut schedule, mut prng) = schedule(vec![Plan { stream: true, ..plan("s", false) }]);
+        let now = Mono::from_secs(5);
+        assert_eq!(schedule.tick(now, &mut prng), Due::Collect(0));
+        assert_eq!((schedule.timeout(), schedule.all_ran()), (None, false));
+        assert!(schedule.finished(0) && schedule.finished(0) && schedule.all_ran());
+        assert_eq!(schedule.tick(Mono::from_secs(90_000), &mut prng), Due::Nothing);
     }
 
     #[test]
