@@ -89,6 +89,11 @@ pub trait Plugin: Send {
     /// Appends one JSON object to `out`: strict, every number finite. `now` drives the rates, which
     /// are per second since the last call. After an error `out` is as it was.
     fn collect(&mut self, now: Now, out: &mut String) -> Result<(), CollectError>;
+    /// How long a run can take that bounds itself; `None`: the configured `timeout` is kept by
+    /// whoever runs it.
+    fn limit(&self) -> Option<Duration> {
+        None
+    }
     /// Its other form, where a run waits for programs or for the network: one that can be waited
     /// for together with others. `None`: `collect` gives its answer at once, or hangs.
     fn errand(&mut self) -> Option<&mut dyn Errand> {
@@ -105,8 +110,6 @@ pub trait Errand {
     fn watch<'a>(&'a self, on: &mut Vec<BorrowedFd<'a>>) -> Mono;
     /// Gives up a run, with all that it has started.
     fn abandon(&mut self);
-    /// How long a run can take by itself: who drives it gives it up a little later.
-    fn limit(&self) -> Duration;
     /// Whether it goes on after a result, as a stream does.
     fn goes_on(&self) -> bool {
         false

@@ -78,6 +78,13 @@ impl Plugin for NagiosRunner {
         PluginKind::Monitor
     }
 
+    /// As if each had to wait for the one before it.
+    fn limit(&self) -> Option<Duration> {
+        let each =
+            |command: &NagiosCommand| command.timeout.unwrap_or(self.timeout) + program::MARGIN;
+        Some(self.commands.iter().map(each).sum())
+    }
+
     fn collect(&mut self, _now: Now, out: &mut String) -> Result<(), CollectError> {
         errand::finish(self, out)
     }
@@ -109,12 +116,6 @@ impl Errand for NagiosRunner {
     fn abandon(&mut self) {
         self.run = None;
     }
-
-    /// As if each had to wait for the one before it.
-    fn limit(&self) -> Duration {
-        let each = |command: &NagiosCommand| command.timeout.unwrap_or(self.timeout) + program::MARGIN;
-        self.commands.iter().map(each).sum()
-    }
 }
 
 fn own_keys(name: &str) -> [String; 4] {
@@ -137,8 +138,7 @@ fn write_check(
             (exit, text(&ended.stdout), text(&ended.stderr))
         }
         Err(error) => {
-            let exit =
-                if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN };
+            let exit = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN };
             let program = command.argv.first().map_or("", String::as_str);
             (exit, format!("cannot run {program}: {error}"), String::new())
         }
@@ -187,11 +187,13 @@ fn write_perf(
         ("_min", min),
         ("_max", max),
     ];
-    let parts: Vec<_> = parts.into_iter().filter_map(|(suffix, part)| Some((suffix, part?))).collect();
+    let parts: Vec<_> =
+        parts.into_iter().filter_map(|(suffix, part)| Some((suffix, part?))).collect();
     let room = limits::KEY_MAX.saturating_sub(check.len() + 1 + SUFFIX_MAX);
     let plain = format!("{check}_{}", nagios::key_of(&perf.label, room));
     // Two labels may become one key, or the key of something else: the later one gets a number.
-    let free = |key: &String| parts.iter().all(|(suffix, _)| !keys.contains(&format!("{key}{suffix}")));
+    let free =
+        |key: &String| parts.iter().all(|(suffix, _)| !keys.contains(&format!("{key}{suffix}")));
     let numbered = (2..1000).map(|number| format!("{plain}_{number}"));
     let Some(key) = std::iter::once(plain.clone()).chain(numbered).find(free) else { return };
     for (suffix, part) in parts {

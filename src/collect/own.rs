@@ -149,6 +149,10 @@ impl Plugin for Own {
         self.kind
     }
 
+    fn limit(&self) -> Option<Duration> {
+        Some(self.timeout + program::MARGIN)
+    }
+
     fn collect(&mut self, _now: Now, out: &mut String) -> Result<(), CollectError> {
         errand::finish(self, out)
     }
@@ -181,10 +185,6 @@ impl Errand for Own {
 
     fn abandon(&mut self) {
         self.run = None;
-    }
-
-    fn limit(&self) -> Duration {
-        self.timeout + program::MARGIN
     }
 }
 

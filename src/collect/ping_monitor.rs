@@ -7,9 +7,9 @@ use super::ping::{self, Echo, Tally};
 use super::{CollectError, Errand, ObjectWriter, Plugin, PluginKind, program};
 use crate::config::agent::{self, PingHost};
 use crate::os::child::{self, Child, Program};
+use crate::os::errand;
 use crate::os::icmp::{self, Socket};
 use crate::os::lookup::Lookup;
-use crate::os::errand;
 use crate::time::{Duration, Mono, Now};
 use std::collections::BTreeMap;
 use std::io;
@@ -119,6 +119,11 @@ impl Plugin for PingMonitor {
         PluginKind::Monitor
     }
 
+    fn limit(&self) -> Option<Duration> {
+        let each = self.settings.program_limit() + LOOKUP_WITHIN + program::MARGIN;
+        Some(each * self.hosts.len().div_ceil(PROGRAMS_MAX) as u32)
+    }
+
     fn collect(&mut self, _now: Now, out: &mut String) -> Result<(), CollectError> {
         errand::finish(self, out)
     }
@@ -161,11 +166,6 @@ impl Errand for PingMonitor {
 
     fn abandon(&mut self) {
         self.run.clear();
-    }
-
-    fn limit(&self) -> Duration {
-        let each = self.settings.program_limit() + LOOKUP_WITHIN + program::MARGIN;
-        each * self.hosts.len().div_ceil(PROGRAMS_MAX) as u32
     }
 }
 

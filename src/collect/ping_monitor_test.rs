@@ -83,10 +83,8 @@ fn ping_program_does_it_where_no_socket_is_allowed() {
     else {
         return;
     };
-    let queued = |target: &str| Probe {
-        state: State::Queued(target.to_owned()),
-        tally: Tally::default(),
-    };
+    let queued =
+        |target: &str| Probe { state: State::Queued(target.to_owned()), tally: Tally::default() };
     monitor.run = vec![queued("127.0.0.1"), queued("x.invalid")];
     let value = sample(&mut monitor);
     assert_alive(&value["hosts"]["a"]);

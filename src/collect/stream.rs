@@ -124,6 +124,10 @@ impl Plugin for Stream {
         PluginKind::Stream
     }
 
+    fn limit(&self) -> Option<Duration> {
+        Some(self.timeout)
+    }
+
     fn collect(&mut self, _now: Now, out: &mut String) -> Result<(), CollectError> {
         errand::finish(self, out)
     }
@@ -158,10 +162,6 @@ impl Errand for Stream {
         self.run = None;
         self.ended = None;
         self.rest.clear();
-    }
-
-    fn limit(&self) -> Duration {
-        self.timeout
     }
 
     fn goes_on(&self) -> bool {

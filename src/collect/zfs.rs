@@ -117,6 +117,10 @@ impl Plugin for ZfsMonitor {
         PluginKind::Monitor
     }
 
+    fn limit(&self) -> Option<Duration> {
+        Some(self.timeout + program::MARGIN)
+    }
+
     fn collect(&mut self, _now: Now, out: &mut String) -> Result<(), CollectError> {
         errand::finish(self, out)
     }
@@ -144,10 +148,6 @@ impl Errand for ZfsMonitor {
 
     fn abandon(&mut self) {
         self.run = None;
-    }
-
-    fn limit(&self) -> Duration {
-        self.timeout + program::MARGIN
     }
 }
 

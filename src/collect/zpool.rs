@@ -64,7 +64,8 @@ fn parse_pool(line: &str) -> Option<Pool> {
         _ => return None,
     };
     let bytes = |place: usize| scan::number(fields[place].as_bytes());
-    let decimal = |place: usize| scan::decimal(fields[place].trim_end_matches(['%', 'x']).as_bytes());
+    let decimal =
+        |place: usize| scan::decimal(fields[place].trim_end_matches(['%', 'x']).as_bytes());
     Some(Pool {
         name: fields[0].to_owned(),
         health: fields[frag + 3].to_owned(),
@@ -135,8 +136,22 @@ pub fn parse_status(output: &str) -> BTreeMap<String, Status> {
 
 /// `  pool: tank`: a name at the right edge of its column. Continuations begin with a tab.
 fn is_heading(line: &str) -> bool {
-    let names = ["pool", "state", "status", "action", "see", "scan", "scrub", "remove", "checkpoint",
-        "config", "errors", "expand", "id", "comment"];
+    let names = [
+        "pool",
+        "state",
+        "status",
+        "action",
+        "see",
+        "scan",
+        "scrub",
+        "remove",
+        "checkpoint",
+        "config",
+        "errors",
+        "expand",
+        "id",
+        "comment",
+    ];
     let name = line.trim_start().split(':').next().unwrap_or_default();
     !line.starts_with('\t') && names.contains(&name)
 }

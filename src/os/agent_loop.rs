@@ -101,20 +101,19 @@ pub fn run(
 }
 
 /// The plan of each plugin, as the configuration wants it, in the same order.
-pub fn plans(config: &config::Agent, plugins: &mut Plugins) -> Vec<Plan> {
+pub fn plans(config: &config::Agent, plugins: &Plugins) -> Vec<Plan> {
     let defaults = config::Plugin::default();
-    let plan = |plugin: &mut dyn Plugin| {
+    let plan = |plugin: &dyn Plugin| {
         let settings = config.plugins.get(plugin.name()).unwrap_or(&defaults);
-        let limit = plugin.errand().map(|errand| errand.limit());
         Plan {
             name: plugin.name().into(),
             info: plugin.kind() == PluginKind::Info,
             stream: plugin.kind() == PluginKind::Stream,
             every: settings.interval,
-            timeout: limit.unwrap_or(settings.timeout),
+            timeout: plugin.limit().unwrap_or(settings.timeout),
         }
     };
-    plugins.iter_mut().map(|plugin| plan(plugin.as_mut())).collect()
+    plugins.iter().map(|plugin| plan(plugin.as_ref())).collect()
 }
 
 /// When this machine booted, on the agent's clock; `None` where the kernel does not say.

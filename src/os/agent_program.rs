@@ -92,7 +92,7 @@ fn run(program: &Program, request: &Request, config: &Agent, mut setup: Setup) -
     if !matches!(task, Task::Message(..)) {
         plugins = collect::builtin(config, program.mini);
         plugins.truncate(limits::PLUGINS_PER_HOST);
-        setup.plugins = agent_loop::plans(config, &mut plugins);
+        setup.plugins = agent_loop::plans(config, &plugins);
         setup.boot &= task == Task::Report;
     } else {
         setup.boot = false;

@@ -75,8 +75,8 @@ impl Errands {
 /// Why there is no sample.
 pub fn finish(plugin: &mut dyn Plugin, out: &mut String) -> Result<(), CollectError> {
     let mut timer = Timer::new().map_err(|error| CollectError(format!("no timer: {error}")))?;
+    let limit = plugin.limit().unwrap_or_default();
     let Some(errand) = plugin.errand() else { return Ok(()) };
-    let limit = errand.limit();
     let end = clock::now_awake().mono + limit;
     loop {
         let now = clock::now_awake();
@@ -91,3 +91,7 @@ pub fn finish(plugin: &mut dyn Plugin, out: &mut String) -> Result<(), CollectEr
         udp::wait(&Sockets::default(), &on, &mut timer, Some(until));
     }
 }
+
+#[cfg(test)]
+#[path = "errand_test.rs"]
+mod tests;

@@ -26,13 +26,13 @@ impl AgentThread {
         let (stop, stopped) = UnixStream::pair().map_err(|e| e.to_string())?;
         // The loop looks at it between other things.
         stopped.set_nonblocking(true).map_err(|e| e.to_string())?;
-        let mut plugins = collect::builtin(config, false);
+        let plugins = collect::builtin(config, false);
         let setup = Setup {
             name: host_name(config)?.into(),
             version: env!("CARGO_PKG_VERSION"),
             interval: config.interval,
             targets: vec![target(udp)],
-            plugins: agent_loop::plans(config, &mut plugins),
+            plugins: agent_loop::plans(config, &plugins),
             spool_max: config.spool_max.unwrap_or(SPOOL_DEFAULT),
             boot: config.boot,
             heartbeat: true,
