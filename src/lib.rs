@@ -2,9 +2,11 @@
 //!
 //! Layers, lowest first; a module uses its own layer's helpers and any lower layer, never upward
 //! (`tests/tidy.rs` holds the table):
-//! `time text prng ring limits` · `wire config yaml` · `collect alert notice` · `agent engine` · `web` · `os`.
+//! `time text glob prng ring limits` · `wire config yaml` ·
+//! `collect alert calm notice` · `agent engine` · `web` · `os`.
 //! The programs in `src/bin/` and `agent-mini/` are threads around these.
 
+pub mod glob;
 pub mod limits;
 pub mod prng;
 pub mod ring;
@@ -16,6 +18,10 @@ pub mod wire;
 #[cfg(feature = "daemon")]
 pub mod yaml;
 
+#[cfg(feature = "daemon")]
+pub mod alert;
+#[cfg(feature = "daemon")]
+pub mod calm;
 pub mod collect;
 
 pub mod agent;

@@ -82,6 +82,14 @@ limits! {
     LIVE_VIEW_IDS: usize = 200, "ids";
     SESSIONS: usize = 1024, "sessions";
     SESSIONS_PER_USER: usize = 16, "sessions";
+    SILENCES: usize = 1000, "silences";
+    ACKNOWLEDGEMENTS: usize = 10_000, "alerts";
+    /// Maintenance windows made through the API; a host may plan one of its own besides.
+    MAINTENANCE: usize = 1000, "windows";
+    /// Names or globs in one list of a maintenance window made through the API.
+    SCOPE_NAMES: usize = 256, "names";
+    /// Longest glob of a silence or a maintenance window.
+    GLOB_MAX: usize = 256, "bytes";
     CMD_QUEUE: usize = 32, "commands a host";
     JOURNAL_QUEUE: usize = 8192, "records";
     NOTIFY_QUEUE: usize = 1024, "notices";

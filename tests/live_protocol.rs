@@ -36,6 +36,9 @@ struct Fleet {
 impl Fleet {
     fn new(epoch: u32, tombstones_max: usize) -> Fleet {
         let view = View {
+            isolated_since: None,
+            silences: Default::default(),
+            maintenances: Default::default(),
             epoch,
             ver: 1,
             floor: 0,
@@ -139,6 +142,9 @@ fn random_host(id: HostId, prng: &mut Prng) -> Host {
         .map(Arc::from)
         .collect();
     let mut host = Host {
+        alert_list: Default::default(),
+        first_seen: Default::default(),
+        flapping: false,
         id,
         name: format!("host-{id}").into(),
         state: State::Up,

@@ -12,10 +12,15 @@
 //! restart DURATION              kill -9, and a new process that long after
 //! step DURATION                 the wall clock moves (with - : back)
 //! show [HOST...]                the state of hosts as a page shows it
+//! alerts                        metric alerts that are not OK
 //! watch HOST on|off · drop HOST · accept NAME · ignore NAME
+//! ack JSON · silence JSON · unsilence ID · maintenance JSON     as the API takes them
+//! channel NAME ok|retry|fail    how a channel delivers from now on (at first: ok)
 //! ```
 
+use heartbeat::calm::{AckRequest, MaintenanceRequest, SilenceRequest};
 use heartbeat::config::{Document, server};
+use heartbeat::engine::outbox::Outcome as Delivery;
 use heartbeat::engine::{Command, Effect, Engine, Event, Path, Saved};
 use heartbeat::time::{Duration, Mono, Now, Wall, parse_duration};
 use heartbeat::wire::Decoder;
@@ -98,6 +103,8 @@ struct Stage {
     /// Times are written from here.
     act: Mono,
     store: BTreeMap<String, Saved>,
+    /// Channels that do not deliver.
+    broken: BTreeMap<String, Delivery>,
     out: String,
 }
 
@@ -106,9 +113,9 @@ impl Stage {
         let wall = Wall::from_secs(1_795_348_800); // Sun 22 Nov 2026 12:00 UTC
         let now = Now { mono: Mono::from_secs(1000), wall };
         let config = Arc::new(server::Server::default());
-        let (store, out) = (BTreeMap::new(), String::new());
+        let (store, broken, out) = (BTreeMap::new(), BTreeMap::new(), String::new());
         let decoder = Decoder::new();
-        Stage { engine: None, config, decoder, now, act: now.mono, store, out }
+        Stage { engine: None, config, decoder, now, act: now.mono, store, broken, out }
     }
 
     fn configure(&mut self, yaml: &str) {
@@ -156,6 +163,21 @@ impl Stage {
                 let (host, on) = rest.split_once(' ').unwrap_or((rest, "on"));
                 self.command(Command::Watch { host: host.into(), watch: on == "on" });
             }
+            "channel" => self.channel(rest),
+            "ack" => {
+                let request = AckRequest::parse(rest.as_bytes()).expect("an acknowledgement");
+                self.command(Command::Acknowledge { request, by: Some("alice".into()) });
+            }
+            "silence" => {
+                let request = SilenceRequest::parse(rest.as_bytes()).expect("a silence");
+                self.command(Command::Silence { request, by: Some("alice".into()) });
+            }
+            "maintenance" => {
+                let request = MaintenanceRequest::parse(rest.as_bytes()).expect("a window");
+                self.command(Command::Plan { request, by: Some("alice".into()) });
+            }
+            "unsilence" => self.command(Command::Unsilence { id: rest.into() }),
+            "alerts" => self.alerts(),
             "drop" => self.command(Command::Drop { host: rest.into() }),
             "accept" | "ignore" => {
                 self.command(Command::Ghost { name: rest.into(), accept: verb == "accept" });
@@ -197,6 +219,38 @@ impl Stage {
         self.happen(Event::Tick);
     }
 
+    /// `channel NAME ok|retry|fail`
+    fn channel(&mut self, rest: &str) {
+        let (name, how) = rest.split_once(' ').unwrap_or((rest, "ok"));
+        let outcome = match how {
+            "retry" => Delivery::Retry { after: Duration::ZERO },
+            "fail" => Delivery::Failed,
+            _ => Delivery::Done,
+        };
+        self.broken.insert(name.to_owned(), outcome);
+    }
+
+    fn alerts(&mut self) {
+        let Some(engine) = &mut self.engine else { return };
+        let view = engine.view();
+        for host in view.hosts.iter() {
+            for alert in host.alert_list.iter().filter(|a| a.level.as_str() != "OK") {
+                let recovers =
+                    alert.recovers_at.map_or(String::new(), |at| format!(" recovers at {at}"));
+                let flags = [
+                    (alert.stale, " stale"),
+                    (alert.acknowledged.is_some(), " acknowledged"),
+                    (alert.silenced.is_some(), " silenced"),
+                ];
+                let flags: String =
+                    flags.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
+                let (name, level, path) = (&host.name, alert.level.as_str(), &alert.path);
+                let value = alert.value.to_json();
+                let _ = writeln!(self.out, "  {name} {level} {path} = {value}{recovers}{flags}");
+            }
+        }
+    }
+
     fn command(&mut self, command: Command) {
         self.happen(Event::Command { id: 1, command });
     }
@@ -205,8 +259,17 @@ impl Stage {
         let Some(engine) = &mut self.engine else { return };
         engine.handle(self.now, event);
         let at = self.now.mono.since(self.act).as_secs_f64();
+        let mut delivered = Vec::new();
         while let Some(effect) = engine.poll_effect() {
             match effect {
+                Effect::Notify(message) => {
+                    let to = message.receiver.render();
+                    for line in &message.lines {
+                        let _ = writeln!(self.out, "  {at:+.1} notify {to}: {line}");
+                    }
+                    let broken = self.broken.get(&*message.receiver.channel).copied();
+                    delivered.push((message.id, broken.unwrap_or(Delivery::Done)));
+                }
                 Effect::Send { path, reply } => {
                     let _ = writeln!(self.out, "  {at:+.1} send {} {reply:?}", path.from.ip());
                 }
@@ -222,6 +285,9 @@ impl Stage {
                     let _ = writeln!(self.out, "  {at:+.1} answer {outcome:?}");
                 }
             }
+        }
+        for (message, outcome) in delivered {
+            self.happen(Event::Delivered { message, outcome });
         }
     }
 
@@ -270,5 +336,7 @@ fn keep(store: &mut BTreeMap<String, Saved>, row: Saved) {
         Saved::Sample { host, plugin, .. } => store.insert(format!("2 {host} {plugin}"), row),
         Saved::Event { id, .. } => store.insert(format!("3 {id:012}"), row),
         Saved::EventsBefore { .. } => None,
+        Saved::Part { key, .. } => store.insert(format!("4 {key}"), row),
+        Saved::PartGone { key } => store.remove(&format!("4 {key}")),
     };
 }

@@ -167,6 +167,11 @@ impl Link {
         self.answering = false;
     }
 
+    /// A heartbeat is under way.
+    pub fn is_beating(&self) -> bool {
+        self.beat.is_some()
+    }
+
     pub fn is_dead(&self) -> bool {
         self.failures >= retry::FAILURES
     }

@@ -48,6 +48,8 @@ pub struct Agent {
     prng: Prng,
     next_link: LinkId,
     effects: VecDeque<Effect>,
+    /// Until then nothing urgent can arrive.
+    quiet: Option<Mono>,
     /// Saying goodbye, until then at most.
     stopping: Option<Mono>,
     exited: bool,
@@ -69,6 +71,7 @@ impl Agent {
             prng,
             next_link: 0,
             effects: VecDeque::new(),
+            quiet: None,
             stopping: None,
             exited: false,
         };
@@ -107,6 +110,15 @@ impl Agent {
         }
         let peers = self.peers.iter().filter_map(Peer::timeout).min();
         [peers, self.schedule.timeout(), self.stopping].into_iter().flatten().min()
+    }
+
+    /// Until when no answer is urgent, where that is so: samples were sent, whose round trip nobody
+    /// measures, and no heartbeat is under way. A shell that leaves its sockets alone until then
+    /// wakes once for all answers.
+    #[must_use]
+    pub fn quiet_until(&self) -> Option<Mono> {
+        let beating = || self.peers.iter().flat_map(|p| &p.links).any(Link::is_beating);
+        self.quiet.filter(|_| self.stopping.is_none() && !beating())
     }
 
     #[must_use]
@@ -209,6 +221,7 @@ impl Agent {
         if self.exited {
             return;
         }
+        self.quiet = self.quiet.filter(|until| *until > now);
         self.collect(now);
         for server in 0..self.peers.len() {
             self.beat(now, server);
@@ -270,6 +283,9 @@ impl Agent {
             let seq = link.next_seq(now, Some(item.id));
             if let Some(bytes) = self.writer.item(now, seq, item, &self.schedule) {
                 self.effects.push_back(Effect::Send { link: link.id, bytes });
+                if matches!(item.body, Body::Sample { .. }) {
+                    self.quiet = Some(now + retry::QUIET);
+                }
             }
         }
     }

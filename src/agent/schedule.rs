@@ -10,6 +10,9 @@ const FIRST_STEP: Duration = Duration::from_millis(150);
 
 pub(super) struct Schedule {
     slots: Vec<Slot>,
+    /// Where in their interval quick plugins run, in nanoseconds: the machine's own, so that a
+    /// fleet is spread over it.
+    phase: u64,
 }
 
 struct Slot {
@@ -41,7 +44,8 @@ impl Schedule {
         let first = |place: usize| now + (offset + FIRST_STEP * place as u32).min(FIRST_WITHIN);
         let slot =
             |(place, plan)| Slot { plan, due: Some(first(place)), state: State::Idle, ran: false };
-        Schedule { slots: plans.into_iter().enumerate().map(slot).collect() }
+        let slots = plans.into_iter().enumerate().map(slot).collect();
+        Schedule { slots, phase: prng.clone().next_u64() }
     }
 
     pub fn plan(&self, plugin: usize) -> Option<&Plan> {
@@ -58,7 +62,7 @@ impl Schedule {
                     return Due::Hung(plugin);
                 }
                 State::Idle if slot.due.is_some_and(|due| due <= now) => {
-                    slot.begin(now, prng);
+                    slot.begin(now, self.phase, prng);
                     return Due::Collect(plugin);
                 }
                 _ => {}
@@ -107,14 +111,29 @@ impl Schedule {
 }
 
 impl Slot {
-    fn begin(&mut self, now: Mono, prng: &mut Prng) {
+    fn begin(&mut self, now: Mono, phase: u64, prng: &mut Prng) {
         self.state = State::Running(now + self.plan.timeout);
-        // The second run comes up to a tenth early, so that plugins of one interval spread out.
-        let early = if self.ran { 0.0 } else { prng.fraction() / 10.0 };
-        let planned = self.due.unwrap_or(now) + self.plan.every.mul_f64(1.0 - early);
-        let next = if planned > now { planned } else { now + self.plan.every };
+        let next = match self.plan.quick {
+            true => in_phase(now, self.plan.every, phase),
+            false => self.apart(now, prng),
+        };
         self.due = (!self.plan.info && !self.plan.stream).then_some(next);
     }
+
+    /// The second run comes up to a tenth early, so that plugins of one interval spread out.
+    fn apart(&self, now: Mono, prng: &mut Prng) -> Mono {
+        let early = if self.ran { 0.0 } else { prng.fraction() / 10.0 };
+        let planned = self.due.unwrap_or(now) + self.plan.every.mul_f64(1.0 - early);
+        if planned > now { planned } else { now + self.plan.every }
+    }
+}
+
+/// The next time of an interval's common phase, at least half an interval from now.
+fn in_phase(now: Mono, every: Duration, phase: u64) -> Mono {
+    let every = (every.as_nanos() as u64).max(1);
+    let (earliest, phase) = (now.as_nanos() + every / 2, phase % every);
+    let past = (earliest + every - phase) % every;
+    Mono::from_nanos(earliest + (every - past) % every)
 }
 
 #[cfg(test)]
@@ -123,7 +142,7 @@ mod tests {
 
     fn plan(name: &str, info: bool) -> Plan {
         let (every, timeout) = (Duration::from_secs(60), Duration::from_secs(30));
-        Plan { name: name.into(), info, stream: false, every, timeout }
+        Plan { name: name.into(), info, stream: false, every, timeout, quick: false }
     }
 
     fn schedule(plans: Vec<Plan>) -> (Schedule, Prng) {
@@ -154,6 +173,38 @@ mod tests {
             }
         }
         assert_eq!(runs, [11, 1]);
+    }
+
+    #[test]
+    fn quick_plugins_of_one_interval_run_together_from_the_second_time_on() {
+        let quick = Plan { quick: true, ..plan("m", false) };
+        let slow = Plan { every: Duration::from_secs(120), ..quick.clone() };
+        let (mut schedule, mut prng) = schedule(vec![quick.clone(), quick, slow]);
+        let mut runs: Vec<(Mono, Vec<usize>)> = Vec::new();
+        while let Some(now) = schedule.timeout().filter(|at| *at < Mono::from_secs(600)) {
+            let mut together = Vec::new();
+            while let Due::Collect(plugin) = schedule.tick(now, &mut prng) {
+                together.push(plugin);
+                schedule.finished(plugin);
+            }
+            runs.push((now, together));
+        }
+        let later = &runs[3..];
+        assert!(later.iter().all(|(_, together)| together[..2] == [0, 1]), "{runs:?}");
+        assert!(later.iter().filter(|(_, together)| together.len() == 3).count() >= 4);
+        assert!(later.windows(2).all(|w| w[1].0.since(w[0].0) == Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn next_run_in_phase_is_half_to_one_and_a_half_intervals_away() {
+        let (every, mut prng) = (Duration::from_secs(10), Prng::new(2));
+        for _ in 0..1000 {
+            let (now, phase) = (Mono::from_nanos(prng.below(1 << 40)), prng.next_u64());
+            let next = in_phase(now, every, phase);
+            assert_eq!(next.as_nanos() % 10_000_000_000, phase % 10_000_000_000);
+            let wait = next.since(now);
+            assert!(wait >= every / 2 && wait < every * 3 / 2, "{wait:?}");
+        }
     }
 
     #[test]

@@ -84,6 +84,10 @@ impl Plugin for CpuMonitor {
         PluginKind::Monitor
     }
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     fn collect(&mut self, _now: Now, out: &mut String) -> Result<(), CollectError> {
         let stat = stat::parse_stat(self.stat.require(&mut self.buffer)?, self.per_core)
             .ok_or_else(|| self.stat.unusable("no cpu line"))?;

@@ -87,6 +87,10 @@ impl Plugin for DiskMonitor {
         PluginKind::Monitor
     }
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     fn collect(&mut self, now: Now, out: &mut String) -> Result<(), CollectError> {
         let start = out.len();
         let mut object = ObjectWriter::new(out);

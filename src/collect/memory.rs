@@ -114,6 +114,10 @@ impl Plugin for MemoryMonitor {
         PluginKind::Monitor
     }
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     fn collect(&mut self, _now: Now, out: &mut String) -> Result<(), CollectError> {
         let info = parse_meminfo(self.meminfo.require(&mut self.buffer)?)
             .ok_or_else(|| self.meminfo.unusable("no MemTotal"))?;

@@ -10,7 +10,6 @@ mod disk;
 pub mod diskstats;
 mod filesystem;
 pub mod foreign;
-pub mod glob;
 mod json;
 mod kernel_file;
 mod link;
@@ -86,6 +85,10 @@ impl std::fmt::Display for CollectError {
 pub trait Plugin: Send {
     fn name(&self) -> &str;
     fn kind(&self) -> PluginKind;
+    /// Whether it does no more than read a few files of the kernel: such plugins share a wake-up.
+    fn is_quick(&self) -> bool {
+        false
+    }
     /// Appends one JSON object to `out`: strict, every number finite. `now` drives the rates, which
     /// are per second since the last call. After an error `out` is as it was.
     fn collect(&mut self, now: Now, out: &mut String) -> Result<(), CollectError>;

@@ -1,7 +1,8 @@
 //! Mounts: `/proc/self/mountinfo` (or `/proc/mounts`), and which of them are worth showing.
 
 use super::kernel_file::{KernelFile, LONG_MAX};
-use super::{CollectError, Source, glob};
+use super::{CollectError, Source};
+use crate::glob;
 use crate::{config::agent, limits};
 use std::borrow::Cow;
 use std::path::Path;

@@ -2,9 +2,10 @@
 
 use super::kernel_file::{BYTES_MAX, KernelFile, LONG_MAX};
 use super::rate::{self, Interval};
-use super::{CollectError, ObjectWriter, Plugin, PluginKind, Source, glob, socket};
+use super::{CollectError, ObjectWriter, Plugin, PluginKind, Source, socket};
 use super::{link::Link, netdev};
 use crate::config::agent;
+use crate::glob;
 use crate::time::Now;
 use netdev::Counters;
 use std::path::{Path, PathBuf};
@@ -99,6 +100,10 @@ impl Plugin for NetworkMonitor {
 
     fn kind(&self) -> PluginKind {
         PluginKind::Monitor
+    }
+
+    fn is_quick(&self) -> bool {
+        true
     }
 
     fn collect(&mut self, now: Now, out: &mut String) -> Result<(), CollectError> {

@@ -1,8 +1,9 @@
 //! `zfs_monitor`: the pools of this machine, asked of zpool(8).
 
 use super::zpool::{self, Pool};
-use super::{CollectError, Errand, ObjectWriter, Plugin, PluginKind, glob, program};
+use super::{CollectError, Errand, ObjectWriter, Plugin, PluginKind, program};
 use crate::config::agent;
+use crate::glob;
 use crate::os::batch::Batch;
 use crate::os::child::{self, Ended, Exit, Program};
 use crate::os::errand;
@@ -61,7 +62,7 @@ impl ZfsMonitor {
         let iostat = output(iostat).map(|text| zpool::parse_iostat(&text)).unwrap_or_default();
         let wanted = |pool: &&Pool| {
             let name = pool.name.as_bytes();
-            self.pools.is_empty() || self.pools.iter().any(|p| glob::matches(p.as_bytes(), name))
+            self.pools.is_empty() || glob::matches_any(&self.pools, name)
         };
         let mut object = ObjectWriter::new(out);
         object.begin("pools");

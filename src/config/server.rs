@@ -27,8 +27,8 @@ pub use check::check;
 pub use difference::{Change, difference};
 pub use escalation::{Level, Step};
 pub use host::{DnsName, Host};
-pub use maintenance::{Date, Day, End, Repeat, Start, TimeOfDay, Window};
-pub use threshold::{Entry, Limit, Operator, Thresholds};
+pub use maintenance::{Date, Day, End, Repeat, Start, TimeOfDay, Window, is_zone_name};
+pub use threshold::{Entry, Limit, Operator, Thresholds, containers};
 pub use user::{StatusPage, User, UserChannel};
 
 /// Who may appear by sending a datagram (SPEC section 2).

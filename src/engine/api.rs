@@ -1,7 +1,9 @@
 //! What goes into the engine and what comes out: two closed enums.
 
 use super::view;
+use crate::calm::{AckRequest, Acknowledgement, Fault, MaintenanceRequest, SilenceRequest};
 use crate::config::server;
+use crate::notice::Message;
 use crate::wire::{Datagram, Reject};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -26,6 +28,8 @@ pub enum Event<'a> {
     Reload(Arc<server::Server>),
     /// Datagrams that the kernel dropped because the socket's buffer was full, in all (SO_RXQ_OVFL).
     KernelDrops(u64),
+    /// What a worker made of a message.
+    Delivered { message: u64, outcome: super::outbox::Outcome },
     /// The shell is stopping: save everything that is not saved.
     Stop,
 }
@@ -33,15 +37,50 @@ pub enum Event<'a> {
 /// What a person or a program may ask of the engine.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    Watch { host: String, watch: bool },
-    Drop { host: String },
-    Ghost { name: String, accept: bool },
+    Watch {
+        host: String,
+        watch: bool,
+    },
+    Drop {
+        host: String,
+    },
+    Ghost {
+        name: String,
+        accept: bool,
+    },
+    Acknowledge {
+        request: AckRequest,
+        by: Option<String>,
+    },
+    Unacknowledge {
+        id: String,
+    },
+    Silence {
+        request: SilenceRequest,
+        by: Option<String>,
+    },
+    Unsilence {
+        id: String,
+    },
+    Plan {
+        request: MaintenanceRequest,
+        by: Option<String>,
+    },
+    /// Ends or cancels a maintenance window.
+    EndPlan {
+        id: String,
+    },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     Done,
     NoSuchHost,
+    /// The id of what was made.
+    Made(String),
+    Acknowledged(Vec<Arc<Acknowledgement>>),
+    /// What is wrong with the request.
+    Refused(Fault),
 }
 
 /// The bytes of an ACK: small, never on the heap.
@@ -95,6 +134,8 @@ pub enum Effect {
     Publish(Arc<view::Event>),
     /// Make these records durable, within a second.
     Persist(Vec<Saved>),
+    /// A message for a channel's worker, answered with `Event::Delivered`.
+    Notify(Box<Message>),
     /// The answer to a command.
     Answer { id: u64, outcome: Outcome },
 }
@@ -127,5 +168,13 @@ pub enum Saved {
     Meta {
         key: Arc<str>,
         json: Vec<u8>,
+    },
+    /// A row of one of the engine's parts, whose name begins its key: `outbox/…`, `calm/…`.
+    Part {
+        key: Arc<str>,
+        json: Vec<u8>,
+    },
+    PartGone {
+        key: Arc<str>,
     },
 }

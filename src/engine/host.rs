@@ -2,10 +2,15 @@
 
 use super::admit::Bucket;
 use super::link::{Link, Patience, Silence};
+use super::metric::Metric;
+use super::outage::Flaps;
 use super::view::{self, ConnState, Family, RttHour, Severity, State};
+use crate::alert::RulesetId;
 use crate::config::server::{self, Cidr};
 use crate::limits;
+use crate::notice::Subject;
 use crate::time::{Duration, Mono, Now, Wall};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -16,6 +21,13 @@ struct Timing {
     interval_max: Option<f64>,
     misses: Option<u32>,
     grace: Option<Duration>,
+}
+
+/// A trouble as it was told first.
+pub struct Raised {
+    pub at: Mono,
+    pub level: view::Level,
+    pub text: Arc<str>,
 }
 
 pub struct Record {
@@ -42,6 +54,22 @@ pub struct Record {
     /// It changed since it was saved last.
     pub unsaved: bool,
     pub allowed: Box<[Cidr]>,
+    /// Hosts that it depends on.
+    pub parents: Vec<Arc<str>>,
+    pub flaps: Flaps,
+    /// Flapping, until then at least, on the listening clock.
+    pub flapping: Option<Mono>,
+    /// When it is told again that it is down, on the listening clock.
+    pub down_reminder: Option<Mono>,
+    /// Troubles that were told: since when on the listening clock, and in which words.
+    pub raised: BTreeMap<Subject, Raised>,
+    /// Its parents are back: until then it need not be, on the listening clock.
+    pub reprieve: Option<Mono>,
+    pub ruleset: RulesetId,
+    /// By path.
+    pub metrics_under_rule: BTreeMap<Arc<str>, Metric>,
+    /// Troubles that began while they could not be told.
+    pub untold: BTreeSet<Subject>,
     /// The API's word on `watch`, over the configuration's.
     pub watch_override: Option<bool>,
     /// Leaves of its latest samples, for the limit on metrics.
@@ -70,6 +98,15 @@ impl Record {
             touched: false,
             unsaved: false,
             allowed: Box::default(),
+            parents: Vec::new(),
+            flaps: Flaps::default(),
+            flapping: None,
+            down_reminder: None,
+            raised: BTreeMap::new(),
+            reprieve: None,
+            ruleset: RulesetId::default(),
+            metrics_under_rule: BTreeMap::new(),
+            untold: BTreeSet::new(),
             watch_override: None,
             metrics: 0,
             metrics_by_plugin: Vec::new(),
@@ -88,6 +125,8 @@ impl Record {
             grace: h.grace,
         });
         self.allowed = host.map_or(Box::default(), |h| h.addr.clone().into());
+        let parents = host.into_iter().flat_map(|h| &h.depends_on);
+        self.parents = parents.map(|name| Arc::from(name.as_str())).collect();
         self.resolve(config);
     }
 
@@ -157,6 +196,18 @@ impl Record {
         }
     }
 
+    /// Whether every link is past its deadline.
+    pub fn is_over(&self, listening: Mono) -> bool {
+        let mut links = self.links.iter().flatten();
+        links.all(|l| l.silence(listening, self.patience) == Silence::Over)
+            && self.state() != State::Down
+    }
+
+    /// The links of other families whose loss was not told by itself.
+    pub fn others_untold(&mut self, family: Family) -> impl Iterator<Item = &mut Link> {
+        self.links.iter_mut().flatten().filter(move |l| l.family != family && !l.told_lost)
+    }
+
     /// When the next link passes a limit, on the listening clock.
     pub fn next_due(&self, listening: Mono) -> Mono {
         let due = self.links.iter().flatten().filter_map(|link| match link.state {
@@ -164,6 +215,7 @@ impl Record {
             ConnState::Late => Some(link.heard + self.patience.down_after),
             ConnState::Down => None,
         });
+        let due = due.chain(self.flapping).chain(self.reprieve).chain(self.down_reminder);
         due.filter(|due| *due > listening).min().unwrap_or(Mono::MAX)
     }
 

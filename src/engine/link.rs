@@ -114,6 +114,10 @@ impl Link {
         }
     }
 
+    pub fn is_down(&self) -> bool {
+        self.state == ConnState::Down
+    }
+
     /// How long ago it was heard, for people. Before this process, only the wall clock can tell.
     pub fn silent_for(&self, now: Now) -> Duration {
         match self.heard_mono {

@@ -1,11 +1,12 @@
 //! Timers and states: who is late, who is down, who is back (SPEC section 2, PROTOCOL C12).
 
-use super::feed::Entry;
 use super::host::severity_of;
 use super::link::Link;
-use super::view::{ConnState, EventKind, Family, HostId, Level, State};
+use super::outage::PARENT_CHECK;
+use super::tell::{Role, Saying};
+use super::view::{AlertCounts, ConnState, EventKind, Family, HostId, Level, Severity, State};
 use super::{Effect, Engine, SAVE_DELAY};
-use crate::notice;
+use crate::notice::{self, Subject};
 use crate::time::{Duration, Mono, Now};
 use std::cmp::Reverse;
 use std::net::IpAddr;
@@ -29,6 +30,10 @@ impl Engine {
             }
             self.judge(now, id);
         }
+        self.tick_metrics(now);
+        self.tick_isolation(now);
+        self.tick_escalations(now);
+        self.turn_calendar(now);
         if self.hold_until.is_some_and(|until| now.mono >= until) {
             self.hold_until = None;
             self.dirty = true;
@@ -48,10 +53,18 @@ impl Engine {
 
     fn judge(&mut self, now: Now, id: HostId) {
         let listening = self.listening(now.mono);
+        self.settle_flapping(now, id);
+        self.remind_down(now, id);
         let Some(record) = self.table.record(id) else { return };
         if record.links.iter().all(Option::is_none) {
             return self.judge_never(now, id);
         }
+        record.reprieve = record.reprieve.filter(|until| listening < *until);
+        if record.is_over(listening) && self.waits_for_parents(id) {
+            // It may be the parent that died; that is known in a moment.
+            return self.wake(id, listening + PARENT_CHECK);
+        }
+        let Some(record) = self.table.record(id) else { return };
         record.judge(listening);
         self.settle(now, id, None);
         self.schedule(now, id);
@@ -63,8 +76,11 @@ impl Engine {
         if std::mem::replace(&mut record.never_told, true) {
             return;
         }
-        let text = notice::down_never(&self.name_of(id));
-        self.tell_host(now, id, EventKind::State, Some(Level::Critical), text);
+        let host = self.name_of(id);
+        let text = notice::down_never(&host);
+        let level = Some(Level::Critical);
+        let saying = Saying::new(Role::Raise, Some(id), Subject::Outage { host }, text);
+        self.say(now, Saying { level, ..saying });
         self.mark_unsaved(now, id);
     }
 
@@ -83,28 +99,34 @@ impl Engine {
     /// A declared host that was never heard gets one deadline.
     pub(super) fn schedule_never(&mut self, now: Now, id: HostId) {
         let listening = self.listening(now.mono);
+        let Some(record) = self.table.record_ref(id) else { return };
+        let due = listening + record.patience.down_after;
+        self.wake(id, due);
+    }
+
+    fn wake(&mut self, id: HostId, due: Mono) {
         let Some(record) = self.table.record(id) else { return };
-        record.timer = listening + record.patience.down_after;
-        self.timers.push(Reverse((record.timer, id)));
+        record.timer = due;
+        self.timers.push(Reverse((due, id)));
     }
 
     /// A heartbeat on a link that was new, not up, or at another address.
     pub(super) fn revive(&mut self, now: Now, id: HostId, family: Family, address: IpAddr) {
         let listening = self.listening(now.mono);
-        let was_down = self.state(id) == Some(State::Down);
+        let was_down = matches!(self.state(id), Some(State::Down | State::Unreachable));
         let Some(record) = self.table.record(id) else { return };
         let outage = record.silent_for(now);
         let Some(link) = &mut record.links[family as usize] else { return };
         let lost = (link.state == ConnState::Down && link.told_lost).then(|| link.silent_for(now));
         let (loss, rtt_ms) = (link.loss, link.rtt_ms);
         *link = Link { loss, rtt_ms, ..Link::new(family, address, now, listening) };
+        record.reprieve = None;
         if was_down {
             // What went down together with the host has one deadline to come back with it.
-            for other in
-                record.links.iter_mut().flatten().filter(|l| l.family != family && !l.told_lost)
-            {
+            let late = listening - record.patience.late_after;
+            for other in record.others_untold(family) {
                 other.state = ConnState::Late;
-                other.heard = listening - record.patience.late_after;
+                other.heard = late;
             }
         }
         record.judge(listening);
@@ -127,108 +149,182 @@ impl Engine {
         self.table.change(id, |host| {
             host.shutdown = true;
             host.state = State::Down;
-            host.severity = severity_of(State::Down);
             host.since = now.wall;
             host.why = "Shut down".into();
         });
+        self.show_severity(id);
         self.touch(id);
         self.mark_unsaved(now, id);
-        let name = self.name_of(id);
-        let text = notice::down_shutdown(&name);
-        let (host, to) = (Some((id, name)), self.severity(id));
-        let level = Some(Level::Info);
-        self.publish(now, Entry { kind: EventKind::Shutdown, host, level, from, to, text });
+        let host = self.name_of(id);
+        let text = notice::down_shutdown(&host);
+        let saying = Saying {
+            kind: EventKind::Shutdown,
+            level: Some(Level::Info),
+            from,
+            to: self.severity(id),
+            ..Saying::new(Role::Raise, Some(id), Subject::Outage { host }, text)
+        };
+        self.say(now, saying);
+        self.judge_dependents(now, id, false);
     }
 
-    /// Brings the host's state in line with its links and tells what changed.
-    fn settle(&mut self, now: Now, id: HostId, revival: Option<Revival>) {
-        let Some(before) = self.table.host(id).map(|h| (h.state, h.severity)) else { return };
-        let Some(record) = self.table.record_ref(id) else { return };
-        let state = record.state();
-        let severity = severity_of(state);
-        let why = self.why(now, id, state);
-        if state != before.0 {
+    /// Brings the host's state in line with its links and its parents, and tells what changed.
+    pub(super) fn settle(&mut self, now: Now, id: HostId, revival: Option<Revival>) {
+        let Some((before, was)) = self.table.host(id).map(|h| (h.state, h.severity)) else {
+            return;
+        };
+        let Some(state) = self.state_now(id) else { return };
+        if state == State::Down && before != State::Down {
+            self.detect_isolation(now);
+        }
+        if state != before {
+            let why = self.why(now, id, state);
             self.table.change(id, |host| {
                 host.state = state;
-                host.severity = severity;
                 host.degraded = state == State::Degraded;
                 host.shutdown = false;
                 host.since = now.wall;
                 host.why = why;
             });
+            self.show_severity(id);
             self.mark_unsaved(now, id);
         }
         self.touch(id);
-        let name = self.name_of(id);
-        let told = self.sentence(now, id, &name, before.0, state, revival.as_ref());
-        if let Some((level, text)) = told {
-            let host = Some((id, name.clone()));
-            let (from, to) = (Some(before.1), Some(severity));
-            self.publish(now, Entry { kind: EventKind::State, host, level, from, to, text });
+        let is_gone = |state| matches!(state, State::Down | State::Unreachable);
+        if before != State::Unknown && (state == State::Down) != (before == State::Down) {
+            self.note_transition(now, id);
         }
-        self.tell_links(now, id, &name, before.0, revival);
+        if let Some(saying) = self.sentence(now, id, before, state, revival.as_ref()) {
+            self.say(now, Saying { from: Some(was), to: self.severity(id), ..saying });
+        }
+        self.tell_links(now, id, revival);
+        if is_gone(state) != is_gone(before) {
+            self.judge_dependents(now, id, !is_gone(state));
+        }
+    }
+
+    /// What the links say, and whether it is the parents' doing.
+    fn state_now(&self, id: HostId) -> Option<State> {
+        let record = self.table.record_ref(id)?;
+        let state = record.state();
+        let shutdown = self.table.host(id).is_some_and(|h| h.shutdown);
+        if state != State::Down || shutdown {
+            return Some(state);
+        }
+        let behind = self.is_behind_dead_parents(id) || record.reprieve.is_some();
+        Some(if behind { State::Unreachable } else { State::Down })
     }
 
     /// The sentence for the host as a whole.
     fn sentence(
-        &self,
-        now: Now,
-        id: HostId,
-        name: &str,
-        before: State,
-        state: State,
-        revival: Option<&Revival>,
-    ) -> Option<(Option<Level>, String)> {
-        let record = self.table.record_ref(id)?;
-        match (before, state) {
-            (a, b) if a == b => None,
-            (_, State::Down) => {
-                let text = notice::down(name, record.silent_for(now), record.addresses());
-                Some((Some(Level::Critical), text))
-            }
-            (State::Down, _) => {
-                let text = notice::up(name, revival.map_or(Duration::ZERO, |r| r.outage));
-                Some((Some(Level::Critical), text))
-            }
-            (State::Unknown, _) => {
-                let (family, address) = record.addresses().next()?;
-                Some((Some(Level::Info), notice::new(name, family, address)))
-            }
-            (_, State::Late) => Some((None, notice::late(name))),
-            _ => None,
-        }
-    }
-
-    /// A family lost while another is heard, and its return.
-    fn tell_links(
         &mut self,
         now: Now,
         id: HostId,
-        name: &Arc<str>,
         before: State,
-        revival: Option<Revival>,
-    ) {
-        let state = self.state(id);
-        let Some(record) = self.table.record(id) else { return };
-        let mut told: Vec<String> = Vec::new();
-        if state != Some(State::Down) {
-            for link in record.links.iter_mut().flatten() {
-                if link.state == ConnState::Down && !link.told_lost {
-                    link.told_lost = true;
-                    told.push(notice::degraded(name, link.family.as_str(), link.address));
-                }
+        state: State,
+        revival: Option<&Revival>,
+    ) -> Option<Saying> {
+        let host = self.name_of(id);
+        let created = self.table.host(id).map_or(now.wall, |h| h.first_seen);
+        let record = self.table.record(id)?;
+        let silent = record.silent_for(now);
+        let (role, level, text) = match (before, state) {
+            (a, b) if a == b => return None,
+            (_, State::Down) => {
+                record.down_reminder = None;
+                let text = notice::down(&host, silent, record.addresses());
+                (Role::Raise, Some(Level::Critical), self.with_dependents(id, text))
             }
+            (_, State::Unreachable) => (Role::Shown, None, notice::unreachable(&host)),
+            (State::Down | State::Unreachable, _) => {
+                let outage = revival.map_or(Duration::ZERO, |r| r.outage);
+                (Role::End, Some(Level::Critical), notice::up(&host, outage))
+            }
+            (State::Unknown, _) if std::mem::take(&mut record.never_told) => {
+                let waited = now.wall.since(created);
+                (Role::End, Some(Level::Critical), notice::up(&host, waited))
+            }
+            (State::Unknown, _) => {
+                let (family, address) = record.addresses().next()?;
+                (Role::Shown, Some(Level::Info), notice::new(&host, family, address))
+            }
+            (_, State::Late) => (Role::Shown, None, notice::late(&host)),
+            _ => return None,
+        };
+        let subject = Subject::Outage { host };
+        Some(Saying { level, span: Some(silent), ..Saying::new(role, Some(id), subject, text) })
+    }
+
+    /// A family lost while another is heard, and its return.
+    fn tell_links(&mut self, now: Now, id: HostId, revival: Option<Revival>) {
+        let host = self.name_of(id);
+        let gone = matches!(self.state(id), Some(State::Down | State::Unreachable));
+        let Some(record) = self.table.record(id) else { return };
+        let mut sayings = Vec::new();
+        let lost =
+            record.links.iter_mut().flatten().filter(|l| l.is_down() && !l.told_lost && !gone);
+        for link in lost {
+            link.told_lost = true;
+            let subject = Subject::Family { host: host.clone(), v6: link.family == Family::V6 };
+            let text = notice::degraded(&host, link.family.as_str(), link.address);
+            let span = Some(link.silent_for(now));
+            sayings.push(Saying { span, ..Saying::new(Role::Raise, Some(id), subject, text) });
         }
-        if let Some(Revival { family, lost: Some(outage), .. }) = revival
-            && before != State::Down
-        {
-            told.push(notice::restored(name, family.as_str(), outage));
+        if let Some(Revival { family, lost: Some(outage), .. }) = revival {
+            let subject = Subject::Family { host: host.clone(), v6: family == Family::V6 };
+            let text = notice::restored(&host, family.as_str(), outage);
+            let span = Some(outage);
+            sayings.push(Saying { span, ..Saying::new(Role::End, Some(id), subject, text) });
         }
-        let to = self.severity(id);
-        for text in told {
-            let host = Some((id, name.clone()));
-            let level = Some(Level::Warning);
-            self.publish(now, Entry { kind: EventKind::State, host, level, from: None, to, text });
+        for saying in sayings {
+            let to = self.severity(id);
+            self.say(now, Saying { level: Some(Level::Warning), to, ..saying });
+        }
+    }
+
+    /// A host that stays down is told again, where the configuration wants it.
+    fn remind_down(&mut self, now: Now, id: HostId) {
+        let listening = self.listening(now.mono);
+        let every = self.config.down_renotify_interval;
+        if every == Duration::ZERO || self.state(id) != Some(State::Down) {
+            return;
+        }
+        let host = self.name_of(id);
+        let Some(record) = self.table.record(id) else { return };
+        let due = record.down_reminder.is_some_and(|at| listening >= at);
+        if due || record.down_reminder.is_none() {
+            record.down_reminder = Some(listening + every);
+        }
+        if !due || self.calendar.acknowledged(&format!("{host}/host")).is_some() {
+            return;
+        }
+        let Some(record) = self.table.record_ref(id) else { return };
+        let down = notice::down(&host, record.silent_for(now), record.addresses());
+        let text = down.replacen("DOWN", "REMINDER (CRITICAL)", 1);
+        let subject = Subject::Outage { host };
+        let level = Some(Level::Critical);
+        self.say(now, Saying { level, ..Saying::new(Role::Remind, Some(id), subject, text) });
+    }
+
+    /// What pages show first of a host: maintenance, else the worst of its state and its alerts.
+    pub(super) fn show_severity(&mut self, id: HostId) {
+        let Some(host) = self.table.host(id) else { return };
+        let flapping = self.table.record_ref(id).is_some_and(|r| r.flapping.is_some());
+        let connectivity = if flapping { Severity::Down } else { severity_of(host.state) };
+        let alerts = match host.alerts {
+            AlertCounts { critical: 1.., .. } => Severity::Critical,
+            AlertCounts { warning: 0, unknown: 0, .. } => Severity::Up,
+            _ => Severity::Warning,
+        };
+        let severity = match host.maintenance {
+            true => Severity::Maintenance,
+            false => connectivity.min(alerts),
+        };
+        if severity != host.severity || flapping != host.flapping {
+            self.table.change(id, |host| {
+                host.severity = severity;
+                host.flapping = flapping;
+            });
         }
     }
 
@@ -246,7 +342,11 @@ impl Engine {
                 lost.map_or_else(|| Arc::from(""), |l| format!("{} lost", label(l.family)).into())
             }
             State::Unknown => "In the configuration, never heard from".into(),
-            State::Up | State::Unreachable => Arc::from(""),
+            State::Unreachable => record
+                .parents
+                .first()
+                .map_or_else(|| Arc::from(""), |parent| format!("Behind {parent}").into()),
+            State::Up => Arc::from(""),
         }
     }
 

@@ -10,11 +10,16 @@ mod feed;
 mod host;
 mod link;
 mod liveness;
+mod metric;
+mod outage;
+pub mod outbox;
 mod receive;
+mod request;
 mod roster;
 mod sample;
 mod saved;
 mod table;
+mod tell;
 pub mod view;
 
 #[cfg(test)]
@@ -22,12 +27,15 @@ mod tests;
 
 pub use api::{Command, Effect, Event, Outcome, Path, Reply, Saved};
 
+use crate::alert::RulesetTable;
+use crate::calm::{Calendar, Zones};
 use crate::config::server;
 use crate::limits;
+use crate::notice::Subject;
 use crate::time::{Duration, Mono, Now, render_duration};
 use crate::wire::Reject;
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 use view::{Counters, EventKind, HostId, Level, View};
 
@@ -63,6 +71,21 @@ pub struct Engine {
     newcomers: admit::AddressLimiter,
     accepted: BTreeSet<String>,
     samples: sample::SampleBudget,
+    rules: RulesetTable,
+    /// Reminders and staleness by when they are due on the listening clock; stale entries are ignored.
+    metric_timers: BinaryHeap<Reverse<(Mono, HostId, Arc<str>)>>,
+    /// Steps of escalations by when they are due on the listening clock, with when their trouble was told.
+    escalations: BinaryHeap<Reverse<(Mono, HostId, Subject, usize, Mono)>>,
+    outbox: outbox::Outbox,
+    outbox_stirred: bool,
+    calendar: Calendar,
+    zones: Zones,
+    /// Who depends on a host.
+    children: BTreeMap<Arc<str>, Vec<Arc<str>>>,
+    isolation: Option<outage::Isolation>,
+    isolation_checked: Option<Mono>,
+    /// When something valid arrived last, on the listening clock.
+    last_valid: Mono,
     counters: Counters,
     effects: VecDeque<Effect>,
     /// Hosts whose fast columns changed since the last view.
@@ -93,6 +116,17 @@ impl Engine {
             newcomers: admit::AddressLimiter::new(prng.next_u64(), now.mono),
             accepted: BTreeSet::new(),
             samples: sample::SampleBudget::new(limits::HISTORY_BYTES),
+            rules: RulesetTable::compile(&config),
+            metric_timers: BinaryHeap::new(),
+            escalations: BinaryHeap::new(),
+            outbox: outbox::Outbox::new(&config, prng.next_u64()),
+            outbox_stirred: false,
+            calendar: Calendar::new(Zones::default()),
+            zones: Zones::default(),
+            children: BTreeMap::new(),
+            isolation: None,
+            isolation_checked: None,
+            last_valid: now.mono,
             counters: Counters::default(),
             effects: VecDeque::new(),
             touched: Vec::new(),
@@ -107,6 +141,8 @@ impl Engine {
             dirty: true,
             config,
         };
+        engine.relate();
+        engine.plan(now);
         engine.declare(now);
         engine
     }
@@ -126,8 +162,13 @@ impl Engine {
                 self.dirty |= self.counters.kernel_drops != total;
                 self.counters.kernel_drops = total;
             }
+            Event::Delivered { message, outcome } => {
+                self.outbox.delivered(now, message, outcome);
+                self.outbox_stirred = true;
+            }
             Event::Stop => self.save_all(),
         }
+        self.drain_outbox(now);
     }
 
     /// The next thing to do outside. Drain to `None` before sleeping.
@@ -141,7 +182,13 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<Mono> {
         let timer = self.timers.peek().map_or(Mono::MAX, |Reverse((due, _))| *due + self.deaf);
         let turn = self.turn.mono + TURN;
-        let due = timer.min(turn).min(self.save_due.unwrap_or(Mono::MAX));
+        let metric =
+            self.metric_timers.peek().map_or(Mono::MAX, |Reverse((due, ..))| *due + self.deaf);
+        let step = self.escalations.peek().map_or(Mono::MAX, |Reverse((due, ..))| *due + self.deaf);
+        let outbox = self.outbox.poll_timeout().unwrap_or(Mono::MAX);
+        let calm = self.calendar.poll_timeout(self.turn).unwrap_or(Mono::MAX);
+        let save = self.save_due.unwrap_or(Mono::MAX);
+        let due = timer.min(turn).min(save).min(metric).min(step).min(outbox).min(calm);
         Some(due.max(self.turn.mono + Duration::from_nanos(1)))
     }
 
@@ -172,6 +219,13 @@ impl Engine {
             ghosts: Arc::new(self.ghosts.list()),
             refusals: Arc::new(self.refusals.list()),
             counters,
+            isolated_since: self
+                .isolation
+                .map(|i| self.turn.wall - self.listening(self.turn.mono).since(i.since)),
+            silences: Arc::new(self.calendar.silences().cloned().collect()),
+            maintenances: Arc::new(
+                self.calendar.maintenances().map(|(m, span)| (m.clone(), span.is_some())).collect(),
+            ),
         })
     }
 
@@ -244,7 +298,7 @@ impl Engine {
     }
 
     /// Every event of the feed goes out through here.
-    fn publish(&mut self, now: Now, entry: feed::Entry) {
+    fn publish(&mut self, now: Now, entry: feed::Entry) -> Arc<view::Event> {
         let floor = self.feed.floor();
         let event = self.feed.push(now.wall, entry);
         if let Ok(json) = serde_json::to_vec(&saved::EventRow::of(&event)) {
@@ -255,8 +309,9 @@ impl Engine {
             self.effects.push_back(Effect::Persist(vec![Saved::EventsBefore { id }]));
         }
         log::info!("{}", event.text);
-        self.effects.push_back(Effect::Publish(event));
+        self.effects.push_back(Effect::Publish(event.clone()));
         self.dirty = true;
+        event
     }
 
     fn check_invariants(&self) {

@@ -4,11 +4,12 @@
 
 use super::feed::Entry;
 use super::link::Link;
+use super::tell::{Role, Saying};
 use super::view::{ConnState, EventKind, Family, HostId, Level, Plugin, Sample, Severity, State};
 use super::{Effect, Engine, Path, Reply, sample, saved};
 use crate::config::server::UdpPolicy;
 use crate::limits;
-use crate::notice;
+use crate::notice::{self, Subject};
 use crate::time::{Duration, Now, Wall};
 use crate::wire::{self, Datagram, Htb, Kind, Message, Msg, Plg, Reject};
 use std::sync::Arc;
@@ -34,6 +35,7 @@ impl Engine {
             Err(reason) => return self.refuse(now, path.from.ip(), reason),
         };
         self.counters.accepted += 1;
+        self.heard_somebody(now);
         self.acknowledge(path, len, &datagram);
         match datagram.message {
             Message::Htb(htb) => self.heartbeat(now, id, path, htb),
@@ -126,8 +128,12 @@ impl Engine {
         if let Some(rtt) = htb.rtt {
             record.note_rtt(now.wall, rtt as f32);
         }
+        let interval = record.interval(&self.config);
         if stirred {
             self.revive(now, id, family, address);
+        }
+        if let Some(rtt) = htb.rtt {
+            self.judge_rtt(now, id, rtt, interval);
         }
         self.note_uptime(now, id, htb.up);
         self.note_version(id, htb.version);
@@ -213,6 +219,10 @@ impl Engine {
         match self.keep_sample(id, plg, at) {
             Ok(()) => self.dirty = true,
             Err(reason) => return self.refuse(now, path.from.ip(), reason),
+        }
+        // What waited in an agent's spool fills the history and raises nothing.
+        if plg.age_ms.is_none() {
+            self.judge_sample(now, id, plg);
         }
         while let Some((id, plugin)) = self.samples.next_over() {
             self.drop_oldest_sample(id, &plugin);
@@ -355,7 +365,7 @@ impl Engine {
         self.table.host(id).map(|h| h.state)
     }
 
-    /// An event of the feed about one host, without a change of state.
+    /// Something about one host that has no end: a boot, a message.
     pub(super) fn tell_host(
         &mut self,
         now: Now,
@@ -364,7 +374,8 @@ impl Engine {
         level: Option<Level>,
         text: String,
     ) {
-        let host = Some((id, self.name_of(id)));
-        self.publish(now, Entry { kind, host, level, from: None, to: None, text });
+        let subject = Subject::Outage { host: self.name_of(id) };
+        let role = if level.is_some() { Role::Plain } else { Role::Shown };
+        self.say(now, Saying { kind, level, ..Saying::new(role, Some(id), subject, text) });
     }
 }

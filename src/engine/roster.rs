@@ -4,6 +4,7 @@ use super::feed::Entry;
 use super::host::{Record, severity_of};
 use super::view::{self, AlertCounts, EventKind, Gauges, HostId, Plugin, Sample, State};
 use super::{Command, Effect, Engine, Outcome, Saved, saved};
+use crate::alert::RulesetTable;
 use crate::config::server;
 use crate::time::{Now, Wall};
 use std::sync::Arc;
@@ -17,7 +18,11 @@ impl Engine {
             Saved::Sample { host, plugin, json } => self.restore_sample(host, plugin, json),
             Saved::Event { id, json } => self.restore_event(*id, json),
             Saved::Meta { key, json } if &**key == saved::META_KEY => self.restore_meta(json),
-            Saved::Meta { .. } | Saved::HostGone { .. } | Saved::EventsBefore { .. } => Some(()),
+            Saved::Part { key, json } => self.restore_part(now, key, json),
+            Saved::Meta { .. }
+            | Saved::HostGone { .. }
+            | Saved::EventsBefore { .. }
+            | Saved::PartGone { .. } => Some(()),
         };
         if restored.is_none() {
             log::warn!("a saved record could not be read and is left out: {}", label(&saved));
@@ -65,7 +70,10 @@ impl Engine {
         shown.message = row.message.map(|(at, text)| (Wall::from_secs_f64(at), Arc::from(text)));
         shown.why = row.why.into();
         shown.watch = record.watch_override.unwrap_or(shown.watch);
+        shown.first_seen = Wall::from_secs_f64(row.first_seen);
         self.table.change(id, |host| *host = shown);
+        self.restore_metrics(now, id, row.alerts);
+        self.restore_raised(now, id, row.raised);
         self.schedule(now, id);
         Some(())
     }
@@ -110,6 +118,7 @@ impl Engine {
             state: State::Unknown,
             severity: severity_of(State::Unknown),
             since: now.wall,
+            first_seen: now.wall,
             shutdown: false,
             degraded: false,
             watch: true,
@@ -126,6 +135,8 @@ impl Engine {
             maintenance: false,
             connections: [None, None],
             alerts: AlertCounts::default(),
+            alert_list: Arc::default(),
+            flapping: false,
             gauges: Gauges::default(),
             rtt_hour: None,
             plugins: Arc::default(),
@@ -137,6 +148,8 @@ impl Engine {
         describe(&mut host, declared, record.watch_override);
         self.ghosts.forget(name);
         let id = self.table.insert(host, record);
+        self.use_ruleset(id);
+        self.show_quiet(id);
         self.mark_unsaved(now, id);
         self.dirty = true;
         id
@@ -155,6 +168,10 @@ impl Engine {
 
     pub(super) fn reload(&mut self, now: Now, config: Arc<server::Server>) {
         self.config = config;
+        self.rules = RulesetTable::compile(&self.config);
+        self.outbox.configure(&self.config);
+        self.relate();
+        self.plan(now);
         self.declare(now);
         let config = self.config.clone();
         for id in self.table.ids() {
@@ -173,8 +190,13 @@ impl Engine {
                 describe(host, declared, watch_override);
                 host.interval = interval;
             });
+            self.use_ruleset(id);
+            self.drop_unruled(now, id);
+            self.settle(now, id, None);
             self.schedule(now, id);
+            self.catch_up(now, id);
         }
+        self.turn_calendar(now);
         self.dirty = true;
     }
 
@@ -183,6 +205,30 @@ impl Engine {
             Command::Watch { host, watch } => self.set_watch(now, &host, watch),
             Command::Drop { host } => self.drop_host(now, &host),
             Command::Ghost { name, accept } => self.answer_ghost(now, &name, accept),
+            Command::Acknowledge { request, by } => {
+                let made = self.calendar.acknowledge(now, request, by.as_deref());
+                self.answer(now, made, Outcome::Acknowledged)
+            }
+            Command::Unacknowledge { id } => {
+                let made = self.calendar.unacknowledge(&id);
+                self.answer(now, made, |_| Outcome::Done)
+            }
+            Command::Silence { request, by } => {
+                let made = self.calendar.silence(now, request, by.as_deref());
+                self.answer(now, made, |silence| Outcome::Made(silence.id.to_string()))
+            }
+            Command::Unsilence { id } => {
+                let made = self.calendar.unsilence(&id);
+                self.answer(now, made, |_| Outcome::Done)
+            }
+            Command::Plan { request, by } => {
+                let made = self.calendar.plan(now, request, by.as_deref());
+                self.answer(now, made, |window| Outcome::Made(window.id.to_string()))
+            }
+            Command::EndPlan { id } => {
+                let made = self.calendar.end(&id);
+                self.answer(now, made, |_| Outcome::Done)
+            }
         }
     }
 
@@ -196,6 +242,7 @@ impl Engine {
         self.save();
         let text = format!("{name} is {}", if watch { "watched" } else { "not watched any more" });
         self.tell_host(now, id, EventKind::Config, None, text);
+        self.catch_up(now, id);
         Outcome::Done
     }
 
@@ -221,6 +268,9 @@ impl Engine {
             self.samples.forget(sample);
         }
         self.dirty = true;
+        self.outbox.close_host(self.turn, &host.name);
+        self.calendar.forget_host(&host.name);
+        self.outbox_stirred = true;
         self.effects.push_back(Effect::Persist(vec![Saved::HostGone { name: host.name.clone() }]));
     }
 
@@ -278,6 +328,9 @@ impl Engine {
             why: host.why.to_string(),
             watch_override: record.watch_override,
             never_told: record.never_told,
+            first_seen: host.first_seen.as_secs_f64(),
+            alerts: self.alert_rows(id),
+            raised: self.raised_rows(id),
         };
         let json = serde_json::to_vec(&row).ok()?;
         Some(Saved::Host { name: host.name.clone(), json })
@@ -308,5 +361,6 @@ fn label(saved: &Saved) -> String {
         Saved::Sample { host, plugin, .. } => format!("sample {plugin} of {host}"),
         Saved::Event { id, .. } | Saved::EventsBefore { id } => format!("event {id}"),
         Saved::Meta { key, .. } => format!("meta {key}"),
+        Saved::Part { key, .. } | Saved::PartGone { key } => key.to_string(),
     }
 }

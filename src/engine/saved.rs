@@ -24,6 +24,33 @@ pub struct HostRow {
     pub why: String,
     pub watch_override: Option<bool>,
     pub never_told: bool,
+    pub first_seen: f64,
+    /// Metrics that are not OK.
+    pub alerts: Vec<AlertRow>,
+    /// Subjects that were raised and told: kind, path, seconds ago, level, text.
+    pub raised: Vec<RaisedRow>,
+}
+
+#[derive(Serialize, Deserialize, Debug)]
+pub struct AlertRow {
+    pub path: String,
+    pub plugin: String,
+    pub leaf: String,
+    pub level: String,
+    pub told: String,
+    pub value: serde_json::Value,
+    pub since: f64,
+    /// How long it has been raised, seconds.
+    pub ongoing: f64,
+    pub display: String,
+}
+
+#[derive(Serialize, Deserialize, Debug)]
+pub struct RaisedRow {
+    pub subject: String,
+    pub ago: f64,
+    pub level: String,
+    pub text: String,
 }
 
 #[derive(Serialize, Deserialize, Debug)]

@@ -37,7 +37,7 @@ impl Rig {
                 Effect::Send { .. } => self.sent += 1,
                 Effect::Publish(event) => self.told.push(event.text.to_string()),
                 Effect::Persist(rows) => self.store.extend(rows),
-                Effect::Answer { .. } => {}
+                Effect::Answer { .. } | Effect::Notify(_) => {}
             }
         }
     }
@@ -243,7 +243,7 @@ fn declared_host_that_never_reports_is_told_once() {
     rig.elapse(3600.0);
     assert_eq!(rig.told(), [""; 0]);
     rig.htb(V4, "nas");
-    assert_eq!(rig.told(), ["NEW: nas - first heartbeat (ipv4 192.0.2.10)"]);
+    assert_eq!(rig.told(), ["UP: nas - back after 1h 1m"]);
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! The published picture of the fleet: what pages, API and live updates read. Immutable behind `Arc`, and cheap
 //! to publish: hosts stand in chunks that are copied only when one of theirs changed.
 
+use crate::alert;
+use crate::calm::{Acknowledgement, Maintenance, Silence};
+use crate::config::server::Limit;
 use crate::time::{Duration, Mono, Now, Wall};
+use crate::wire::LeafValue;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -118,6 +122,98 @@ impl ConnState {
     }
 }
 
+/// A metric's value, or a limit, as it was sent or written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Value {
+    Number(f64),
+    /// Written without a fraction.
+    Integer(i64),
+    Bool(bool),
+    Text(Arc<str>),
+    #[default]
+    Null,
+}
+
+impl Value {
+    pub fn of_leaf(leaf: LeafValue<'_>) -> Value {
+        match leaf {
+            LeafValue::Number(number) => Value::Number(number),
+            LeafValue::Bool(truth) => Value::Bool(truth),
+            LeafValue::Text(text) => Value::Text(text.into()),
+            LeafValue::Null => Value::Null,
+        }
+    }
+
+    pub fn of_limit(limit: &Limit) -> Value {
+        match limit {
+            Limit::Number(number) => Value::Number(*number),
+            Limit::Integer(number) => Value::Integer(*number),
+            Limit::Text(text) => Value::Text(text.as_str().into()),
+            Limit::Bool(truth) => Value::Bool(*truth),
+        }
+    }
+
+    pub fn as_leaf(&self) -> LeafValue<'_> {
+        match self {
+            Value::Number(number) => LeafValue::Number(*number),
+            Value::Integer(number) => LeafValue::Number(*number as f64),
+            Value::Bool(truth) => LeafValue::Bool(*truth),
+            Value::Text(text) => LeafValue::Text(text),
+            Value::Null => LeafValue::Null,
+        }
+    }
+
+    pub fn of_json(json: &serde_json::Value) -> Value {
+        match json {
+            serde_json::Value::Number(number) => number
+                .as_i64()
+                .map(Value::Integer)
+                .or(number.as_f64().map(Value::Number))
+                .unwrap_or_default(),
+            serde_json::Value::Bool(truth) => Value::Bool(*truth),
+            serde_json::Value::String(text) => Value::Text(text.as_str().into()),
+            _ => Value::Null,
+        }
+    }
+
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Value::Number(number) => serde_json::Value::from(*number),
+            Value::Integer(number) => serde_json::Value::from(*number),
+            Value::Bool(truth) => serde_json::Value::from(*truth),
+            Value::Text(text) => serde_json::Value::from(&**text),
+            Value::Null => serde_json::Value::Null,
+        }
+    }
+}
+
+/// A metric that a rule watches, and what is known of its alert.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// `disk_monitor./.percent`
+    pub path: Arc<str>,
+    pub plugin: Arc<str>,
+    pub level: alert::Level,
+    pub value: Value,
+    /// The limit that the level is of.
+    pub threshold_value: Value,
+    /// As it is written in the configuration: `>`, `nagios`.
+    pub operator: &'static str,
+    /// What the value must pass for the level to end.
+    pub recovers_at: Option<f64>,
+    /// The last change of level.
+    pub since: Wall,
+    /// When somebody was told of it last.
+    pub last_notified: Option<Wall>,
+    /// The operator's own words, rendered; empty without.
+    pub display: Arc<str>,
+    pub acknowledged: Option<Arc<Acknowledgement>>,
+    /// Id of the silence over it.
+    pub silenced: Option<Arc<str>>,
+    /// Its data stopped coming.
+    pub stale: bool,
+}
+
 /// What is known of a host over one address family.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Connection {
@@ -207,6 +303,8 @@ pub struct Host {
     pub severity: Severity,
     /// The last change of state.
     pub since: Wall,
+    /// When it was declared, or heard first.
+    pub first_seen: Wall,
     /// Down because it said so.
     pub shutdown: bool,
     /// Some family is down while another is not.
@@ -226,6 +324,10 @@ pub struct Host {
     pub maintenance: bool,
     pub connections: [Option<Connection>; 2],
     pub alerts: AlertCounts,
+    /// By path; those that are OK included.
+    pub alert_list: Arc<[Alert]>,
+    /// It comes and goes too often to be told of each time.
+    pub flapping: bool,
     pub gauges: Gauges,
     pub rtt_hour: Option<Arc<RttHour>>,
     /// By name.
@@ -256,7 +358,10 @@ impl Host {
 
     /// The modifier bits of the live protocol (SPEC section 13): 1 unwatched, 8 degraded, 16 sealed, …
     pub fn flags(&self) -> u32 {
-        u32::from(!self.watch) | (u32::from(self.degraded) << 3) | (u32::from(self.sealed) << 4)
+        u32::from(!self.watch)
+            | (u32::from(self.degraded) << 3)
+            | (u32::from(self.sealed) << 4)
+            | (u32::from(self.flapping) << 5)
     }
 }
 
@@ -407,6 +512,11 @@ impl Level {
             Level::Critical => "critical",
         }
     }
+
+    pub fn parse(text: &str) -> Option<Level> {
+        let all = [Level::Info, Level::Warning, Level::Unknown, Level::Critical];
+        all.into_iter().find(|level| level.as_str() == text)
+    }
 }
 
 /// One entry of the event feed.
@@ -454,6 +564,8 @@ pub struct Counters {
     pub rejected: BTreeMap<&'static str, u64>,
     /// Dropped by the kernel: the socket's buffer was full.
     pub kernel_drops: u64,
+    /// Values under a rule that no level could be made of: no number, or not a finite one.
+    pub unjudged: u64,
     /// ACKs that were not sent because they would have been longer than the request.
     pub acks_withheld: u64,
 }
@@ -484,6 +596,11 @@ pub struct View {
     pub ghosts: Arc<Vec<Ghost>>,
     pub refusals: Arc<Vec<Refusal>>,
     pub counters: Counters,
+    /// While the server hears nobody: since when, by the wall clock.
+    pub isolated_since: Option<Wall>,
+    pub silences: Arc<Vec<Arc<Silence>>>,
+    /// With whether it is running now.
+    pub maintenances: Arc<Vec<(Arc<Maintenance>, bool)>>,
 }
 
 impl View {

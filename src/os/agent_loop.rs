@@ -111,6 +111,7 @@ pub fn plans(config: &config::Agent, plugins: &Plugins) -> Vec<Plan> {
             stream: plugin.kind() == PluginKind::Stream,
             every: settings.interval,
             timeout: plugin.limit().unwrap_or(settings.timeout),
+            quick: plugin.is_quick(),
         }
     };
     plugins.iter().map(|plugin| plan(plugin.as_ref())).collect()
@@ -183,7 +184,8 @@ impl Shell {
     }
 
     fn wait(&mut self, stop: Option<BorrowedFd<'_>>, timer: &mut Timer) -> Ready {
-        let timeouts = [self.agent.poll_timeout(), self.deadline()];
+        let quiet = self.agent.quiet_until();
+        let timeouts = [self.agent.poll_timeout(), self.deadline(), quiet];
         let mut others: Vec<BorrowedFd<'_>> = stop.into_iter().collect();
         let errands = self.errands.watch(&mut others).filter(|at| *at < Mono::MAX);
         let until = timeouts.into_iter().flatten().chain(errands).min();
@@ -193,7 +195,12 @@ impl Shell {
             Work::Threads(runners) => (Some(runners.as_fd()), until),
         };
         others.extend(results);
-        udp::wait(&self.sockets, &others, timer, until)
+        if quiet.is_none() {
+            return udp::wait(&self.sockets, &others, timer, until);
+        }
+        let ready = udp::wait(&Sockets::default(), &others, timer, until);
+        // Only where time has passed is there something to read.
+        Ready { sockets: until != Some(Mono::ZERO), ..ready }
     }
 
     fn signalled(&mut self, byte: u8) {

@@ -34,7 +34,11 @@ pub struct Assets {
 impl Assets {
     /// The built-in files, with `overrides` in the place of those of the same name and beside them.
     pub fn new(overrides: BTreeMap<String, Vec<u8>>) -> Assets {
-        let built_in = BUILT_IN.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec()));
+        let built_in = BUILT_IN.iter().map(|(name, bytes)| {
+            let script = std::str::from_utf8(bytes).ok().filter(|_| name.ends_with(".js"));
+            let bytes = script.map_or_else(|| bytes.to_vec(), |js| compact_js(js).into_bytes());
+            ((*name).to_owned(), bytes)
+        });
         let files = built_in
             .chain(overrides)
             .map(|(name, bytes)| {
@@ -145,6 +149,22 @@ fn compact_css(css: &str) -> String {
     out
 }
 
+/// One of our own scripts without lines of comment and indentation. Ours alone: it would change
+/// text that goes over several lines, which they do not have.
+fn compact_js(js: &str) -> String {
+    let mut out = String::with_capacity(js.len());
+    let mut in_comment = false;
+    for line in js.lines().map(str::trim) {
+        in_comment |= line.starts_with("/*");
+        if !in_comment && !line.is_empty() && !line.starts_with("//") {
+            out.push_str(line);
+            out.push('\n');
+        }
+        in_comment &= !line.ends_with("*/");
+    }
+    out
+}
+
 const fn cache_control(is_forever: bool) -> &'static str {
     if is_forever { "public, max-age=31536000, immutable" } else { "no-cache" }
 }
@@ -168,6 +188,21 @@ fn kind(name: &str) -> (&'static str, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn compact_js_drops_lines_of_comment_only() {
+        let js = "// a\nlet a = 1; // b\n\n/** c\n * d */\n  f('//');\n/* e */\ng();\n";
+        assert_eq!(compact_js(js), "let a = 1; // b\nf('//');\ng();\n");
+    }
+
+    #[test]
+    fn own_scripts_have_no_text_over_several_lines() {
+        for (name, bytes) in BUILT_IN.iter().filter(|(name, _)| name.ends_with(".js")) {
+            for line in String::from_utf8_lossy(bytes).lines() {
+                assert!(line.matches('`').count().is_multiple_of(2), "{name}: {line}");
+            }
+        }
+    }
 
     #[test]
     fn compact_css_keeps_what_counts() {

@@ -146,6 +146,9 @@ pub fn of_hosts(hosts: Vec<Host>) -> View {
     }
     let quiet = len == 0;
     View {
+        isolated_since: None,
+        silences: Arc::default(),
+        maintenances: Arc::default(),
         epoch: 0x9f3c1a,
         ver: 48211,
         floor: 0,
@@ -313,6 +316,9 @@ pub fn host(id: HostId, name: &str, severity: Severity, prng: &mut Prng) -> Host
     };
     let percent = |prng: &mut Prng| Some(prng.below(700) as f32 / 10.0);
     Host {
+        alert_list: Arc::default(),
+        first_seen: NOW.wall,
+        flapping: false,
         id,
         name: Arc::from(name),
         state,

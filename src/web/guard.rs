@@ -4,9 +4,9 @@
 //! Both hold without users too: a page of a stranger must neither read nor change a fleet through
 //! the browser of somebody who can reach the server.
 
+use super::host::is_host_allowed;
 use super::problem::Problem;
-use super::{Context, Facts, Method, Peer, Request};
-use crate::config::server::Server;
+use super::{Context, Method, Peer, Request};
 use std::net::IpAddr;
 
 /// A `Host` header taken apart.
@@ -52,10 +52,9 @@ impl<'a> Authority<'a> {
 
 /// The authority of the request's `Host`, where it is one that this server answers to.
 pub fn host<'a>(context: &Context<'_>, request: &Request<'a>) -> Option<Authority<'a>> {
-    let authority = Authority::parse(request.header("host")?.trim())?;
-    let accepted = authority.address().is_some()
-        || is_own_name(authority.host.trim_end_matches('.'), &context.config, context.facts);
-    accepted.then_some(authority)
+    let value = request.header("host")?.trim();
+    let authority = Authority::parse(value)?;
+    is_host_allowed(value, &context.config, &context.facts.names()).then_some(authority)
 }
 
 /// Refuses a request whose `Host` is not ours, or that would change something and does not come
@@ -129,18 +128,6 @@ fn origin_of(url: &str) -> Option<&str> {
     let start = url.find("://")? + 3;
     let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
     Some(&url[..end])
-}
-
-fn is_own_name(name: &str, config: &Server, facts: &Facts) -> bool {
-    let is = |own: &str| own.trim_end_matches('.').eq_ignore_ascii_case(name);
-    let public = config.public_url.as_deref().and_then(origin_of);
-    let public_host = public.and_then(|o| Authority::parse(o.split_once("://")?.1));
-    name.eq_ignore_ascii_case("localhost")
-        || (!facts.hostname.is_empty() && is(&facts.hostname))
-        || facts.hostname.split_once('.').is_some_and(|(first, _)| is(first))
-        || facts.full_name.as_deref().is_some_and(is)
-        || config.http_hosts.iter().any(|h| is(h))
-        || public_host.is_some_and(|a| is(a.host))
 }
 
 fn clip(text: &str) -> &str {

@@ -34,7 +34,7 @@ fn compress(request: &Request<'_>, response: &mut Response) {
     }
     let takes_gzip = gzip::is_accepted(request.header("accept-encoding").unwrap_or_default());
     let compressed =
-        takes_gzip.then(|| gzip::compress(bytes, if bytes.len() < GZIP_FAST_MIN { 6 } else { 1 }));
+        takes_gzip.then(|| gzip::compress(bytes, if bytes.len() < GZIP_FAST_MIN { 8 } else { 1 }));
     if !has("Vary") {
         response.headers.push(("Vary", "Accept-Encoding".to_owned()));
     }

@@ -54,6 +54,16 @@ pub struct Facts {
     pub loopback_only: bool,
 }
 
+impl Facts {
+    /// What the machine is called: its name, the first label of it, its full name.
+    pub fn names(&self) -> Vec<String> {
+        let first = self.hostname.split('.').next().filter(|first| !first.is_empty());
+        let full = self.full_name.as_deref().map(|name| name.trim_end_matches('.'));
+        let name = first.map(|_| self.hostname.trim_end_matches('.'));
+        [name, first, full].into_iter().flatten().map(str::to_owned).collect()
+    }
+}
+
 /// A bounded queue between two threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueFact {

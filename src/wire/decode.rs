@@ -5,7 +5,8 @@
 
 use super::Reject;
 use super::arena::{ARENA_BYTES, Arena};
-use super::envelope::{self, Data, Envelope, Field, Scalar};
+use super::data::Data;
+use super::envelope::{self, Envelope, Field, Scalar};
 use super::inflate::{Inflater, is_zlib};
 use super::lease::LeafLease;
 use super::mend;
@@ -67,6 +68,7 @@ impl Decoder {
             arena: Arena::new(arena),
             leaves: leaves.lease(),
             path,
+            last_key: None,
             nodes: 0,
             strings_cut: 0,
             fault: None,

@@ -1,13 +1,11 @@
 //! Messages to JSON and to datagrams, as our agents send them (PROTOCOL C1, C8).
 
+use super::deflate::deflate;
 use super::message::Kind;
-use miniz_oxide::deflate::compress_to_vec_zlib;
 use std::fmt::Write as _;
 
 /// Up to this length text goes out as it is: deflate costs more than it saves.
 const PLAIN_MAX: usize = 600;
-/// The fastest level that still matches repeated keys.
-const DEFLATE_LEVEL: u8 = 1;
 
 /// A heartbeat to be sent.
 #[derive(Clone, Debug, Default)]
@@ -105,13 +103,10 @@ impl MsgOut<'_> {
 /// bytes.
 pub fn pack(json: &str, out: &mut Vec<u8>) {
     out.clear();
-    if json.len() > PLAIN_MAX {
-        let packed = compress_to_vec_zlib(json.as_bytes(), DEFLATE_LEVEL);
-        if packed.len() < json.len() {
-            out.extend_from_slice(&packed);
-            return;
-        }
+    if json.len() > PLAIN_MAX && deflate(json.as_bytes(), json.len() - 1, out) {
+        return;
     }
+    out.clear();
     out.extend_from_slice(json.as_bytes());
 }
 

@@ -2,18 +2,17 @@
 //! ignored.
 
 use super::Reject;
-use super::mend;
+use super::data::{Data, DataSeed, object_after, read_data};
 use super::walk::{Budget, Walk};
 use crate::limits;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
-use std::ops::Range;
 
 /// Most top-level keys of one message; more are refused as `TooManyNodes`.
 const TOP_KEYS_MAX: usize = 256;
 /// Where the data of a plugin stands: the message is 1, `plugins` 2 and its members 3.
-const DATA_DEPTH: usize = 2;
+pub(super) const DATA_DEPTH: usize = 2;
 const PLUGINS_DEPTH: usize = 2;
 
 /// A field's value where only one value is expected.
@@ -52,13 +51,6 @@ pub(super) enum Field {
 
 const FIELDS: usize = Field::Mid as usize + 1;
 
-/// One plugin's data object within the message.
-pub(super) struct Data<'a> {
-    pub text: &'a str,
-    /// Its leaves, among those of the budget.
-    pub leaves: Range<usize>,
-}
-
 #[derive(Default)]
 pub(super) struct Envelope<'a> {
     fields: [Scalar<'a>; FIELDS],
@@ -85,7 +77,7 @@ pub(super) fn read<'a>(
     keys.clear();
     let mut envelope = Envelope::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let top = Top { budget: &mut *budget, keys, envelope: &mut envelope };
+    let top = Top { text, budget: &mut *budget, keys, envelope: &mut envelope };
     if deserializer.deserialize_map(top).and_then(|()| deserializer.end()).is_err() {
         return Err(budget.reason());
     }
@@ -137,6 +129,8 @@ fn key_of(key: &str) -> Key {
 }
 
 struct Top<'b, 'a> {
+    /// The whole message.
+    text: &'a str,
     budget: &'b mut Budget<'a>,
     keys: &'b mut Vec<u64>,
     envelope: &'b mut Envelope<'a>,
@@ -150,19 +144,27 @@ impl<'a> Visitor<'a> for Top<'_, 'a> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut members: A) -> Result<(), A::Error> {
-        let Top { budget, keys, envelope } = self;
+        let Top { text, budget, keys, envelope } = self;
         budget.node()?;
-        while let Some(key) = members.next_key_seed(TopKey { budget, keys })? {
-            match key {
-                Key::Field(field) => {
+        while let Some((key, spelled)) = members.next_key_seed(TopKey { budget, keys })? {
+            let object = match (&key, spelled) {
+                (Key::Data, Some(spelled)) => object_after(text, spelled),
+                _ => None,
+            };
+            match (key, object) {
+                (Key::Field(field), _) => {
                     let seed = ScalarSeed { budget: &mut *budget, depth: 2 };
                     envelope.fields[field as usize] = members.next_value_seed(seed)?;
                 }
-                Key::Other => {
+                (Key::Other, _) => {
                     let seed = Walk { budget: &mut *budget, depth: 2, collect: false };
                     members.next_value_seed(seed)?;
                 }
-                raw => {
+                (_, Some(text)) => {
+                    let seed = DataSeed { text, budget: &mut *budget };
+                    envelope.data = Some(members.next_value_seed(seed)?);
+                }
+                (raw, None) => {
                     let text = members.next_value::<&'a RawValue>()?.get();
                     envelope.set_raw(raw, text, budget).map_err(|why| budget.refuse(why))?;
                 }
@@ -187,18 +189,6 @@ impl<'a> Envelope<'a> {
         }
         Ok(())
     }
-}
-
-fn read_data<'a>(text: &'a str, depth: usize, budget: &mut Budget<'a>) -> Result<Data<'a>, Reject> {
-    let (first, cut_before) = (budget.leaves.len(), budget.strings_cut);
-    budget.walk(text, depth, true)?;
-    let text = if budget.strings_cut > cut_before {
-        let shorter = mend::cut_strings(text).ok_or(Reject::BadJson)?;
-        budget.arena.copy(&shorter).ok_or(Reject::TooManyLeaves)?
-    } else {
-        text
-    };
-    Ok(Data { text, leaves: first..budget.leaves.len() })
 }
 
 /// `{"cpu_monitor": {..}, ..}`: the other shape in which plugin data may come (end of PROTOCOL C1).
@@ -251,20 +241,25 @@ struct TopKey<'b, 'a> {
 }
 
 impl<'a> DeserializeSeed<'a> for TopKey<'_, 'a> {
-    type Value = Key;
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Key, D::Error> {
+    /// With the key as it stands in the message, unless it has escapes.
+    type Value = (Key, Option<&'a str>);
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
 impl<'a> Visitor<'a> for TopKey<'_, 'a> {
-    type Value = Key;
+    type Value = (Key, Option<&'a str>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
-    fn visit_str<E: Error>(self, key: &str) -> Result<Key, E> {
+    fn visit_borrowed_str<E: Error>(self, key: &'a str) -> Result<Self::Value, E> {
+        self.visit_str(key).map(|(known, _)| (known, Some(key)))
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
         if key.len() > limits::KEY_MAX {
             return Err(self.budget.refuse(Reject::KeyTooLong));
         }
@@ -278,7 +273,7 @@ impl<'a> Visitor<'a> for TopKey<'_, 'a> {
             return Err(self.budget.refuse(Reject::TooManyNodes));
         }
         self.keys.push(hash);
-        Ok(key_of(key))
+        Ok((key_of(key), None))
     }
 }
 

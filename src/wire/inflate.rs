@@ -1,9 +1,16 @@
 //! Bounded inflate: a zlib stream into one fixed buffer, and not a byte more (THREATS U5).
+//!
+//! `small` reads the usual short datagram; miniz_oxide reads all others, and alone decides what is
+//! refused and why.
+
+mod small;
+mod table;
 
 use super::Reject;
 use crate::limits::INFLATE_MAX;
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
+use small::Small;
 
 /// Whether a datagram that begins so is zlib (RFC 1950: method 8, header a multiple of 31).
 pub(super) fn is_zlib(bytes: &[u8]) -> bool {
@@ -12,17 +19,29 @@ pub(super) fn is_zlib(bytes: &[u8]) -> bool {
 }
 
 pub(super) struct Inflater {
+    small: Box<Small>,
     state: Box<DecompressorOxide>,
     out: Box<[u8]>,
 }
 
 impl Inflater {
     pub fn new() -> Inflater {
-        Inflater { state: Box::default(), out: vec![0; INFLATE_MAX].into_boxed_slice() }
+        Inflater {
+            small: Box::new(Small::new()),
+            state: Box::default(),
+            out: vec![0; INFLATE_MAX].into_boxed_slice(),
+        }
     }
 
     /// All of `bytes` must be one complete zlib stream of at most `INFLATE_MAX` bytes of content.
     pub fn inflate(&mut self, bytes: &[u8]) -> Result<&[u8], Reject> {
+        if let Some(len) = self.small.inflate(bytes, &mut self.out) {
+            return Ok(&self.out[..len]);
+        }
+        self.inflate_any(bytes)
+    }
+
+    fn inflate_any(&mut self, bytes: &[u8]) -> Result<&[u8], Reject> {
         let flags = inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER
             | inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
         self.state.init();

@@ -5,7 +5,9 @@
 
 mod ack;
 mod arena;
+mod data;
 mod decode;
+mod deflate;
 mod encode;
 mod envelope;
 mod inflate;

@@ -18,6 +18,8 @@ pub(super) struct Budget<'a> {
     pub arena: Arena<'a>,
     pub leaves: &'a mut Vec<Leaf<'a>>,
     pub path: &'a mut String,
+    /// The last key inside of plugin data that has no escapes, and the depth of its object.
+    pub last_key: Option<(&'a str, usize)>,
     pub nodes: usize,
     pub strings_cut: u32,
     /// Why the visitor stopped; serde's own errors carry text only.
@@ -176,7 +178,7 @@ impl<'a> Visitor<'a> for Walk<'_, 'a> {
         self.enter()?;
         let outer = self.budget.path.len();
         loop {
-            let key = Key { budget: &mut *self.budget, collect: self.collect };
+            let key = Key { budget: &mut *self.budget, depth: self.depth, collect: self.collect };
             if members.next_key_seed(key)?.is_none() {
                 return Ok(());
             }
@@ -191,6 +193,7 @@ impl<'a> Visitor<'a> for Walk<'_, 'a> {
 /// Visits a key and, when collecting, appends it to the path.
 struct Key<'b, 'a> {
     budget: &'b mut Budget<'a>,
+    depth: usize,
     collect: bool,
 }
 
@@ -206,6 +209,11 @@ impl<'a> Visitor<'a> for Key<'_, 'a> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, key: &'a str) -> Result<(), E> {
+        self.budget.last_key = Some((key, self.depth));
+        self.visit_str(key)
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<(), E> {

@@ -108,6 +108,9 @@ impl App for TestApp {
 fn view() -> View {
     let now = os::clock::now();
     View {
+        isolated_since: None,
+        silences: Default::default(),
+        maintenances: Default::default(),
         epoch: 1,
         ver: 1,
         floor: 0,

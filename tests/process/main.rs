@@ -6,6 +6,7 @@
 mod agent;
 mod control;
 mod life;
+mod mini;
 mod program;
 mod state;
 mod wire;

@@ -188,7 +188,7 @@ impl World {
             let now = self.agent_now(host);
             let due = self.machines[host].agent.as_ref().and_then(Agent::poll_timeout);
             if due.is_some_and(|due| due <= now.mono) {
-                self.to_agent(host, agent::Event::Tick);
+                self.tell_agent(host, agent::Event::Tick);
             }
         }
         let due = self.engine.as_ref().and_then(Engine::poll_timeout);
@@ -205,13 +205,13 @@ impl World {
 
     fn happen(&mut self, item: Item) {
         match item {
-            Item::ToServer { host, bytes } => self.to_server(host, &bytes),
+            Item::ToServer { host, bytes } => self.tell_server(host, &bytes),
             Item::ToAgent { host, life, link, bytes } if self.machines[host].life == life => {
-                self.to_agent(host, agent::Event::Datagram { link, bytes: &bytes });
+                self.tell_agent(host, agent::Event::Datagram { link, bytes: &bytes });
             }
             Item::Collected { host, life, plugin } if self.machines[host].life == life => {
                 let result = Ok(r#"{"cpu_percent":12.5}"#);
-                self.to_agent(host, agent::Event::Sample { plugin, result });
+                self.tell_agent(host, agent::Event::Sample { plugin, result });
             }
             Item::ToAgent { .. } | Item::Collected { .. } => {}
             Item::AgentStart { host } => self.start_agent(host),
@@ -267,6 +267,7 @@ impl World {
             info: false,
             every: Duration::from_secs(300),
             timeout: Duration::from_secs(30),
+            quick: true,
         };
         let target = Target { host: "server".into(), port: 50003, ipv4: true, ipv6: false };
         let setup = Setup {
@@ -288,7 +289,7 @@ impl World {
         self.drain_agent(host);
     }
 
-    fn to_agent(&mut self, host: usize, event: agent::Event<'_>) {
+    fn tell_agent(&mut self, host: usize, event: agent::Event<'_>) {
         let now = self.agent_now(host);
         let Some(agent) = &mut self.machines[host].agent else { return };
         agent.handle(now, event);
@@ -321,7 +322,7 @@ impl World {
         }
     }
 
-    fn to_server(&mut self, host: usize, bytes: &[u8]) {
+    fn tell_server(&mut self, host: usize, bytes: &[u8]) {
         let now = self.server_now();
         let from = SocketAddr::from(([192, 0, 2, host as u8 + 1], 40_000));
         let path = Path { from, to: None };
@@ -379,7 +380,7 @@ impl World {
                     let at = self.now + STORE_DELAY;
                     self.pending.extend(rows.into_iter().map(|row| (at, row)));
                 }
-                Effect::Answer { .. } => {}
+                Effect::Answer { .. } | Effect::Notify(_) => {}
             }
         }
     }
@@ -426,7 +427,7 @@ impl World {
         self.engine = engine;
         self.shadow.absent(from, end);
         for (host, bytes) in buffered.into_iter().take(1000) {
-            self.to_server(host, &bytes);
+            self.tell_server(host, &bytes);
         }
         self.tick();
     }
@@ -490,6 +491,8 @@ impl World {
                 }
                 Saved::Event { id, .. } => self.store.insert(format!("3 {id:012}"), row),
                 Saved::EventsBefore { .. } => None,
+                Saved::Part { key, .. } => self.store.insert(format!("4 {key}"), row),
+                Saved::PartGone { key } => self.store.remove(&format!("4 {key}")),
             };
         }
     }

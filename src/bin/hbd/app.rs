@@ -100,6 +100,10 @@ impl gate::App for App {
     fn now(&self) -> Now {
         clock::now()
     }
+
+    fn machine_names(&self) -> Vec<String> {
+        self.shared.facts.names()
+    }
 }
 
 /// Why an order was not carried out for certain.

@@ -32,11 +32,9 @@ const ORDERS_PER_TURN: usize = 64;
 /// A tick that is due waits until the sockets are empty, but for no more datagrams than this. Every datagram
 /// takes more than 256 bytes of a receive buffer of at most 4 MiB, so what had arrived when it fell due is read.
 const DRAIN_MAX: usize = 16_384;
-/// Views are published at most this often, and at once after an order. Where making one is expensive, because
-/// thousands of hosts reported since the last, the pause grows so that views cost at most a part of
-/// `PUBLISH_SHARE` of the thread's time.
-const PUBLISH_EVERY: Duration = Duration::from_millis(100);
-const PUBLISH_EVERY_MAX: Duration = Duration::from_millis(500);
+/// Where making a view is expensive, because thousands of hosts reported since the last, the pause after it grows
+/// so that views cost at most a part of `PUBLISH_SHARE` of the thread's time.
+const PUBLISH_PAUSE_MAX: Duration = Duration::from_millis(100);
 const PUBLISH_SHARE: u32 = 32;
 const WAKE: Token = Token(usize::MAX);
 /// Of it 36 KiB became resident with 10,000 hosts (smaps, x86_64).
@@ -95,6 +93,7 @@ pub fn start(
     for (i, socket) in sockets.iter_mut().enumerate() {
         poll.registry().register(socket, Token(i), Interest::READABLE)?;
     }
+    shared.set_waker(Arc::clone(&waker));
     let body = move || match Loop::new(poll, engine, sockets, orders, store, shared) {
         Ok(turns) => turns.run(),
         Err(error) => panic!("cannot set up the sockets: {error}"),
@@ -150,6 +149,8 @@ struct Loop {
     /// Who waits for the answer to a command, by the id it was given to the engine with.
     waiting: BTreeMap<u64, Sender<Answer>>,
     answered: Vec<(u64, Outcome)>,
+    /// Messages for channels: none can be spoken yet.
+    undelivered: Vec<u64>,
     command_id: u64,
     publish_at: Mono,
     tick_due: bool,
@@ -180,6 +181,7 @@ impl Loop {
             shared,
             waiting: BTreeMap::new(),
             answered: Vec::new(),
+            undelivered: Vec::new(),
             command_id: 0,
             publish_at: Mono::ZERO,
             tick_due: false,
@@ -221,8 +223,9 @@ impl Loop {
         self.receive(now);
         self.obey(now);
         self.tick(now, due);
+        self.give_up_messages(now);
         self.flush();
-        if self.engine.dirty() && now.mono >= self.publish_at {
+        if self.shared.is_view_wanted() && now.mono >= self.publish_at {
             self.publish();
         }
         self.shared.engine_turns.fetch_add(1, Ordering::Relaxed);
@@ -233,7 +236,7 @@ impl Loop {
         if !self.orders.is_empty() || self.ports.iter().any(|port| port.readable) {
             return Some(Duration::ZERO);
         }
-        let publish = self.engine.dirty().then_some(self.publish_at);
+        let publish = self.shared.is_view_wanted().then_some(self.publish_at);
         let next = [self.engine.poll_timeout(), publish].into_iter().flatten().min();
         // A turn at least every second stamps the progress counter that the watchdog reads.
         Some(next.map_or(Duration::MAX, |at| at.since(now)).min(Duration::from_secs(1)))
@@ -326,6 +329,15 @@ impl Loop {
         }
     }
 
+    /// No channel can be spoken yet: the outbox hears so, and tells it in the feed.
+    fn give_up_messages(&mut self, now: Now) {
+        for message in std::mem::take(&mut self.undelivered) {
+            let outcome = heartbeat::engine::outbox::Outcome::Failed;
+            self.engine.handle(now, Event::Delivered { message, outcome });
+        }
+        self.carry_out();
+    }
+
     fn carry_out(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
@@ -334,11 +346,14 @@ impl Loop {
                 Effect::Publish(_) => {}
                 Effect::Persist(records) => self.store.save(records),
                 Effect::Answer { id, outcome } => self.answered.push((id, outcome)),
+                Effect::Notify(message) => self.undelivered.push(message.id),
             }
         }
     }
 
+    /// The mark comes before the answer: who was answered finds a view with it.
     fn send(&mut self, path: &Path, reply: Reply) {
+        self.shared.mark_stale();
         let dropped = match self.ports.iter_mut().find(|port| port.carries(path)) {
             Some(port) => port.push(path, reply),
             None => 1,
@@ -347,6 +362,9 @@ impl Loop {
     }
 
     fn flush(&mut self) {
+        if self.engine.dirty() {
+            self.shared.mark_stale();
+        }
         let dropped = self.ports.iter_mut().map(Port::flush).sum();
         self.count_dropped(dropped);
     }
@@ -362,7 +380,7 @@ impl Loop {
         self.shared.set_view(self.engine.view());
         let after = clock::now().mono;
         let pause = after.since(before).saturating_mul(PUBLISH_SHARE);
-        self.publish_at = after + pause.clamp(PUBLISH_EVERY, PUBLISH_EVERY_MAX);
+        self.publish_at = after + pause.min(PUBLISH_PAUSE_MAX);
     }
 
     /// What changed something is told once it is on disk, anything else at once. Nobody may be waiting any more:

@@ -1,13 +1,35 @@
 //! What the threads share: the published view, the configuration in force, a few counters. Nothing else.
+//!
+//! Views are made on demand: the engine's thread only marks that the last one is out of date, and a reader who
+//! finds the mark asks for a new one and waits for it. Nobody reads something older than what was answered to
+//! them, and a fleet that nobody looks at costs nothing to show.
 
 use heartbeat::config::server::Server;
 use heartbeat::engine::view::View;
 use heartbeat::web::Facts;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, PoisonError, RwLock};
+use mio::Waker;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+/// A reader takes the last view where the engine's thread has no time for a new one within this.
+const FRESH_WITHIN: Duration = Duration::from_millis(200);
+
+/// The last view and how many there were.
+struct Slot {
+    view: Arc<View>,
+    count: u64,
+}
 
 pub struct Shared {
-    view: RwLock<Arc<View>>,
+    slot: Mutex<Slot>,
+    fresh: Condvar,
+    /// Something changed since the last view.
+    stale: AtomicBool,
+    /// A reader waits for a new view.
+    wanted: AtomicBool,
+    /// Wakes the engine's thread, once it runs.
+    waker: OnceLock<Arc<Waker>>,
     config: RwLock<Arc<Server>>,
     pub facts: Facts,
     /// Stamped by each turn of the engine's thread.
@@ -21,7 +43,11 @@ pub struct Shared {
 impl Shared {
     pub fn new(view: Arc<View>, config: Arc<Server>, facts: Facts) -> Shared {
         Shared {
-            view: RwLock::new(view),
+            slot: Mutex::new(Slot { view, count: 0 }),
+            fresh: Condvar::new(),
+            stale: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
+            waker: OnceLock::new(),
             config: RwLock::new(config),
             facts,
             engine_turns: AtomicU64::new(0),
@@ -30,16 +56,49 @@ impl Shared {
         }
     }
 
+    pub fn set_waker(&self, waker: Arc<Waker>) {
+        let _ = self.waker.set(waker);
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The fleet as it is now: whatever was acknowledged before the call is in it.
     pub fn view(&self) -> Arc<View> {
-        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+        let slot = self.slot();
+        let Some(waker) = self.waker.get().filter(|_| self.stale.load(Ordering::Acquire)) else {
+            return Arc::clone(&slot.view);
+        };
+        let seen = slot.count;
+        self.wanted.store(true, Ordering::Release);
+        if let Err(error) = waker.wake() {
+            log::error!("the engine cannot be woken error={error}");
+        }
+        let waited = self.fresh.wait_timeout_while(slot, FRESH_WITHIN, |slot| slot.count == seen);
+        let (slot, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&slot.view)
+    }
+
+    /// For the engine's thread, before the answers to what changed leave it.
+    pub fn mark_stale(&self) {
+        self.stale.store(true, Ordering::Release);
+    }
+
+    pub fn is_view_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Acquire)
     }
 
     /// The old view is dropped outside the lock: it may be large.
     pub fn set_view(&self, view: Arc<View>) {
         let old = {
-            let mut slot = self.view.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *slot, view)
+            let mut slot = self.slot();
+            self.stale.store(false, Ordering::Release);
+            self.wanted.store(false, Ordering::Release);
+            slot.count += 1;
+            std::mem::replace(&mut slot.view, view)
         };
+        self.fresh.notify_all();
         drop(old);
     }
 

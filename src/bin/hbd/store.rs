@@ -22,6 +22,7 @@ const HOSTS: TableDefinition<&str, &[u8]> = TableDefinition::new("hosts");
 const SAMPLES: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("samples");
 const EVENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("events");
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+const NOTICES: TableDefinition<&str, &[u8]> = TableDefinition::new("notices");
 
 /// Two commits are at least this far apart unless an answer waits.
 const COMMIT_EVERY: Duration = Duration::from_millis(250);
@@ -86,6 +87,8 @@ enum Key {
     Host(Arc<str>),
     Sample(Arc<str>, Arc<str>),
     Event(u64),
+    /// Empty where the notice is gone.
+    Notice(Arc<str>),
 }
 
 impl Key {
@@ -172,6 +175,8 @@ impl Waiting {
             Saved::Sample { host, plugin, json } => (Key::Sample(host, plugin), json),
             Saved::Event { id, json } => (Key::Event(id), json),
             Saved::Meta { key, json } => (Key::Meta(key), json),
+            Saved::Part { key, json } => (Key::Notice(key), json),
+            Saved::PartGone { key } => (Key::Notice(key), Vec::new()),
             Saved::HostGone { name } => return self.delete_host(name),
             Saved::EventsBefore { id } => return self.delete_events(id),
         };
@@ -196,10 +201,9 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens or creates the store at `path` and hands every record to `restore`: meta, hosts, samples, events. A
-    /// damaged
-    /// file is renamed to `<path>.bad` and a new one started; a file that is no store of ours is left alone and
-    /// `<path>.redb` is used.
+    /// Opens or creates the store at `path` and hands every record to `restore`: meta, hosts, samples,
+    /// events, notices. A damaged file is renamed to `<path>.bad` and a new one started; a file that is
+    /// no store of ours is left alone and `<path>.redb` is used.
     pub fn open(path: &Path, restore: &mut dyn FnMut(Saved)) -> Result<Store, OpenError> {
         let path = pick(path)?;
         match attempt(&path, restore) {
@@ -394,6 +398,7 @@ fn read_tables(database: &Database, records: &mut Vec<Saved>) -> Result<(), redb
     write.open_table(HOSTS)?;
     write.open_table(SAMPLES)?;
     write.open_table(EVENTS)?;
+    write.open_table(NOTICES)?;
     write.commit()?;
     let read = database.begin_read()?;
     for row in read.open_table(META)?.iter()? {
@@ -414,6 +419,11 @@ fn read_tables(database: &Database, records: &mut Vec<Saved>) -> Result<(), redb
     for row in read.open_table(EVENTS)?.iter()? {
         let (id, value) = row?;
         records.push(Saved::Event { id: id.value(), json: value.value().to_vec() });
+    }
+    for row in read.open_table(NOTICES)?.iter()? {
+        let (key, value) = row?;
+        let json = value.value().to_vec();
+        records.push(Saved::Part { key: key.value().into(), json });
     }
     Ok(())
 }
@@ -484,6 +494,7 @@ fn write(database: &Database, batch: &Waiting) -> Result<(), redb::Error> {
         let mut hosts = write.open_table(HOSTS)?;
         let mut samples = write.open_table(SAMPLES)?;
         let mut events = write.open_table(EVENTS)?;
+        let mut notices = write.open_table(NOTICES)?;
         for name in &batch.gone {
             hosts.remove(&**name)?;
             samples.retain_in((&**name, "")..=(&**name, PLUGIN_LAST), |_, _| false)?;
@@ -498,6 +509,8 @@ fn write(database: &Database, batch: &Waiting) -> Result<(), redb::Error> {
                 Key::Host(name) => drop(hosts.insert(&**name, json)?),
                 Key::Sample(host, plugin) => drop(samples.insert((&**host, &**plugin), json)?),
                 Key::Event(id) => drop(events.insert(id, json)?),
+                Key::Notice(key) if json.is_empty() => drop(notices.remove(&**key)?),
+                Key::Notice(key) => drop(notices.insert(&**key, json)?),
             }
         }
     }
@@ -547,6 +560,9 @@ mod tests {
             Saved::HostGone { name: "gone".into() },
             Saved::EventsBefore { id: 3 },
             Saved::Meta { key: "policy".into(), json: b"{}".to_vec() },
+            Saved::Part { key: "n/1".into(), json: b"{}".to_vec() },
+            Saved::Part { key: "n/2".into(), json: b"{}".to_vec() },
+            Saved::PartGone { key: "n/1".into() },
             sample("b", "os_info"),
             sample("a", "os_info"),
         ]);
@@ -555,8 +571,9 @@ mod tests {
         running.stop();
         let (_, records) = open(&path);
         let meta = Saved::Meta { key: "policy".into(), json: b"{}".to_vec() };
+        let notice = Saved::Part { key: "n/2".into(), json: b"{}".to_vec() };
         let sample = sample("a", "os_info");
-        assert_eq!(records, [meta, host("a", "1"), host("b", "3"), sample, event(3)]);
+        assert_eq!(records, [meta, host("a", "1"), host("b", "3"), sample, event(3), notice]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `maintenance`: planned windows, once or on a schedule.
 //!
-//! Owns their written form. Whether a zone exists and what a local time means there is decided
-//! where the zone data is linked.
+//! Owns their written form, in the file and in the API. Whether a zone exists and what a local time
+//! means there is decided where the zone data is linked.
 
 use super::{host, key};
 use crate::config::node::Value;
@@ -35,11 +35,39 @@ pub enum Repeat {
     Monthly,
 }
 
+impl Repeat {
+    const ALL: [Repeat; 4] = [Repeat::Once, Repeat::Daily, Repeat::Weekly, Repeat::Monthly];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Repeat::Once => "once",
+            Repeat::Daily => "daily",
+            Repeat::Weekly => "weekly",
+            Repeat::Monthly => "monthly",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Repeat> {
+        Repeat::ALL.into_iter().find(|repeat| repeat.as_str() == text)
+    }
+}
+
 /// When a window starts: a date with `once`, a time of day otherwise. Local time of its zone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Start {
     At(Date, TimeOfDay),
     Daily(TimeOfDay),
+}
+
+impl Start {
+    /// `2026-12-01T22:00` for `once`, `22:00` otherwise; seconds may follow.
+    pub fn parse(text: &str, repeat: Repeat) -> Option<Start> {
+        if repeat != Repeat::Once {
+            return parse_time(text).map(Start::Daily);
+        }
+        let (date, time) = text.split_once(['T', ' '])?;
+        Some(Start::At(parse_date(date)?, parse_time(time)?))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,6 +102,40 @@ pub enum Day {
     Nth(i8, u8),
 }
 
+impl Day {
+    /// `mon` or `monday` for `weekly`; `15`, `2nd tue` or `last fri` for `monthly`.
+    pub fn parse(text: &str, repeat: Repeat) -> Option<Day> {
+        match repeat {
+            Repeat::Once | Repeat::Daily => None,
+            Repeat::Weekly => weekday(text).map(Day::Weekday),
+            Repeat::Monthly => nth_weekday(text).or_else(|| month_day(text.parse().ok()?)),
+        }
+    }
+}
+
+/// As [`Day::parse`] reads it.
+impl std::fmt::Display for Day {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = |day: u8| WEEKDAYS.get(usize::from(day)).map_or("", |name| &name[..3]);
+        match *self {
+            Day::Weekday(day) => f.write_str(name(day)),
+            Day::Month(day) => write!(f, "{day}"),
+            Day::Nth(which, day) => {
+                let word = ORDINALS.iter().find(|(_, n)| *n == which).map_or("", |(word, _)| word);
+                write!(f, "{word} {}", name(day))
+            }
+        }
+    }
+}
+
+/// As [`Start::parse`] reads it: `22:00`, with seconds where there are some.
+impl std::fmt::Display for TimeOfDay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:02}:{:02}", self.hour, self.minute)?;
+        if self.second > 0 { write!(f, ":{:02}", self.second) } else { Ok(()) }
+    }
+}
+
 pub(super) fn check(report: &mut Report<'_>, at: &At<'_>) -> Vec<Window> {
     let mut windows: Vec<Window> = Vec::new();
     for (index, item) in at.items().iter().enumerate() {
@@ -94,12 +156,7 @@ fn check_one(report: &mut Report<'_>, at: &At<'_>, index: usize) -> Option<Windo
         return None;
     }
     let section = Section::open(report, at, key::WINDOW)?;
-    let repeat = match section.choice(report, "repeat") {
-        Some("daily") => Repeat::Daily,
-        Some("weekly") => Repeat::Weekly,
-        Some("monthly") => Repeat::Monthly,
-        _ => Repeat::Once,
-    };
+    let repeat = section.choice(report, "repeat").and_then(Repeat::parse).unwrap_or(Repeat::Once);
     let id = section.read(report, "id", window_id);
     let words = |section: &Section<'_>, report: &mut Report<'_>, key: &str| {
         section.list(report, key, |at| scalar::word(at, 128)).unwrap_or_default()
@@ -158,16 +215,9 @@ fn span(report: &mut Report<'_>, section: &Section<'_>, repeat: Repeat) -> Optio
     Some((start?, end?))
 }
 
-/// `2026-12-01T22:00` for `once`, `22:00` otherwise; seconds may follow.
 fn moment(at: &At<'_>, repeat: Repeat) -> Result<Start, Fault> {
     let text = scalar::word(at, 32)?;
-    let read = if repeat == Repeat::Once {
-        let halves = text.split_once(['T', ' ']);
-        halves.and_then(|(date, time)| Some(Start::At(parse_date(date)?, parse_time(time)?)))
-    } else {
-        parse_time(&text).map(Start::Daily)
-    };
-    read.ok_or_else(|| {
+    Start::parse(&text, repeat).ok_or_else(|| {
         let (what, fix) = if repeat == Repeat::Once {
             ("a date with a time", "write it as 2026-12-01T22:00")
         } else {
@@ -233,9 +283,10 @@ fn weekday(text: &str) -> Option<u8> {
 
 fn day(at: &At<'_>, repeat: Repeat) -> Result<Day, Fault> {
     let read = match (&at.node.value, repeat) {
-        (Value::Int(day @ 1..=31), Repeat::Monthly) => Some(Day::Month(*day as u8)),
-        (Value::Text(text), Repeat::Monthly) => nth_weekday(text),
-        (Value::Text(text), _) => weekday(text).map(Day::Weekday),
+        (Value::Int(day), Repeat::Monthly) => month_day(*day),
+        // Where days mean nothing, that is said elsewhere: once.
+        (Value::Text(text), Repeat::Once | Repeat::Daily) => Day::parse(text, Repeat::Weekly),
+        (Value::Text(text), _) => Day::parse(text, repeat),
         _ => None,
     };
     read.ok_or_else(|| {
@@ -247,27 +298,32 @@ fn day(at: &At<'_>, repeat: Repeat) -> Result<Day, Fault> {
     })
 }
 
-fn nth_weekday(text: &str) -> Option<Day> {
-    let (which, day) = text.split_once(' ')?;
-    let which = match which {
-        "1st" => 1,
-        "2nd" => 2,
-        "3rd" => 3,
-        "4th" => 4,
-        "5th" => 5,
-        "last" => -1,
-        _ => return None,
-    };
-    weekday(day.trim()).map(|day| Day::Nth(which, day))
+fn month_day(day: i64) -> Option<Day> {
+    (1..=31).contains(&day).then_some(Day::Month(day as u8))
 }
 
-/// An IANA zone by its shape: `Europe/Zurich`, `UTC`, `Etc/GMT+1`.
-pub(super) fn zone(at: &At<'_>) -> Result<String, Fault> {
-    let text = scalar::word(at, 64)?;
+const ORDINALS: [(&str, i8); 6] =
+    [("1st", 1), ("2nd", 2), ("3rd", 3), ("4th", 4), ("5th", 5), ("last", -1)];
+
+fn nth_weekday(text: &str) -> Option<Day> {
+    let (word, day) = text.split_once(' ')?;
+    let (_, which) = ORDINALS.iter().find(|(known, _)| *known == word)?;
+    weekday(day.trim()).map(|day| Day::Nth(*which, day))
+}
+
+/// Whether a text has the shape of an IANA zone: `Europe/Zurich`, `UTC`, `Etc/GMT+1`.
+pub fn is_zone_name(text: &str) -> bool {
     let part = |part: &str| {
         !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+-".contains(&b))
     };
-    if text.as_bytes()[0].is_ascii_alphabetic() && text.split('/').all(part) {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.split('/').all(part)
+}
+
+pub(super) fn zone(at: &At<'_>) -> Result<String, Fault> {
+    let text = scalar::word(at, 64)?;
+    if is_zone_name(&text) {
         return Ok(text);
     }
     let what = format!("{} is not a name of a time zone", quoted(&text));

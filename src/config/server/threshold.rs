@@ -37,8 +37,20 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Limit {
     Number(f64),
+    /// A number written without a point or an exponent: templates show it as it was written.
+    Integer(i64),
     Text(String),
     Bool(bool),
+}
+
+impl Limit {
+    pub fn as_number(&self) -> Option<f64> {
+        match self {
+            Limit::Number(number) => Some(*number),
+            Limit::Integer(number) => Some(*number as f64),
+            Limit::Text(_) | Limit::Bool(_) => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -275,17 +287,23 @@ fn is_entry(node: &Node) -> bool {
     })
 }
 
+/// The keys that only hold structured data in the built-in plugins, left out of metric paths; other
+/// plugins keep all of theirs (SPEC section 3).
+pub fn containers(plugin: &str) -> &'static [&'static str] {
+    match plugin {
+        "disk_monitor" => &["partitions", "io"],
+        "network_monitor" => &["interfaces"],
+        "ping_monitor" => &["hosts"],
+        "filesystem_info" => &["filesystems"],
+        "zfs_monitor" => &["pools"],
+        _ => &[],
+    }
+}
+
 /// The path as it is compared: containers of the built-in plugins left out, an old name replaced.
 fn metric_path(written: &[String]) -> Vec<String> {
     let mut path = written.to_vec();
-    let containers: &[&str] = match path.first().map(String::as_str) {
-        Some("disk_monitor") => &["partitions", "io"],
-        Some("network_monitor") => &["interfaces"],
-        Some("ping_monitor") => &["hosts"],
-        Some("filesystem_info") => &["filesystems"],
-        Some("zfs_monitor") => &["pools"],
-        _ => &[],
-    };
+    let containers = path.first().map_or(&[][..], |plugin| containers(plugin));
     if path.len() > 2 && containers.contains(&path[1].as_str()) {
         path.remove(1);
     }
@@ -312,6 +330,7 @@ fn operator(at: &At<'_>) -> Result<Operator, Fault> {
 fn limit(at: &At<'_>) -> Result<Limit, Fault> {
     match &at.node.value {
         Value::Bool(value) => Ok(Limit::Bool(*value)),
+        Value::Int(value) => Ok(Limit::Integer(*value)),
         Value::Text(_) => scalar::text(at, 256).map(Limit::Text),
         _ => scalar::number(at, f64::MIN, f64::MAX).map(Limit::Number),
     }
@@ -366,7 +385,7 @@ fn check_limits(report: &mut Report<'_>, section: &Section<'_>, entry: &Entry) -
         return ["warning", "critical"].iter().any(|key| section.get(key).is_some());
     }
     for (name, limit) in [("warning", &entry.warning), ("critical", &entry.critical)] {
-        let comparable = matches!(limit, None | Some(Limit::Number(_)));
+        let comparable = limit.as_ref().is_none_or(|limit| limit.as_number().is_some());
         if let (Some(_), false, Some(at)) = (operator.ascending(), comparable, section.get(name)) {
             let fault =
                 scalar::wrong(&at, &format!("a number for operator \"{}\"", operator.as_str()));
@@ -379,8 +398,9 @@ fn check_limits(report: &mut Report<'_>, section: &Section<'_>, entry: &Entry) -
 }
 
 fn check_order(report: &mut Report<'_>, section: &Section<'_>, entry: &Entry, operator: Operator) {
-    let (Some(Limit::Number(warning)), Some(Limit::Number(critical)), Some(ascending)) =
-        (&entry.warning, &entry.critical, operator.ascending())
+    let number = |limit: &Option<Limit>| limit.as_ref().and_then(Limit::as_number);
+    let (Some(warning), Some(critical), Some(ascending)) =
+        (number(&entry.warning), number(&entry.critical), operator.ascending())
     else {
         return;
     };

@@ -60,7 +60,7 @@ pub fn decide(call: &Call<'_>, name: &str) -> Answer {
     let name = text::parse_name(name).map_err(|_| unknown())?.into_owned();
     let accept = matches!(wish.r#do, Decision::Accept);
     match call.context.engine.act(Command::Ghost { name, accept }) {
-        Outcome::Done => ok(&wish),
         Outcome::NoSuchHost => Err(unknown()),
+        _ => ok(&wish),
     }
 }

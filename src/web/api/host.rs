@@ -84,8 +84,8 @@ pub fn watch(call: &Call<'_>, name: &str) -> Answer {
     let wish: Watch = body(call, "watch")?;
     let host = find(&call.context.view, name)?.name.to_string();
     match call.context.engine.act(Command::Watch { host, watch: wish.watch }) {
-        Outcome::Done => ok(&wish),
         Outcome::NoSuchHost => Err(unknown(&call.context.view, name)),
+        _ => ok(&wish),
     }
 }
 
@@ -98,8 +98,8 @@ pub fn drop(call: &Call<'_>, name: &str) -> Answer {
     )?;
     let host = find(&call.context.view, name)?.name.to_string();
     match call.context.engine.act(Command::Drop { host }) {
-        Outcome::Done => Ok(Response { status: 204, headers: Vec::new(), body: Body::Static(b"") }),
         Outcome::NoSuchHost => Err(unknown(&call.context.view, name)),
+        _ => Ok(Response { status: 204, headers: Vec::new(), body: Body::Static(b"") }),
     }
 }
 
