@@ -17,4 +17,5 @@ pub mod runner;
 pub mod signal;
 pub mod system;
 pub mod thread;
+pub mod trial;
 pub mod udp;
