@@ -90,6 +90,7 @@ pub fn run(
         names: setup.plugins.iter().map(|p| p.name.to_string()).collect(),
         agent: Agent::new(setup, seed, now),
         sockets: Sockets::default(),
+        spare: String::new(),
         work,
         errands,
         task,
@@ -135,6 +136,8 @@ struct Shell {
     began: Mono,
     servers: Vec<(String, u16)>,
     names: Vec<String>,
+    /// The room of the last sample: given back and taken anew, it would be mapped anew each time.
+    spare: String,
     tally: Tally,
     stopping: bool,
 }
@@ -311,7 +314,7 @@ impl Shell {
         let Work::Inline { plugins, due } = &mut self.work else { return };
         let Some(plugin) = due.pop_front() else { return };
         let Some(slot) = plugins.get_mut(plugin) else { return };
-        let result = runner::collect(slot.as_mut());
+        let result = runner::collect(slot.as_mut(), std::mem::take(&mut self.spare));
         self.collected(plugin, result);
         self.drain();
     }
@@ -324,6 +327,8 @@ impl Shell {
         }
         if self.task == Task::Round {
             self.tally.samples.push((self.names[plugin].clone(), result));
+        } else {
+            self.spare = result.unwrap_or_default();
         }
     }
 

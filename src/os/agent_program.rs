@@ -227,7 +227,7 @@ fn own_name(program: &Program, config: &Agent) -> Result<String, Exit> {
 fn dry_run(program: &Program, config: &Agent) -> Result<u8, Exit> {
     let mut out = String::new();
     for mut plugin in collect::builtin(config, program.mini) {
-        let result = runner::collect(plugin.as_mut());
+        let result = runner::collect(plugin.as_mut(), String::new());
         out.push_str(&render_sample(plugin.name(), &result));
     }
     print(&out)
