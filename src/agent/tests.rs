@@ -46,7 +46,7 @@ fn setup(host: &str) -> Setup {
 
 fn plan(name: &str, info: bool) -> Plan {
     let (every, timeout) = (Duration::from_secs(300), Duration::from_secs(20));
-    Plan { name: name.into(), info, every, timeout, quick: false }
+    Plan { name: name.into(), info, stream: false, every, timeout, quick: false }
 }
 
 fn now_at(secs: u64) -> Now {
