@@ -25,7 +25,7 @@ pub mod view;
 #[cfg(test)]
 mod tests;
 
-pub use api::{Command, Effect, Event, Outcome, Path, Reply, Saved};
+pub use api::{Command, Effect, Entry, Event, Outcome, Path, Record, Reply, Saved};
 
 use crate::alert::RulesetTable;
 use crate::calm::{Calendar, Zones};
@@ -158,6 +158,11 @@ impl Engine {
                 self.effects.push_back(Effect::Answer { id, outcome });
             }
             Event::Reload(config) => self.reload(now, config),
+            Event::Worker { kind, level, text } => {
+                let level = Some(level);
+                let entry = feed::Entry { kind, host: None, level, from: None, to: None, text };
+                self.publish(now, entry);
+            }
             Event::KernelDrops(total) => {
                 self.dirty |= self.counters.kernel_drops != total;
                 self.counters.kernel_drops = total;
@@ -309,6 +314,11 @@ impl Engine {
             self.effects.push_back(Effect::Persist(vec![Saved::EventsBefore { id }]));
         }
         log::info!("{}", event.text);
+        if self.config.journal_enabled && matches!(event.kind, EventKind::State | EventKind::Alert)
+        {
+            let entry = Entry::Event(event.clone());
+            self.effects.push_back(Effect::Journal(Record { at: event.at, entry }));
+        }
         self.effects.push_back(Effect::Publish(event.clone()));
         self.dirty = true;
         event
