@@ -90,7 +90,7 @@ impl Writer {
     }
 
     fn pack(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(self.json.len().min(limits::SEND_MAX));
         wire::pack(&self.json, &mut bytes);
         bytes
     }

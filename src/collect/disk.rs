@@ -49,7 +49,7 @@ impl DiskMonitor {
     }
 
     fn write_partitions(&mut self, object: &mut ObjectWriter<'_>) -> Result<(), CollectError> {
-        let mounts = Choice(&self.settings).choose(self.mounts.read(&mut self.buffer)?);
+        let mounts = Choice(&self.settings).choose(self.mounts.read()?);
         let spaces = self.surveyor.survey(&mounts, &self.rootfs);
         object.begin("partitions");
         for (mount, space) in mounts.iter().zip(&spaces) {

@@ -19,7 +19,6 @@ pub struct FilesystemInfo {
     settings: agent::Plugin,
     rootfs: PathBuf,
     surveyor: Surveyor,
-    buffer: Vec<u8>,
 }
 
 impl FilesystemInfo {
@@ -29,7 +28,6 @@ impl FilesystemInfo {
             settings: settings.clone(),
             rootfs: source.rootfs.clone(),
             surveyor: Surveyor::default(),
-            buffer: Vec::new(),
         })
     }
 }
@@ -44,7 +42,7 @@ impl Plugin for FilesystemInfo {
     }
 
     fn collect(&mut self, _now: Now, out: &mut String) -> Result<(), CollectError> {
-        let mounts = Choice(&self.settings).choose(self.mounts.read(&mut self.buffer)?);
+        let mounts = Choice(&self.settings).choose(self.mounts.read()?);
         let spaces = self.surveyor.survey(&mounts, &self.rootfs);
         let mut object = ObjectWriter::new(out);
         object.begin("filesystems");

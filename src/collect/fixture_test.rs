@@ -460,7 +460,7 @@ fn plugin_that_is_off_or_cannot_run_says_why() {
     config.plugins.insert(osinfo::NAME.to_owned(), off);
     let why = |name: &str| {
         let mut all = probe(&config, true).into_iter();
-        all.find(|(n, _)| *n == name).expect("it is built in").1.err()
+        all.find(|(n, _)| n == name).expect("it is built in").1.err()
     };
     assert_eq!(why(osinfo::NAME).as_deref(), Some("switched off in the configuration"));
     assert_eq!(why(cpu::NAME), None);

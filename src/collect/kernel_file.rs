@@ -4,8 +4,10 @@
 //! Never reads more than the stated bound; never follows up on a cut.
 
 use super::CollectError;
+use crate::os::system;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
@@ -48,6 +50,11 @@ impl KernelFile {
     pub fn require<'b>(&mut self, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], CollectError> {
         self.read(buffer)
             .map_err(|error| CollectError(format!("cannot read {}: {error}", self.path.display())))
+    }
+
+    /// For a list of mounts: whether it may differ from what the last read gave.
+    pub fn mounts_changed(&self) -> bool {
+        self.file.as_ref().is_none_or(|file| system::mounts_changed(file.as_fd()))
     }
 
     /// The error of a content that cannot be used.

@@ -74,15 +74,16 @@ fn parse_mountinfo_line(line: &[u8]) -> Option<Mount<'_>> {
 
 /// Reads `/proc/mounts`: `/dev/vda / ext4 rw,relatime 0 0`.
 pub fn parse_mounts(bytes: &[u8]) -> Vec<Mount<'_>> {
-    let parse = |line| {
-        let mut fields = <[u8]>::split(line, |&b: &u8| b == b' ');
-        let device = decode(fields.next()?);
-        let point = decode(fields.next()?);
-        let (fstype, options) = (fields.next()?, fields.next()?);
-        let (super_options, number) = (&b""[..], &b""[..]);
-        Some(Mount { device, point, fstype, options, super_options, number, whole: true })
-    };
-    super::scan::lines(bytes).filter_map(parse).collect()
+    super::scan::lines(bytes).filter_map(parse_mounts_line).collect()
+}
+
+fn parse_mounts_line(line: &[u8]) -> Option<Mount<'_>> {
+    let mut fields = line.split(|&b| b == b' ');
+    let device = decode(fields.next()?);
+    let point = decode(fields.next()?);
+    let (fstype, options) = (fields.next()?, fields.next()?);
+    let (super_options, number) = (&b""[..], &b""[..]);
+    Some(Mount { device, point, fstype, options, super_options, number, whole: true })
 }
 
 /// Undoes the kernel's octal escapes (`\040` is a blank); what is no escape stays.
@@ -142,7 +143,7 @@ impl Choice<'_> {
     /// The mounts to show, in the order of mounting: each mount point once (the last mounted, which
     /// covers the others), and each device once: the whole of it rather than a part mounted again,
     /// then the shortest mount point.
-    pub fn choose<'m>(&self, mounts: Vec<Mount<'m>>) -> Vec<Mount<'m>> {
+    pub fn choose<'m>(&self, mounts: impl IntoIterator<Item = Mount<'m>>) -> Vec<Mount<'m>> {
         let mut chosen: Vec<Mount<'m>> = Vec::new();
         for mount in mounts.into_iter().filter(|mount| self.takes(mount)) {
             chosen.retain(|other| other.shown() != mount.shown());
@@ -192,34 +193,54 @@ fn is_better(new: &Mount<'_>, old: &Mount<'_>) -> bool {
     (!new.whole, new.point.len()) < (!old.whole, old.point.len())
 }
 
-/// The kernel's list of mounts, kept open.
+/// Reads answered from what was read before, at most: some sandboxes never tell of a change.
+const REUSE_MAX: u32 = 12;
+
+/// The kernel's list of mounts, kept open. To write it takes the kernel longer than all the rest of
+/// a sample, so it is read again only when the kernel says that it changed.
 pub struct Table {
     file: KernelFile,
-    parse: fn(&[u8]) -> Vec<Mount<'_>>,
+    text: Vec<u8>,
+    length: usize,
+    reused: u32,
+    parse_line: fn(&[u8]) -> Option<Mount<'_>>,
 }
 
 impl Table {
     /// With another `procfs`, that is the host's: its first process sees the host's mounts, where
     /// `self` would be this container's.
     pub fn find(source: &Source) -> Result<Table, CollectError> {
-        let own = [("self/mountinfo", parse_mountinfo as _), ("mounts", parse_mounts as _)];
-        let host = [("1/mountinfo", parse_mountinfo as _)];
+        let own =
+            [("self/mountinfo", parse_mountinfo_line as _), ("mounts", parse_mounts_line as _)];
+        let host = [("1/mountinfo", parse_mountinfo_line as _)];
         let foreign = source.procfs != Path::new("/proc");
         let mut buffer = Vec::new();
         let mut first_error = None;
-        for (name, parse) in host.into_iter().filter(|_| foreign).chain(own) {
+        for (name, parse_line) in host.into_iter().filter(|_| foreign).chain(own) {
             let mut file = KernelFile::new(source.procfs.join(name), LONG_MAX);
             match file.require(&mut buffer) {
-                Ok(_) => return Ok(Table { file, parse }),
+                Ok(bytes) => {
+                    let length = bytes.len();
+                    return Ok(Table { file, text: buffer, length, reused: 0, parse_line });
+                }
                 Err(error) => first_error = first_error.or(Some(error)),
             }
         }
         Err(first_error.unwrap_or_else(|| CollectError("no list of mounts".to_owned())))
     }
 
-    /// All mounts as they are now, in the order of mounting.
-    pub fn read<'b>(&mut self, buffer: &'b mut Vec<u8>) -> Result<Vec<Mount<'b>>, CollectError> {
-        Ok((self.parse)(self.file.require(buffer)?))
+    /// All mounts as they are now, in the order of mounting, one at a time: of the many that a
+    /// machine has, few are kept.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(&mut self) -> Result<impl Iterator<Item = Mount<'_>>, CollectError> {
+        self.reused += 1;
+        if self.reused > REUSE_MAX || self.file.mounts_changed() {
+            self.reused = 0;
+            self.length = self.file.require(&mut self.text)?.len();
+        }
+        Ok(super::scan::lines(&self.text[..self.length]).filter_map(self.parse_line))
     }
 }
 
@@ -321,7 +342,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let root = directory.path().to_path_buf();
         let source = Source { procfs: root.clone(), sysfs: root.clone(), rootfs: root.clone() };
-        let count = || Some(Table::find(&source).ok()?.read(&mut Vec::new()).ok()?.len());
+        let count = || Some(Table::find(&source).ok()?.read().ok()?.count());
         let write = |name: &str, lines: usize| {
             let line = if name == "mounts" { "/dev/a / ext4 rw 0 0\n" } else { LINE };
             std::fs::write(root.join(name), line.repeat(lines)).expect("written");

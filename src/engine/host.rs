@@ -59,6 +59,8 @@ pub struct Record {
     pub flaps: Flaps,
     /// Flapping, until then at least, on the listening clock.
     pub flapping: Option<Mono>,
+    /// Since when it is down or behind a dead parent, on the listening clock; zero: from before this process.
+    pub gone_at: Option<Mono>,
     /// When it is told again that it is down, on the listening clock.
     pub down_reminder: Option<Mono>,
     /// Troubles that were told: since when on the listening clock, and in which words.
@@ -101,6 +103,7 @@ impl Record {
             parents: Vec::new(),
             flaps: Flaps::default(),
             flapping: None,
+            gone_at: None,
             down_reminder: None,
             raised: BTreeMap::new(),
             reprieve: None,

@@ -174,6 +174,7 @@ impl Engine {
             return;
         };
         let Some(state) = self.state_now(id) else { return };
+        let listening = self.listening(now.mono);
         if state == State::Down && before != State::Down {
             self.detect_isolation(now);
         }
@@ -191,6 +192,11 @@ impl Engine {
         }
         self.touch(id);
         let is_gone = |state| matches!(state, State::Down | State::Unreachable);
+        if is_gone(state) != is_gone(before)
+            && let Some(record) = self.table.record(id)
+        {
+            record.gone_at = is_gone(state).then_some(listening);
+        }
         if before != State::Unknown && (state == State::Down) != (before == State::Down) {
             self.note_transition(now, id);
         }

@@ -206,7 +206,8 @@ impl Engine {
             let Some(late) = record.heard().map(|heard| heard + record.patience.late_after) else {
                 continue;
             };
-            if self.table.host(id).is_some_and(|h| h.shutdown) {
+            let long_gone = record.gone_at.is_some_and(|at| listening.since(at) > window);
+            if long_gone || self.table.host(id).is_some_and(|h| h.shutdown) {
                 continue;
             }
             if late > listening {

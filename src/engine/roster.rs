@@ -6,7 +6,7 @@ use super::view::{self, AlertCounts, EventKind, Gauges, HostId, Plugin, Sample, 
 use super::{Command, Effect, Engine, Outcome, Saved, saved};
 use crate::alert::RulesetTable;
 use crate::config::server;
-use crate::time::{Now, Wall};
+use crate::time::{Mono, Now, Wall};
 use std::sync::Arc;
 
 impl Engine {
@@ -51,6 +51,7 @@ impl Engine {
         record.unsaved = false;
         record.resolve(&config);
         let (state, interval) = (record.state(), record.interval(&config));
+        record.gone_at = (state == State::Down).then_some(Mono::ZERO);
         let heard = !row.links.is_empty();
         if heard && state != State::Down {
             let until = now.mono + record.patience.down_after;

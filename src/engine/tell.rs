@@ -243,6 +243,13 @@ impl Engine {
         if !std::mem::take(&mut self.outbox_stirred) && !due {
             return;
         }
+        // What is to be sent is in the store before it leaves; polling may give up on a channel that is gone.
+        self.save_outbox();
+        let fleet = self.fleet();
+        while let Some(message) = self.outbox.poll_message(now, fleet) {
+            self.effects.push_back(Effect::Notify(Box::new(message)));
+        }
+        self.save_outbox();
         for report in self.outbox.reports() {
             self.publish(
                 now,
@@ -256,10 +263,9 @@ impl Engine {
                 },
             );
         }
-        let fleet = self.fleet();
-        while let Some(message) = self.outbox.poll_message(now, fleet) {
-            self.effects.push_back(Effect::Notify(Box::new(message)));
-        }
+    }
+
+    fn save_outbox(&mut self) {
         let rows: Vec<Saved> = self.outbox.rows().into_iter().map(keyed).collect();
         if !rows.is_empty() {
             self.effects.push_back(Effect::Persist(rows));

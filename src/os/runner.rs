@@ -125,16 +125,17 @@ impl Shared {
     fn collect(&self, plugin: usize) -> Result<String, String> {
         let slot = self.plugins.get(plugin).ok_or("no such plugin")?;
         let mut slot = slot.lock().map_err(|_| "failed before, see the log")?;
-        collect(slot.as_mut())
+        collect(slot.as_mut(), String::with_capacity(512))
     }
 }
 
-/// Runs a plugin now, on this thread.
+/// Runs a plugin now, on this thread; its data takes the room of `spare`.
 ///
 /// # Errors
 /// Why it gave no sample.
-pub fn collect(plugin: &mut dyn Plugin) -> Result<String, String> {
-    let mut data = String::with_capacity(512);
+pub fn collect(plugin: &mut dyn Plugin, spare: String) -> Result<String, String> {
+    let mut data = spare;
+    data.clear();
     plugin.collect(clock::now_awake(), &mut data).map_err(|error| error.0)?;
     Ok(data)
 }

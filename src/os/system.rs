@@ -3,6 +3,9 @@
 use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -46,6 +49,29 @@ pub fn space(path: &Path) -> io::Result<Space> {
     })
 }
 
+/// Whether the mounts in an open `/proc/PID/mountinfo` or `/proc/PID/mounts` have changed since it
+/// was opened or this was asked last (proc(5)); also where that cannot be told.
+#[cfg(target_os = "linux")]
+#[allow(clippy::unnecessary_cast, reason = "the width of the field differs by target")]
+pub fn mounts_changed(list: BorrowedFd<'_>) -> bool {
+    let mut about = MaybeUninit::<libc::statfs>::zeroed();
+    let mut asked = libc::pollfd { fd: list.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
+    // SAFETY: the descriptor is open; the pointers are to live values of the types that are filled,
+    // and all-zero is a valid `statfs`.
+    unsafe {
+        let known = libc::fstatfs(asked.fd, about.as_mut_ptr()) == 0;
+        // Others than the kernel's own files never report a change.
+        let tells = known && about.assume_init().f_type as i64 == libc::PROC_SUPER_MAGIC as i64;
+        !tells || libc::poll(&mut asked, 1, 0) != 0
+    }
+}
+
+/// Nothing tells of a change here.
+#[cfg(not(target_os = "linux"))]
+pub fn mounts_changed(_: BorrowedFd<'_>) -> bool {
+    true
+}
+
 /// What `uname -snrm` prints; text that is not UTF-8 has U+FFFD in it.
 #[derive(Clone, Default, Debug, PartialEq)]
 pub struct Uname {
@@ -83,6 +109,13 @@ mod tests {
     fn root_file_system_has_a_size() {
         let space = space(Path::new("/")).expect("the root exists");
         assert!(space.total > 0 && space.free <= space.total && space.available <= space.total);
+    }
+
+    #[test]
+    fn file_that_is_not_the_kernels_own_may_have_changed() {
+        use std::os::fd::AsFd;
+        let file = tempfile::tempfile().expect("a file");
+        assert!(mounts_changed(file.as_fd()) && mounts_changed(file.as_fd()));
     }
 
     #[test]

@@ -10,7 +10,7 @@ const NO_NUMBERS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 
 /// Writes `text` to `out` with null for every NaN, Infinity and -Infinity outside of strings.
 /// False, and nothing of use in `out`, where there are none.
-pub(super) fn null_no_numbers(text: &str, out: &mut String) -> bool {
+pub fn null_no_numbers(text: &str, out: &mut String) -> bool {
     out.clear();
     if !text.contains("NaN") && !text.contains("Infinity") {
         return false;

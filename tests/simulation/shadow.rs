@@ -17,6 +17,8 @@ struct Host {
     /// As the server last told: the truth it stands by.
     told_down: bool,
     told_shutdown: bool,
+    /// It went down while the server held its notices: it may be told once more when that ends.
+    held: bool,
 }
 
 #[derive(Default)]
@@ -26,6 +28,7 @@ pub struct Shadow {
     absences: Vec<(Mono, Mono)>,
     /// When the server's process began: from then on each host that was up has a full deadline.
     started: Mono,
+    holding: bool,
 }
 
 impl Shadow {
@@ -40,6 +43,7 @@ impl Shadow {
 
     pub fn started(&mut self, now: Mono) {
         self.started = now;
+        self.holding = false;
     }
 
     /// How long this server listened in vain since it last heard the host, and how far off that may be.
@@ -55,17 +59,27 @@ impl Shadow {
 
     /// The server told something of a host: is it true, and is it news?
     pub fn told(&mut self, now: Mono, text: &str) -> Result<(), String> {
+        self.holding |= text.ends_with("notices are held");
+        self.holding &= !text.starts_with("the server hears");
         let Some((verb, rest)) = text.split_once(": ") else { return Ok(()) };
         let name = rest.split(' ').next().unwrap_or_default();
         let heard = self.hosts.get(name).and_then(|h| h.heard);
         let listened = heard.map(|heard| self.listened_since(heard, now));
-        let Some(host) = self.hosts.get_mut(name) else { return Ok(()) };
+        let Some(host) = self.hosts.get_mut(name) else {
+            if rest.ends_with("- never reported") {
+                self.hosts.entry(name.to_owned()).or_default().told_down = true;
+            }
+            return Ok(());
+        };
         match verb {
             "DOWN" if rest.ends_with("- shutdown") => {
                 (host.told_down, host.told_shutdown) = (true, true);
             }
+            // A kill right after it was told may have it told again.
+            "DOWN" if rest.ends_with("- never reported") => host.told_down = true,
             "DOWN" => {
-                if std::mem::replace(&mut host.told_down, true) {
+                let held = std::mem::replace(&mut host.held, self.holding);
+                if std::mem::replace(&mut host.told_down, true) && !held {
                     return Err(format!("{name} is told down twice"));
                 }
                 if let Some((silent, slack)) = listened
@@ -103,6 +117,7 @@ impl Shadow {
     pub fn forget_since(&mut self, saved: &BTreeMap<String, bool>) {
         for (name, host) in &mut self.hosts {
             match saved.get(name) {
+                Some(_) if host.heard.is_none() => {}
                 Some(down) => host.told_down = *down,
                 None => *host = Host::default(),
             }

@@ -262,6 +262,7 @@ impl World {
 
     fn start_agent(&mut self, host: usize) {
         let plan = Plan {
+            stream: false,
             name: "cpu_monitor".into(),
             info: false,
             every: Duration::from_secs(300),
