@@ -80,7 +80,7 @@ fn parse_pool(line: &str) -> Option<Pool> {
 /// Reads `zpool iostat -Hp`: the average since the pool was imported.
 pub fn parse_iostat(output: &str) -> BTreeMap<String, Io> {
     let line = |line: &str| {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let fields: Vec<&str> = line.split('\t').map(str::trim).collect();
         let &[name, _, _, read_ops, write_ops, read_bytes, write_bytes] = fields.as_slice() else {
             return None;
         };

@@ -26,7 +26,13 @@ impl Socket {
         if let Some(source) = source {
             bind(&socket, source)?;
         }
-        socket.connect(SocketAddr::new(target.ip(), 0)).map(|()| Socket { socket })
+        match socket.connect(SocketAddr::new(target.ip(), 0)) {
+            // It may have a socket, only not one to a broadcast address.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Err(io::ErrorKind::HostUnreachable.into())
+            }
+            result => result.map(|()| Socket { socket }),
+        }
     }
 
     /// Sends a whole ICMP message; when that was.
