@@ -733,3 +733,20 @@ proptest! {
         prop_assert!(view.servers[0].queued <= 2, "{view:?}");
     }
 }
+
+#[test]
+fn answers_may_wait_a_moment_while_only_samples_are_under_way() {
+    let mut setup = setup("192.0.2.1");
+    setup.plugins = vec![plan("m", false)];
+    let mut rig = rig(setup);
+    rig.run_secs(0.0);
+    assert_eq!(rig.agent.quiet_until(), None, "the round trip of the heartbeat is measured");
+    rig.answer(1, 1);
+    rig.run_secs(0.1);
+    assert_eq!(rig.count("PLG"), 1);
+    let until = rig.agent.quiet_until().unwrap();
+    assert!(until > rig.now.mono && until <= rig.now.mono + retry::QUIET);
+    rig.run_secs(0.2);
+    rig.handle(Event::Tick);
+    assert_eq!(rig.agent.quiet_until(), None);
+}

@@ -25,6 +25,7 @@ mod fixture_plugin;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use api::EventJson;
 pub use http::{Body, Method, Peer, Request, Response};
 pub use page::Pages;
 

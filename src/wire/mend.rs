@@ -86,7 +86,7 @@ impl<'a> Iterator for Pieces<'a> {
 }
 
 /// Just behind the closing quote of the string that `bytes` begin with, or their end.
-pub(super) fn string_end(bytes: &[u8]) -> usize {
+pub fn string_end(bytes: &[u8]) -> usize {
     let mut at = 1;
     while at < bytes.len() {
         match bytes[at] {

@@ -5,6 +5,7 @@
 
 mod agent;
 mod control;
+mod journal;
 mod life;
 mod mini;
 mod program;

@@ -380,7 +380,7 @@ impl World {
                     let at = self.now + STORE_DELAY;
                     self.pending.extend(rows.into_iter().map(|row| (at, row)));
                 }
-                Effect::Answer { .. } | Effect::Notify(_) => {}
+                Effect::Answer { .. } | Effect::Journal(_) | Effect::Notify(_) => {}
             }
         }
     }

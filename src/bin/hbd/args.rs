@@ -23,6 +23,8 @@ pub struct Invocation {
     pub print: bool,
     pub yes: bool,
     pub limit: Option<String>,
+    pub host: Option<String>,
+    pub since: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +43,7 @@ pub enum Action {
     Drop,
     Watch,
     Reload,
+    Journal,
 }
 
 /// Who takes an option.
@@ -73,8 +76,14 @@ const fn flag(
     Flag { short, long, value, help, taker }
 }
 
-const TABLES: Taker =
-    Taker::These(&[Action::Status, Action::Hosts, Action::Host, Action::Events, Action::Ghosts]);
+const TABLES: Taker = Taker::These(&[
+    Action::Status,
+    Action::Hosts,
+    Action::Host,
+    Action::Events,
+    Action::Ghosts,
+    Action::Journal,
+]);
 
 const FLAGS: &[Flag] = &[
     flag(Some('c'), "config", "FILE", Taker::All, "configuration file"),
@@ -87,6 +96,8 @@ const FLAGS: &[Flag] = &[
     flag(None, "check", "", Taker::These(&[Action::Status]), "answer as a Nagios plugin"),
     flag(None, "print", "", Taker::These(&[Action::CheckConfig]), "show what is in force"),
     flag(None, "limit", "N", Taker::These(&[Action::Events]), "how many, 1 to 1000"),
+    flag(None, "host", "NAME", Taker::These(&[Action::Journal]), "lines of this host alone"),
+    flag(None, "since", "D", Taker::These(&[Action::Journal]), "lines of the last 90s, 5m, 2h, 7d"),
     flag(None, "yes", "", Taker::These(&[Action::Drop]), "really"),
     flag(None, "limits", "", Taker::Serve, "print every limit and exit"),
     flag(Some('h'), "help", "", Taker::All, "this text"),
@@ -115,6 +126,8 @@ const fn subcommand(
 
 /// Filters of `hosts`: more than enough for a line typed by hand.
 const FILTERS_MAX: usize = 16;
+/// The journal, its thousand backups, and the verb.
+const FILES_MAX: usize = 1002;
 
 const SUBCOMMANDS: &[Subcommand] = &[
     subcommand("check-config", Action::CheckConfig, "", (0, 0), "print every problem of the files"),
@@ -125,6 +138,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
     subcommand("ghosts", Action::Ghosts, "[accept|ignore NAME]", (0, 2), "names that were refused"),
     subcommand("drop", Action::Drop, "HOST --yes", (1, 1), "forget a host"),
     subcommand("watch", Action::Watch, "HOST on|off", (2, 2), "notices of a host on or off"),
+    subcommand(
+        "journal",
+        Action::Journal,
+        "VERB [FILE..]",
+        (1, FILES_MAX),
+        "verify, cat or stats of it",
+    ),
     subcommand("reload", Action::Reload, "", (0, 0), "load the configuration again"),
 ];
 
@@ -177,6 +197,8 @@ fn set(invocation: &mut Invocation, flag: &Flag, parser: &mut Parser) -> Result<
         "config" => invocation.config = Some(value()?.into()),
         "server" => invocation.server = Some(text(value()?)?),
         "limit" => invocation.limit = Some(text(value()?)?),
+        "host" => invocation.host = Some(text(value()?)?),
+        "since" => invocation.since = Some(text(value()?)?),
         "foreground" => invocation.foreground = true,
         "with-agent" => invocation.with_agent = true,
         "verbose" => invocation.verbosity = invocation.verbosity.saturating_add(1),
@@ -220,7 +242,7 @@ fn check_flags(invocation: Invocation, given: &[&Flag], who: &str) -> Result<Inv
     let takes = |taker: Taker| match taker {
         Taker::All => true,
         Taker::Serve => action == Action::Serve,
-        Taker::Client => !matches!(action, Action::Serve | Action::CheckConfig),
+        Taker::Client => !matches!(action, Action::Serve | Action::CheckConfig | Action::Journal),
         Taker::These(actions) => actions.contains(&action),
     };
     match given.iter().find(|flag| !takes(flag.taker)) {

@@ -10,6 +10,7 @@ mod plugin;
 
 pub use event::{kinds as event_kinds, page as event_page};
 pub use host::find as find_host;
+pub use json::EventJson;
 
 use super::live;
 use super::problem::Problem;
