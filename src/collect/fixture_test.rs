@@ -480,6 +480,8 @@ fn hostile_content_never_breaks_the_json() {
     copy.write("proc/net/dev", format!("a\"\u{1}\\: {counters}\n").as_bytes());
     copy.write("proc/diskstats", b"8 0 \"\xff\x02 1 1 1 1 1 1 1 1 1 1 1\n");
     let mut plugins = builtin(&copy.config, false);
+    // Not those that this machine has programs for.
+    plugins.retain(|plugin| plugin.limit().is_none());
     assert_eq!(plugins.len(), 6);
     for plugin in &mut plugins {
         collect(plugin.as_mut(), 1);
