@@ -33,6 +33,7 @@ fn main() {
     for (name, shapes) in [
         ("echo", &shapes[..1]),
         ("hbd", &shapes[..]),
+        ("hbd+journal", &shapes[..2]),
         ("asyncio", &shapes[1..2]),
         ("uvloop", &shapes[1..2]),
     ] {
@@ -60,6 +61,10 @@ fn main() {
     println!(
         "HTB, hbd over echo: {} (at most 1.6)",
         ratio(("hbd", Shape::Htb), ("echo", Shape::Htb))
+    );
+    println!(
+        "HTB, hbd with its journal over hbd without: {}",
+        ratio(("hbd+journal", Shape::Htb), ("hbd", Shape::Htb))
     );
     println!(
         "PLG, asyncio over hbd: {} (at least 4.5)",
@@ -103,9 +108,10 @@ impl Server {
     fn start(name: &str, dir: &std::path::Path) -> Option<Server> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/asyncio_server.py");
         let mut command = match name {
-            "hbd" => {
+            "hbd" | "hbd+journal" => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_hbd"));
-                command.arg("-f").arg("-c").arg(socket::config(dir, HOSTS));
+                let config = socket::config(dir, HOSTS, name == "hbd+journal");
+                command.arg("-f").arg("-c").arg(config);
                 command
             }
             "echo" => {

@@ -28,9 +28,10 @@ journal_enabled: false
 state_dir: $dir/state
 control_socket: $dir/hbd.sock
 END
-"$hbd" -f -c "$dir/hbd.yaml" 2> "$dir/hbd.log" &
+: > "$dir/hbd.log"
+"$hbd" -f -c "$dir/hbd.yaml" 2>> "$dir/hbd.log" &
 pids+=($!)
-for _ in $(seq 100); do
+for _ in $(seq 300); do
   server=$(sed -n 's/^ready udp=\([^ ]*\).*/\1/p' "$dir/hbd.log")
   [ -n "$server" ] && break
   sleep 0.1

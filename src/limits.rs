@@ -92,6 +92,10 @@ limits! {
     GLOB_MAX: usize = 256, "bytes";
     CMD_QUEUE: usize = 32, "commands a host";
     JOURNAL_QUEUE: usize = 8192, "records";
+    /// What those records may hold together.
+    JOURNAL_QUEUE_BYTES: usize = 16 << 20, "bytes";
+    /// Longest line of the journal that is read back: the largest message, redacted, and its head.
+    JOURNAL_LINE_MAX: usize = 256 << 10, "bytes";
     NOTIFY_QUEUE: usize = 1024, "notices";
     STORE_QUEUE: usize = 8192, "batches";
     CONFIG_MAX: usize = 1 << 20, "bytes";

@@ -281,6 +281,8 @@ impl Stage {
                 Effect::Persist(rows) => {
                     rows.into_iter().for_each(|row| keep(&mut self.store, row))
                 }
+                // What is journalled is what is told and answered above; its form has tests of its own.
+                Effect::Journal(_) => {}
                 Effect::Answer { outcome, .. } => {
                     let _ = writeln!(self.out, "  {at:+.1} answer {outcome:?}");
                 }

@@ -168,14 +168,16 @@ fn grow_buffer(socket: &UdpSocket) {
     }
 }
 
-/// A configuration that declares the hosts of the load, on free ports, with its state in `dir`.
-pub fn config(dir: &Path, hosts: usize) -> PathBuf {
+/// A configuration that declares the hosts of the load, on free ports, with its state and journal in `dir`.
+pub fn config(dir: &Path, hosts: usize, journal: bool) -> PathBuf {
     let path = dir.join("hbd.yaml");
     let state = dir.join("state");
     let _ = std::fs::remove_dir_all(&state);
     let mut text = format!(
-        "hb_port: 0\nhbd_port: 0\nws_port: 0\njournal_enabled: false\nstate_dir: {}\nhosts:\n",
-        state.display()
+        "hb_port: 0\nhbd_port: 0\nws_port: 0\nstate_dir: {}\njournal_enabled: {journal}\n\
+         journal_dir: {}\nhosts:\n",
+        state.display(),
+        dir.join("journal").display()
     );
     for i in 0..hosts {
         text.push_str(&format!("  host-{i:05}:\n"));

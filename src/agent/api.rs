@@ -69,6 +69,8 @@ pub struct Plan {
     pub name: Arc<str>,
     /// Run once, and again when a server asks or has restarted.
     pub info: bool,
+    /// Begun once; gives samples by itself from then on.
+    pub stream: bool,
     pub every: Duration,
     /// After this long it is reported as failed; it runs again once it has come back.
     pub timeout: Duration,

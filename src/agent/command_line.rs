@@ -33,6 +33,8 @@ pub enum Action {
     Once,
     /// Collect and print; send nothing.
     DryRun,
+    /// Run each of these plugins once, or all, and tell how it went.
+    TestPlugins(Vec<String>),
 }
 
 struct Opt {
@@ -65,6 +67,9 @@ const OPTIONS: &[Opt] = &[
     opt(Some('V'), "version", None, "the program's version"),
 ];
 
+/// Where a server's name could be; no host is called this.
+const TEST_PLUGINS: &str = "test-plugins";
+
 /// Reads the arguments that follow the program's name.
 ///
 /// # Errors
@@ -87,6 +92,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, S
             None => None,
         };
         request.set(option.long, value.unwrap_or_default())?;
+    }
+    if request.action == Action::Run && request.servers.first().is_some_and(|s| s == TEST_PLUGINS) {
+        request.action = Action::TestPlugins(request.servers.split_off(1));
+        request.servers.clear();
     }
     Ok(request)
 }
@@ -128,7 +137,8 @@ fn text(value: OsString) -> Result<String, String> {
 pub fn help(program: &str, file: &str) -> String {
     let mut out = format!(
         "Reports this machine to a Heartbeat server.\n\n\
-         usage: {program} [OPTION]... [SERVER]...\n\n\
+         usage: {program} [OPTION]... [SERVER]...\n       \
+         {program} [-c FILE] test-plugins [NAME]...   run each once, tell how it went\n\n\
          SERVER is a name, an IPv4 or an [IPv6] address, with an optional :port (50003).\n\n"
     );
     for option in OPTIONS {
@@ -185,6 +195,9 @@ mod tests {
             ("a -mhello", Action::Message("hello".to_owned())),
             ("--once a", Action::Once),
             ("--once --help", Action::Help),
+            ("test-plugins", Action::TestPlugins(Vec::new())),
+            ("-c f test-plugins a", Action::TestPlugins(vec!["a".to_owned()])),
+            ("a test-plugins", Action::Run),
         ];
         for (line, action) in table {
             assert_eq!(parsed(line).map(|r| r.action), Ok(action), "{line}");
@@ -204,6 +217,7 @@ mod tests {
             Reports this machine to a Heartbeat server.
 
             usage: hbc [OPTION]... [SERVER]...
+                   hbc [-c FILE] test-plugins [NAME]...   run each once, tell how it went
 
             SERVER is a name, an IPv4 or an [IPv6] address, with an optional :port (50003).
 

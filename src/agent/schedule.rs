@@ -56,7 +56,7 @@ impl Schedule {
     pub fn tick(&mut self, now: Mono, prng: &mut Prng) -> Due {
         for (plugin, slot) in self.slots.iter_mut().enumerate() {
             match slot.state {
-                State::Running(until) if until <= now => {
+                State::Running(until) if until <= now && !slot.plan.stream => {
                     slot.state = State::Hung;
                     slot.ran = true;
                     return Due::Hung(plugin);
@@ -74,6 +74,7 @@ impl Schedule {
     pub fn timeout(&self) -> Option<Mono> {
         let due = |slot: &Slot| match slot.state {
             State::Idle => slot.due,
+            State::Running(_) if slot.plan.stream => None,
             State::Running(until) => Some(until),
             State::Hung => None,
         };
@@ -85,7 +86,9 @@ impl Schedule {
         let Some(slot) = self.slots.get_mut(plugin) else { return false };
         let counts = matches!(slot.state, State::Running(_));
         slot.ran |= counts;
-        slot.state = State::Idle;
+        if !slot.plan.stream {
+            slot.state = State::Idle;
+        }
         counts
     }
 
@@ -114,7 +117,7 @@ impl Slot {
             true => in_phase(now, self.plan.every, phase),
             false => self.apart(now, prng),
         };
-        self.due = (!self.plan.info).then_some(next);
+        self.due = (!self.plan.info && !self.plan.stream).then_some(next);
     }
 
     /// The second run comes up to a tenth early, so that plugins of one interval spread out.
@@ -139,7 +142,7 @@ mod tests {
 
     fn plan(name: &str, info: bool) -> Plan {
         let (every, timeout) = (Duration::from_secs(60), Duration::from_secs(30));
-        Plan { name: name.into(), info, every, timeout, quick: false }
+        Plan { name: name.into(), info, stream: false, every, timeout, quick: false }
     }
 
     fn schedule(plans: Vec<Plan>) -> (Schedule, Prng) {
@@ -214,6 +217,16 @@ mod tests {
         assert_eq!(schedule.tick(now, &mut prng), Due::Nothing, "it was under way when asked");
         schedule.again(now, |_| true);
         assert_eq!(schedule.tick(now, &mut prng), Due::Collect(0));
+    }
+
+    #[test]
+    fn stream_is_begun_once_and_every_sample_counts() {
+        let (mut schedule, mut prng) = schedule(vec![Plan { stream: true, ..plan("s", false) }]);
+        let now = Mono::from_secs(5);
+        assert_eq!(schedule.tick(now, &mut prng), Due::Collect(0));
+        assert_eq!((schedule.timeout(), schedule.all_ran()), (None, false));
+        assert!(schedule.finished(0) && schedule.finished(0) && schedule.all_ran());
+        assert_eq!(schedule.tick(Mono::from_secs(90_000), &mut prng), Due::Nothing);
     }
 
     #[test]

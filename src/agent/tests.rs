@@ -46,7 +46,7 @@ fn setup(host: &str) -> Setup {
 
 fn plan(name: &str, info: bool) -> Plan {
     let (every, timeout) = (Duration::from_secs(300), Duration::from_secs(20));
-    Plan { name: name.into(), info, every, timeout, quick: false }
+    Plan { name: name.into(), info, stream: false, every, timeout, quick: false }
 }
 
 fn now_at(secs: u64) -> Now {
@@ -732,4 +732,21 @@ proptest! {
         prop_assert!(view.servers[0].links[0].answering);
         prop_assert!(view.servers[0].queued <= 2, "{view:?}");
     }
+}
+
+#[test]
+fn answers_may_wait_a_moment_while_only_samples_are_under_way() {
+    let mut setup = setup("192.0.2.1");
+    setup.plugins = vec![plan("m", false)];
+    let mut rig = rig(setup);
+    rig.run_secs(0.0);
+    assert_eq!(rig.agent.quiet_until(), None, "the round trip of the heartbeat is measured");
+    rig.answer(1, 1);
+    rig.run_secs(0.1);
+    assert_eq!(rig.count("PLG"), 1);
+    let until = rig.agent.quiet_until().unwrap();
+    assert!(until > rig.now.mono && until <= rig.now.mono + retry::QUIET);
+    rig.run_secs(0.2);
+    rig.handle(Event::Tick);
+    assert_eq!(rig.agent.quiet_until(), None);
 }

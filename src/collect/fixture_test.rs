@@ -460,7 +460,7 @@ fn plugin_that_is_off_or_cannot_run_says_why() {
     config.plugins.insert(osinfo::NAME.to_owned(), off);
     let why = |name: &str| {
         let mut all = probe(&config, true).into_iter();
-        all.find(|(n, _)| *n == name).expect("it is built in").1.err()
+        all.find(|(n, _)| n == name).expect("it is built in").1.err()
     };
     assert_eq!(why(osinfo::NAME).as_deref(), Some("switched off in the configuration"));
     assert_eq!(why(cpu::NAME), None);
@@ -480,6 +480,8 @@ fn hostile_content_never_breaks_the_json() {
     copy.write("proc/net/dev", format!("a\"\u{1}\\: {counters}\n").as_bytes());
     copy.write("proc/diskstats", b"8 0 \"\xff\x02 1 1 1 1 1 1 1 1 1 1 1\n");
     let mut plugins = builtin(&copy.config, false);
+    // Not those that this machine has programs for.
+    plugins.retain(|plugin| plugin.limit().is_none());
     assert_eq!(plugins.len(), 6);
     for plugin in &mut plugins {
         collect(plugin.as_mut(), 1);

@@ -53,6 +53,17 @@ impl<'a> ObjectWriter<'a> {
         }
     }
 
+    /// As [`ObjectWriter::number_to`], `null` where there is no value.
+    pub fn number_or_null(&mut self, key: &str, value: Option<f64>, places: u32) {
+        match value {
+            Some(value) if is_writable(value) => self.number_to(key, value, places),
+            _ => {
+                self.key(key);
+                self.out.push_str("null");
+            }
+        }
+    }
+
     /// A list of numbers with at most `places` decimals; what is not finite is written as `null`.
     pub fn numbers(&mut self, key: &str, values: impl Iterator<Item = f64>, places: u32) {
         self.key(key);
@@ -175,11 +186,13 @@ mod tests {
         object.number_if("none", None, 1);
         object.text_if("none", None);
         object.integer_if("none", None);
+        object.number_or_null("h", None, 1);
+        object.number_or_null("i", Some(0.25), 1);
         object.finish();
         assert_eq!(
             out,
             "x{\"a\":1.5,\"\\\"b\\\"\":{},\"c\":{\"d\":18446744073709551615,\"e\":true},\
-             \"f\":\"q\\\"\\\\\\u000a\\u007fü\",\"g\":[1,null,2.3]}"
+             \"f\":\"q\\\"\\\\\\u000a\\u007fü\",\"g\":[1,null,2.3],\"h\":null,\"i\":0.3}"
         );
     }
 

@@ -1,22 +1,29 @@
 //! What a machine says of itself: pure parsers of `/proc` and `/sys`, and the plugins over them.
 //!
-//! Owns the built-in plugins and their fields (SPEC section 11). Reads below three injected roots,
-//! and asks the kernel for the fill of a file system; starts no process, reads no clock, and never
-//! touches `/proc/net/tcp*` or the list of processes (5 ms each).
+//! Owns the plugins and their fields (SPEC section 11). Reads below three injected roots, asks the
+//! kernel for the fill of a file system, and runs programs through `os::child`; reads no clock, and
+//! never touches `/proc/net/tcp*` or the list of processes (5 ms each).
 
 mod cpu;
 pub mod cpuinfo;
 mod disk;
 pub mod diskstats;
 mod filesystem;
+pub mod foreign;
 mod json;
 mod kernel_file;
 mod link;
 pub mod memory;
 pub mod mount;
+pub mod nagios;
+pub mod nagios_runner;
 pub mod netdev;
 mod network;
 mod osinfo;
+mod own;
+pub mod ping;
+mod ping_monitor;
+mod program;
 mod rate;
 pub mod release;
 mod scan;
@@ -24,12 +31,17 @@ mod sensor;
 pub mod socket;
 mod space;
 pub mod stat;
+mod stream;
 mod virtualization;
+mod zfs;
+pub mod zpool;
 
 pub use json::ObjectWriter;
 
 use crate::config::agent::{self, Agent};
-use crate::time::Now;
+use crate::limits;
+use crate::time::{Duration, Mono, Now};
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 /// Where the kernel's files are; other roots in tests and in containers that watch their host.
@@ -55,6 +67,8 @@ impl Source {
 pub enum PluginKind {
     Info,
     Monitor,
+    /// Begun once; gives samples by itself from then on.
+    Stream,
 }
 
 /// What failed, and where, in words.
@@ -78,38 +92,84 @@ pub trait Plugin: Send {
     /// Appends one JSON object to `out`: strict, every number finite. `now` drives the rates, which
     /// are per second since the last call. After an error `out` is as it was.
     fn collect(&mut self, now: Now, out: &mut String) -> Result<(), CollectError>;
+    /// How long a run can take that bounds itself; `None`: the configured `timeout` is kept by
+    /// whoever runs it.
+    fn limit(&self) -> Option<Duration> {
+        None
+    }
+    /// Its other form, where a run waits for programs or for the network: one that can be waited
+    /// for together with others. `None`: `collect` gives its answer at once, or hangs.
+    fn errand(&mut self) -> Option<&mut dyn Errand> {
+        None
+    }
 }
 
-/// A built-in plugin by name: ready to run, or why it is not, in words.
-pub type Probe = (&'static str, Result<Box<dyn Plugin>, String>);
+/// A run that never waits by itself: whoever drives it waits for what it names.
+pub trait Errand {
+    /// Begins a run, or goes on with it, as far as that is possible now. Once there is a result the
+    /// run is over, and the next call begins another.
+    fn advance(&mut self, now: Now, out: &mut String) -> Option<Result<(), CollectError>>;
+    /// Adds the descriptors that a run waits to read from, and says when to go on at the latest.
+    fn watch<'a>(&'a self, on: &mut Vec<BorrowedFd<'a>>) -> Mono;
+    /// Gives up a run, with all that it has started.
+    fn abandon(&mut self);
+    /// Whether it goes on after a result, as a stream does.
+    fn goes_on(&self) -> bool {
+        false
+    }
+}
 
-/// Every built-in plugin with whether this configuration and this machine allow it. Those that
-/// count take their first reading here. `mini` leaves out what hbc-mini does not have.
+/// A plugin by name: ready to run, or why it is not, in words.
+pub type Probe = (String, Result<Box<dyn Plugin>, String>);
+
+/// Every plugin with whether this configuration and this machine allow it: the built-in ones, then
+/// your own. Those that count take their first reading here. `mini` leaves out what hbc-mini does
+/// not have.
 pub fn probe(config: &Agent, mini: bool) -> Vec<Probe> {
     let source = Source::new(config);
     let names = [osinfo::NAME, cpu::NAME, memory::NAME, disk::NAME, network::NAME];
-    let full = (!mini).then_some(filesystem::NAME);
-    names
-        .into_iter()
-        .chain(full)
-        .map(|name| {
-            let defaults = agent::Plugin::default();
-            let settings = config.plugins.get(name).unwrap_or(&defaults);
-            if settings.enabled == Some(false) {
-                return (name, Err("switched off in the configuration".to_owned()));
-            }
-            (name, open(name, &source, settings).map_err(|error| error.0))
-        })
-        .collect()
+    let full = if mini { &[][..] } else { &[filesystem::NAME, zfs::NAME] };
+    let errands = [ping_monitor::NAME, nagios_runner::NAME];
+    let built_in = names.iter().chain(full).chain(&errands).map(|name| {
+        let defaults = agent::Plugin::default();
+        let settings = config.plugins.get(*name).unwrap_or(&defaults);
+        let plugin = match settings.enabled {
+            Some(false) => Err("switched off in the configuration".to_owned()),
+            _ => open(name, &source, settings).map_err(|error| error.0),
+        };
+        ((*name).to_owned(), plugin)
+    });
+    built_in.chain(own::probe(config)).collect()
 }
 
-/// The built-in plugins that this configuration switches on and that this machine can serve.
+/// The plugins that this configuration switches on and that this machine can serve, at most
+/// [`limits::PLUGINS_PER_HOST`]; first those that give their answer at once, then the errands. One
+/// that the configuration names and that cannot run is told in the log.
 pub fn builtin(config: &Agent, mini: bool) -> Vec<Box<dyn Plugin>> {
-    probe(config, mini).into_iter().filter_map(|(_, plugin)| plugin.ok()).collect()
+    let mut plugins = Vec::new();
+    for (name, plugin) in probe(config, mini) {
+        match plugin {
+            Ok(_) if plugins.len() >= limits::PLUGINS_PER_HOST => {
+                log::warn!("plugin {name}: one too many, {} are run", limits::PLUGINS_PER_HOST);
+            }
+            Ok(plugin) => plugins.push(plugin),
+            Err(why) if config.plugins.get(&name).is_some_and(|p| p.enabled != Some(false)) => {
+                log::warn!("plugin {name} is not run: {why}");
+            }
+            Err(why) => log::debug!("plugin {name} is not run: {why}"),
+        }
+    }
+    let mut errands = Vec::new();
+    for mut plugin in std::mem::take(&mut plugins) {
+        let list = if plugin.errand().is_some() { &mut errands } else { &mut plugins };
+        list.push(plugin);
+    }
+    plugins.append(&mut errands);
+    plugins
 }
 
 fn open(
-    name: &'static str,
+    name: &str,
     source: &Source,
     settings: &agent::Plugin,
 ) -> Result<Box<dyn Plugin>, CollectError> {
@@ -120,6 +180,9 @@ fn open(
         disk::NAME => Box::new(disk::DiskMonitor::new(source, settings)?),
         network::NAME => Box::new(network::NetworkMonitor::new(source, settings)?),
         filesystem::NAME => Box::new(filesystem::FilesystemInfo::new(source, settings)?),
+        ping_monitor::NAME => Box::new(ping_monitor::PingMonitor::new(settings)?),
+        nagios_runner::NAME => Box::new(nagios_runner::NagiosRunner::new(settings)?),
+        zfs::NAME => Box::new(zfs::ZfsMonitor::new(settings)?),
         _ => return Err(CollectError(format!("{name}: no such plugin"))),
     })
 }

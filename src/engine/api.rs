@@ -4,6 +4,7 @@ use super::view;
 use crate::calm::{AckRequest, Acknowledgement, Fault, MaintenanceRequest, SilenceRequest};
 use crate::config::server;
 use crate::notice::Message;
+use crate::time::Wall;
 use crate::wire::{Datagram, Reject};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub enum Event<'a> {
     Command { id: u64, command: Command },
     /// A checked configuration takes the place of the old one.
     Reload(Arc<server::Server>),
+    /// A worker has something to tell: an event of the feed that belongs to no host.
+    Worker { kind: view::EventKind, level: view::Level, text: String },
     /// Datagrams that the kernel dropped because the socket's buffer was full, in all (SO_RXQ_OVFL).
     KernelDrops(u64),
     /// What a worker made of a message.
@@ -134,10 +137,27 @@ pub enum Effect {
     Publish(Arc<view::Event>),
     /// Make these records durable, within a second.
     Persist(Vec<Saved>),
+    /// A line of the message journal. Comes after the ACK; may be lost, then it is counted.
+    Journal(Record),
     /// A message for a channel's worker, answered with `Event::Delivered`.
     Notify(Box<Message>),
     /// The answer to a command.
     Answer { id: u64, outcome: Outcome },
+}
+
+/// One line of the message journal before it is rendered (`journal::line`).
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub at: Wall,
+    pub entry: Entry,
+}
+
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// An accepted datagram: who sent it, and its message as JSON text.
+    Message { from: SocketAddr, json: Box<str> },
+    /// A change of a host's state or of an alert.
+    Event(Arc<view::Event>),
 }
 
 /// One record of the store. Values are JSON text; their shape is the engine's own (`engine::saved`).

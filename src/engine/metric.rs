@@ -365,7 +365,8 @@ impl Engine {
                 alert::Level::Critical => counts.critical += 1,
             }
         }
-        if self.table.host(id).is_some_and(|host| host.alert_list != list || host.alerts != counts) {
+        if self.table.host(id).is_some_and(|host| host.alert_list != list || host.alerts != counts)
+        {
             self.table.change(id, |host| {
                 host.alerts = counts;
                 host.alert_list = list;

@@ -25,7 +25,7 @@ pub mod view;
 #[cfg(test)]
 mod tests;
 
-pub use api::{Command, Effect, Event, Outcome, Path, Reply, Saved};
+pub use api::{Command, Effect, Entry, Event, Outcome, Path, Record, Reply, Saved};
 
 use crate::alert::RulesetTable;
 use crate::calm::{Calendar, Zones};
@@ -47,6 +47,9 @@ const LATENESS_MAX: Duration = Duration::from_secs(1);
 const STEP_MAX: Duration = Duration::from_secs(2);
 /// Changed hosts are saved this long after the first change (durable within a second: SPEC section 2).
 const SAVE_DELAY: Duration = Duration::from_millis(250);
+
+/// A step of an escalation: when it is due on the listening clock, of what, which, and when that was told.
+type StepDue = (Mono, HostId, Subject, usize, Mono);
 
 /// The contract: mutate once with [`handle`](Engine::handle), drain [`poll_effect`](Engine::poll_effect) to
 /// `None`, sleep until [`poll_timeout`](Engine::poll_timeout) or the next event. `now` never goes back.
@@ -74,8 +77,7 @@ pub struct Engine {
     rules: RulesetTable,
     /// Reminders and staleness by when they are due on the listening clock; stale entries are ignored.
     metric_timers: BinaryHeap<Reverse<(Mono, HostId, Arc<str>)>>,
-    /// Steps of escalations by when they are due on the listening clock, with when their trouble was told.
-    escalations: BinaryHeap<Reverse<(Mono, HostId, Subject, usize, Mono)>>,
+    escalations: BinaryHeap<Reverse<StepDue>>,
     outbox: outbox::Outbox,
     outbox_stirred: bool,
     /// What is shown of notices and of acknowledgements may be out of date.
@@ -161,6 +163,11 @@ impl Engine {
                 self.effects.push_back(Effect::Answer { id, outcome });
             }
             Event::Reload(config) => self.reload(now, config),
+            Event::Worker { kind, level, text } => {
+                let level = Some(level);
+                let entry = feed::Entry { kind, host: None, level, from: None, to: None, text };
+                self.publish(now, entry);
+            }
             Event::KernelDrops(total) => {
                 self.dirty |= self.counters.kernel_drops != total;
                 self.counters.kernel_drops = total;
@@ -317,6 +324,11 @@ impl Engine {
             self.effects.push_back(Effect::Persist(vec![Saved::EventsBefore { id }]));
         }
         log::info!("{}", event.text);
+        if self.config.journal_enabled && matches!(event.kind, EventKind::State | EventKind::Alert)
+        {
+            let entry = Entry::Event(event.clone());
+            self.effects.push_back(Effect::Journal(Record { at: event.at, entry }));
+        }
         self.effects.push_back(Effect::Publish(event.clone()));
         self.dirty = true;
         event

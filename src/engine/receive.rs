@@ -6,7 +6,7 @@ use super::feed::Entry;
 use super::link::Link;
 use super::tell::{Role, Saying};
 use super::view::{ConnState, EventKind, Family, HostId, Level, Plugin, Sample, Severity, State};
-use super::{Effect, Engine, Path, Reply, sample, saved};
+use super::{Effect, Engine, Path, Record, Reply, sample, saved};
 use crate::config::server::UdpPolicy;
 use crate::limits;
 use crate::notice::{self, Subject};
@@ -37,6 +37,10 @@ impl Engine {
         self.counters.accepted += 1;
         self.heard_somebody(now);
         self.acknowledge(path, len, &datagram);
+        if self.config.journal_enabled {
+            let entry = super::Entry::Message { from: path.from, json: datagram.json.into() };
+            self.effects.push_back(Effect::Journal(Record { at: now.wall, entry }));
+        }
         match datagram.message {
             Message::Htb(htb) => self.heartbeat(now, id, path, htb),
             Message::Plg(plg) => self.take_sample(now, id, path, &plg),

@@ -4,6 +4,7 @@ use super::view::{ConnState, State};
 use super::*;
 use crate::config::server::{Cidr, Host, Server, UdpPolicy};
 use crate::time::Wall;
+use crate::wire::Decoder;
 use crate::wire::{Datagram, Htb, Kind, Leaf, LeafValue, Message, Msg, Plg};
 use std::net::SocketAddr;
 
@@ -18,6 +19,7 @@ struct Rig {
     told: Vec<String>,
     sent: usize,
     store: Vec<Saved>,
+    journal: Vec<Record>,
 }
 
 impl Rig {
@@ -26,7 +28,15 @@ impl Rig {
         let config = Arc::new(config);
         let mut engine = Engine::new(config.clone(), 1, now);
         engine.handle(now, Event::Tick);
-        let mut rig = Rig { engine, now, config, told: Vec::new(), sent: 0, store: Vec::new() };
+        let mut rig = Rig {
+            engine,
+            now,
+            config,
+            told: Vec::new(),
+            sent: 0,
+            store: Vec::new(),
+            journal: Vec::new(),
+        };
         rig.drain();
         rig
     }
@@ -37,6 +47,7 @@ impl Rig {
                 Effect::Send { .. } => self.sent += 1,
                 Effect::Publish(event) => self.told.push(event.text.to_string()),
                 Effect::Persist(rows) => self.store.extend(rows),
+                Effect::Journal(record) => self.journal.push(record),
                 Effect::Answer { .. } | Effect::Notify(_) => {}
             }
         }
@@ -48,7 +59,8 @@ impl Rig {
 
     fn send(&mut self, from: &str, name: &str, seq: Option<u64>, message: Message<'_>) {
         let from: SocketAddr = from.parse().unwrap();
-        let datagram = Datagram { name, seq, time: None, message, strings_cut: 0 };
+        let json = "{}";
+        let datagram = Datagram { name, seq, time: None, message, strings_cut: 0, json };
         let path = Path { from, to: None };
         self.engine.handle(self.now, Event::Datagram { path, len: 80, decoded: Ok(datagram) });
         self.drain();
@@ -472,4 +484,45 @@ fn reload_declares_describes_and_forgets_what_never_came() {
     assert!(view.host("gone").is_none() && view.host("fresh").is_some());
     let kept = view.host("kept").unwrap();
     assert!(!kept.watch && &*kept.tags[0] == "web" && kept.state == State::Up);
+}
+
+#[test]
+fn accepted_datagram_is_journalled_after_its_ack_and_a_refused_one_is_not() {
+    let mut engine = Engine::new(Server::default().into(), 1, Now::default());
+    let effects = |engine: &mut Engine, json: &str, decoder: &mut Decoder| {
+        let path = Path { from: V4.parse().unwrap(), to: None };
+        let decoded = decoder.decode(json.as_bytes());
+        engine.handle(Now::default(), Event::Datagram { path, len: json.len(), decoded });
+        std::iter::from_fn(|| engine.poll_effect())
+            .filter_map(|effect| match effect {
+                Effect::Send { .. } => Some("ack".to_owned()),
+                Effect::Journal(Record { entry: Entry::Message { from, json }, .. }) => {
+                    Some(format!("{from} {json}"))
+                }
+                Effect::Journal(Record { entry: Entry::Event(event), .. }) => {
+                    Some(event.kind.as_str().to_owned())
+                }
+                _ => None,
+            })
+            .collect::<Vec<String>>()
+    };
+    let mut decoder = Decoder::new();
+    let json = r#"{"ID":"HTB","name":"web1","rtt":NaN}"#;
+    let got = effects(&mut engine, json, &mut decoder);
+    let line = format!(r#"{V4} {{"ID":"HTB","name":"web1","rtt":null}}"#);
+    assert_eq!(got, ["ack", &line, "state"]);
+    assert_eq!(effects(&mut engine, r#"{"ID":"HTB"}"#, &mut decoder), [""; 0]);
+    let off = Server { journal_enabled: false, ..Server::default() };
+    engine.handle(Now::default(), Event::Reload(off.into()));
+    assert_eq!(effects(&mut engine, r#"{"ID":"HTB","name":"web2"}"#, &mut decoder), ["ack"]);
+}
+
+#[test]
+fn worker_tells_through_the_feed() {
+    let mut rig = Rig::new(Server::default());
+    let (kind, level) = (EventKind::Journal, Level::Warning);
+    rig.engine.handle(rig.now, Event::Worker { kind, level, text: "full".to_owned() });
+    rig.drain();
+    assert_eq!(rig.told(), ["full"]);
+    assert!(rig.journal.is_empty(), "the journal does not tell of itself");
 }

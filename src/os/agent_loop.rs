@@ -2,6 +2,7 @@
 //!
 //! hbc, hbc-mini and `hbd --with-agent` all run this. It decides nothing about the protocol.
 
+use super::errand::Errands;
 use super::runner::{self, Done, Job, Plugins, Runners};
 use super::udp::{self, Incoming, Ready, Sockets, Timer};
 use super::{clock, file, signal};
@@ -70,11 +71,12 @@ pub struct Round {
 /// No descriptors or threads are left at the start.
 pub fn run(
     mut setup: Setup,
-    plugins: Plugins,
+    mut plugins: Plugins,
     runtime: Runtime,
     task: Task,
     stop: BorrowedFd<'_>,
 ) -> io::Result<Outcome> {
+    let errands = Errands::split_off(&mut plugins);
     let work = match runtime {
         Runtime::Inline => Work::Inline { plugins, due: VecDeque::new() },
         Runtime::Threads => Work::Threads(Runners::new(plugins)?),
@@ -90,6 +92,7 @@ pub fn run(
         sockets: Sockets::default(),
         spare: String::new(),
         work,
+        errands,
         task,
         began: now.mono,
         tally: Tally::default(),
@@ -106,8 +109,9 @@ pub fn plans(config: &config::Agent, plugins: &Plugins) -> Vec<Plan> {
         Plan {
             name: plugin.name().into(),
             info: plugin.kind() == PluginKind::Info,
+            stream: plugin.kind() == PluginKind::Stream,
             every: settings.interval,
-            timeout: settings.timeout,
+            timeout: plugin.limit().unwrap_or(settings.timeout),
             quick: plugin.is_quick(),
         }
     };
@@ -127,6 +131,7 @@ struct Shell {
     agent: Agent,
     sockets: Sockets,
     work: Work,
+    errands: Errands,
     task: Task,
     began: Mono,
     servers: Vec<(String, u16)>,
@@ -176,19 +181,23 @@ impl Shell {
                 self.signalled(byte);
             }
             self.receive(ready);
+            self.poll_errands();
             self.agent.handle(clock::now_awake(), Event::Tick);
         }
     }
 
-    fn wait(&self, stop: Option<BorrowedFd<'_>>, timer: &mut Timer) -> Ready {
+    fn wait(&mut self, stop: Option<BorrowedFd<'_>>, timer: &mut Timer) -> Ready {
         let quiet = self.agent.quiet_until();
-        let until = [self.agent.poll_timeout(), self.deadline(), quiet].into_iter().flatten().min();
+        let timeouts = [self.agent.poll_timeout(), self.deadline(), quiet];
+        let mut others: Vec<BorrowedFd<'_>> = stop.into_iter().collect();
+        let errands = self.errands.watch(&mut others).filter(|at| *at < Mono::MAX);
+        let until = timeouts.into_iter().flatten().chain(errands).min();
         let (results, until) = match &self.work {
             Work::Inline { due, .. } if !due.is_empty() => (None, Some(Mono::ZERO)),
             Work::Inline { .. } => (None, until),
             Work::Threads(runners) => (Some(runners.as_fd()), until),
         };
-        let others: Vec<BorrowedFd<'_>> = stop.into_iter().chain(results).collect();
+        others.extend(results);
         if quiet.is_none() {
             return udp::wait(&self.sockets, &others, timer, until);
         }
@@ -248,8 +257,10 @@ impl Shell {
                     }
                 },
                 Effect::Collect { plugin } => self.start_collecting(plugin),
-                Effect::Hung { .. } => {
-                    if let Work::Threads(runners) = &mut self.work {
+                Effect::Hung { plugin } => {
+                    if self.errands.abandon(plugin) {
+                        self.collected(plugin, Err("was given up".to_owned()));
+                    } else if let Work::Threads(runners) = &mut self.work {
                         runners.replace_one();
                     }
                 }
@@ -278,6 +289,9 @@ impl Shell {
     }
 
     fn start_collecting(&mut self, plugin: usize) {
+        if self.errands.start(plugin) {
+            return;
+        }
         match &mut self.work {
             Work::Inline { due, .. } => due.push_back(plugin),
             Work::Threads(runners) => {
@@ -285,6 +299,13 @@ impl Shell {
                     self.collected(plugin, Err("every plugin runner is held up".to_owned()));
                 }
             }
+        }
+    }
+
+    /// What came of the runs that wait for others; the agent says what to do with it next.
+    fn poll_errands(&mut self) {
+        for (plugin, result) in self.errands.poll(clock::now_awake()) {
+            self.collected(plugin, result);
         }
     }
 

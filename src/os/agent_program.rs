@@ -4,7 +4,7 @@
 use super::agent_loop::{self, Outcome, Round, Runtime, Task};
 use super::runner::{self, Plugins};
 use super::signal::Signals;
-use super::{daemon, file, log as sink, name};
+use super::{daemon, file, log as sink, name, trial};
 use crate::agent::command_line::{self, Action, Request};
 use crate::agent::{SPOOL_DEFAULT, SPOOL_DEFAULT_MINI, Setup, Target};
 use crate::config::agent::{self as config, Agent};
@@ -64,6 +64,9 @@ fn start(program: &Program, arguments: impl Iterator<Item = OsString>) -> Result
     let config = load(program, request.config.as_deref())?;
     if request.action == Action::DryRun {
         return dry_run(program, &config);
+    }
+    if let Action::TestPlugins(names) = &request.action {
+        return test_plugins(program, &config, names);
     }
     let setup = set_up(program, &request, &config)?;
     run(program, &request, &config, setup).map_err(|error| {
@@ -228,6 +231,16 @@ fn dry_run(program: &Program, config: &Agent) -> Result<u8, Exit> {
         out.push_str(&render_sample(plugin.name(), &result));
     }
     print(&out)
+}
+
+fn test_plugins(program: &Program, config: &Agent, names: &[String]) -> Result<u8, Exit> {
+    let probes = collect::probe(config, program.mini);
+    let report = trial::run(config, probes, names).map_err(|name| {
+        tell(&format!("{}: there is no plugin {}", program.name, text::escape_control(&name)));
+        Exit(USAGE)
+    })?;
+    print(&report.text)?;
+    Ok(if report.failed > 0 { FAILED } else { 0 })
 }
 
 fn render_round(round: &Round) -> String {

@@ -28,6 +28,19 @@ pub fn now_awake() -> Now {
     Now { mono: mono(clock), wall: wall() }
 }
 
+/// How many seconds the machine's local time is ahead of UTC at a Unix second.
+#[allow(clippy::unnecessary_cast, reason = "on 32-bit systems the fields are narrower")]
+pub fn local_offset(second: i64) -> i32 {
+    let second = second as libc::time_t;
+    // SAFETY: a `tm` of zeroes is valid; both pointers are to live values, and no other is kept.
+    let tm = unsafe {
+        let mut tm = std::mem::zeroed::<libc::tm>();
+        libc::localtime_r(&second, &mut tm);
+        tm
+    };
+    tm.tm_gmtoff as i32
+}
+
 // On 32-bit systems the fields are narrower.
 #[allow(clippy::unnecessary_cast)]
 fn wall() -> Wall {

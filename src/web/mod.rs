@@ -26,6 +26,7 @@ mod fixture_plugin;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use api::EventJson;
 pub use api::{Explained, explain};
 pub use http::{Body, Method, Peer, Request, Response};
 pub use page::Pages;

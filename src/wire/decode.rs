@@ -73,14 +73,15 @@ impl Decoder {
             strings_cut: 0,
             fault: None,
         };
-        let envelope = match envelope::read(text, &mut budget, keys) {
+        let (json, envelope) = match envelope::read(text, &mut budget, keys) {
             Err(Reject::BadJson) if mend::null_no_numbers(text, mended) => {
                 budget.reset();
-                envelope::read(mended, &mut budget, keys)?
+                let mended: &'a str = mended;
+                (mended, envelope::read(mended, &mut budget, keys)?)
             }
-            read => read?,
+            read => (text, read?),
         };
-        datagram(envelope, budget)
+        datagram(json, envelope, budget)
     }
 }
 
@@ -103,7 +104,11 @@ fn class(bytes: &[u8]) -> Result<Class, Reject> {
     }
 }
 
-fn datagram<'a>(envelope: Envelope<'a>, mut budget: Budget<'a>) -> Result<Datagram<'a>, Reject> {
+fn datagram<'a>(
+    json: &'a str,
+    envelope: Envelope<'a>,
+    mut budget: Budget<'a>,
+) -> Result<Datagram<'a>, Reject> {
     let id = id(envelope.field(Field::Id))?;
     let name = name(envelope.field(Field::Name), &mut budget)?;
     let seq = seq(envelope.field(Field::Seq))?;
@@ -122,7 +127,7 @@ fn datagram<'a>(envelope: Envelope<'a>, mut budget: Budget<'a>) -> Result<Datagr
         Id::Plg => Message::Plg(plg(&envelope, part, leaves)?),
         Id::Msg => Message::Msg(msg(&envelope)?),
     };
-    Ok(Datagram { name, seq, time, message, strings_cut })
+    Ok(Datagram { name, seq, time, message, strings_cut, json })
 }
 
 enum Id {
@@ -599,6 +604,18 @@ mod tests {
             "}".repeat(12)
         );
         check(&plg(&format!(r#","plugin":"p","data":{data}"#)), Err(Reject::TooManyLeaves));
+    }
+
+    #[test]
+    fn whole_message_is_handed_on_as_it_came_but_strict() {
+        let json = "\n{\"ID\":\"HTB\",\n \"name\":\"Web1\",\"rtt\":1.50}";
+        let packed = compress_to_vec_zlib(json.as_bytes(), 6);
+        let mut decoder = Decoder::new();
+        assert_eq!(decoder.decode(json.as_bytes()).map(|d| d.json), Ok(json));
+        assert_eq!(decoder.decode(&packed).map(|d| d.json), Ok(json));
+        let nan = json.replace("1.50", "NaN");
+        let mended = json.replace("1.50", "null");
+        assert_eq!(decoder.decode(nan.as_bytes()).map(|d| d.json), Ok(mended.as_str()));
     }
 
     #[test]

@@ -275,7 +275,7 @@ mod tests {
                 interval, rtt, attempt, up, version: version.as_deref(), plugins: Vec::new(),
             };
             let message = Message::Htb(htb);
-            let want = Datagram { name: &name, seq, time: None, message, strings_cut: 0 };
+            let want = Datagram { name: &name, seq, time: None, message, strings_cut: 0, json: &json };
             let mut decoder = Decoder::new();
             prop_assert_eq!(decoder.decode(&bytes), Ok(want));
         }
@@ -290,7 +290,7 @@ mod tests {
             MsgOut { name: "a", seq: None, kind, text: &text, mid }.encode(&mut json);
             pack(&json, &mut bytes);
             let message = Message::Msg(Msg { kind, text: &text, mid });
-            let want = Datagram { name: "a", seq: None, time: None, message, strings_cut: 0 };
+            let want = Datagram { name: "a", seq: None, time: None, message, strings_cut: 0, json: &json };
             let mut decoder = Decoder::new();
             prop_assert_eq!(decoder.decode(&bytes), Ok(want));
         }

@@ -10,7 +10,7 @@ const NO_NUMBERS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 
 /// Writes `text` to `out` with null for every NaN, Infinity and -Infinity outside of strings.
 /// False, and nothing of use in `out`, where there are none.
-pub(super) fn null_no_numbers(text: &str, out: &mut String) -> bool {
+pub fn null_no_numbers(text: &str, out: &mut String) -> bool {
     out.clear();
     if !text.contains("NaN") && !text.contains("Infinity") {
         return false;
@@ -86,7 +86,7 @@ impl<'a> Iterator for Pieces<'a> {
 }
 
 /// Just behind the closing quote of the string that `bytes` begin with, or their end.
-pub(super) fn string_end(bytes: &[u8]) -> usize {
+pub fn string_end(bytes: &[u8]) -> usize {
     let mut at = 1;
     while at < bytes.len() {
         match bytes[at] {

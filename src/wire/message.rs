@@ -13,6 +13,9 @@ pub struct Datagram<'a> {
     pub message: Message<'a>,
     /// Strings of plugin data that were cut to `limits::STR_MAX`.
     pub strings_cut: u32,
+    /// The whole message: one JSON object as it came (NaN and Infinity are null), perhaps with white
+    /// space before, between and behind its tokens.
+    pub json: &'a str,
 }
 
 #[derive(Debug, PartialEq)]

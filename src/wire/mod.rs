@@ -21,6 +21,7 @@ mod walk;
 pub use ack::{Ack, decode_ack, encode_ack};
 pub use decode::Decoder;
 pub use encode::{HtbOut, MsgOut, PlgOut, pack, push_string};
+pub use mend::{null_no_numbers, string_end};
 pub use message::{Datagram, Htb, Kind, Leaf, LeafValue, Message, Msg, Plg};
 pub use reject::Reject;
 pub use split::{ENVELOPE_MAX, PARTS_MAX, split};

@@ -6,6 +6,7 @@
 mod agent;
 mod alert;
 mod control;
+mod journal;
 mod life;
 mod mini;
 mod program;

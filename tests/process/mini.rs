@@ -2,6 +2,7 @@
 //! `agent-mini/build` makes them; without them these tests are skipped, unless HB_REQUIRE_PARTS is set.
 
 use crate::program::{Hbd, Place, until};
+use heartbeat::os::file;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -54,6 +55,10 @@ fn start(place: &Place, server: &Hbd, words: &[&Path]) -> Mini {
     Mini(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
 }
 
+fn read(path: &Path) -> String {
+    String::from_utf8(file::read_bounded(path, 1 << 20).unwrap()).unwrap()
+}
+
 /// Waits until the server has a sample of every plugin.
 fn wait_for_plugins(server: &Hbd) {
     assert_eq!(server.wait_for_host("mini")["state"], "up");
@@ -72,7 +77,7 @@ fn static_binary_reports_its_plugins_from_one_thread_in_little_memory() {
     let server = place.start();
     let mini = start(&place, &server, &[&agent]);
     wait_for_plugins(&server);
-    let status = std::fs::read_to_string(format!("/proc/{}/status", mini.0.id())).unwrap();
+    let status = read(Path::new(&format!("/proc/{}/status", mini.0.id())));
     let number = |key: &str| -> u64 {
         let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
         line.split_ascii_whitespace().next().unwrap().parse().unwrap()
@@ -102,7 +107,7 @@ fn agent_starts_nothing_and_never_lists_connections() {
     let words = ["-D", "-f", calls, "--output=trace"].map(Path::new);
     let _mini = start(&place, &server, &[&[strace.as_path()], &words[..], &[&agent]].concat());
     wait_for_plugins(&server);
-    let trace = std::fs::read_to_string(place.path().join("trace")).unwrap();
+    let trace = read(&place.path().join("trace"));
     let count = |call: &str| trace.lines().filter(|line| line.contains(call)).count();
     assert!(count("open") > 0, "{trace}");
     assert_eq!(count("/proc/net/tcp"), 0, "{trace}");

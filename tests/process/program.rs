@@ -93,7 +93,7 @@ pub struct Hbd {
 }
 
 impl Hbd {
-    fn start(mut command: Command) -> Hbd {
+    pub fn start(mut command: Command) -> Hbd {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let (sender, lines) = channel();

@@ -262,6 +262,7 @@ impl World {
 
     fn start_agent(&mut self, host: usize) {
         let plan = Plan {
+            stream: false,
             name: "cpu_monitor".into(),
             info: false,
             every: Duration::from_secs(300),
@@ -379,7 +380,7 @@ impl World {
                     let at = self.now + STORE_DELAY;
                     self.pending.extend(rows.into_iter().map(|row| (at, row)));
                 }
-                Effect::Answer { .. } | Effect::Notify(_) => {}
+                Effect::Answer { .. } | Effect::Journal(_) | Effect::Notify(_) => {}
             }
         }
     }

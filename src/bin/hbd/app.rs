@@ -2,11 +2,12 @@
 
 use crate::engine::{self, NotSaved};
 use crate::shared::Shared;
-use crate::{fault, gate, supervisor};
+use crate::{fault, gate, journal, supervisor};
 use crossbeam_channel::{Sender, bounded};
 use heartbeat::config::server::Server;
 use heartbeat::engine::view::View;
 use heartbeat::engine::{Command, Outcome};
+use heartbeat::limits;
 use heartbeat::os::clock;
 use heartbeat::time::Now;
 use heartbeat::web::{self, Act, Body, Context, Pages, QueueFact, Request, Response};
@@ -22,6 +23,7 @@ const RELOAD_WITHIN: Duration = Duration::from_secs(10);
 pub struct App {
     shared: Arc<Shared>,
     engine: engine::Inbox,
+    journal: journal::Handle,
     supervisor: Sender<supervisor::Order>,
     pages: RwLock<Arc<Pages>>,
 }
@@ -30,10 +32,11 @@ impl App {
     pub fn new(
         shared: Arc<Shared>,
         engine: engine::Inbox,
+        journal: journal::Handle,
         supervisor: Sender<supervisor::Order>,
         pages: Pages,
     ) -> App {
-        App { shared, engine, supervisor, pages: RwLock::new(Arc::new(pages)) }
+        App { shared, engine, journal, supervisor, pages: RwLock::new(Arc::new(pages)) }
     }
 
     pub fn set_pages(&self, pages: Pages) {
@@ -44,10 +47,16 @@ impl App {
         Arc::clone(&self.pages.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn queues(&self) -> [QueueFact; 2] {
+    fn queues(&self) -> [QueueFact; 3] {
         let replies = self.shared.replies_dropped.load(Ordering::Relaxed);
         let orders = self.shared.orders_dropped.load(Ordering::Relaxed);
         [
+            QueueFact {
+                name: "journal",
+                depth: self.journal.depth(),
+                capacity: limits::JOURNAL_QUEUE as u64,
+                dropped: self.journal.dropped(),
+            },
             QueueFact {
                 name: "orders",
                 depth: self.engine.len() as u64,

@@ -32,6 +32,8 @@ pub struct Invocation {
     pub end: Option<String>,
     pub zone: Option<String>,
     pub reason: Option<String>,
+    pub host: Option<String>,
+    pub since: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +59,7 @@ pub enum Action {
     Unsilence,
     Maintenance,
     Explain,
+    Journal,
 }
 
 /// Who takes an option.
@@ -96,6 +99,7 @@ const TABLES: Taker = Taker::These(&[
     Action::Host,
     Action::Events,
     Action::Ghosts,
+    Action::Journal,
     Action::Alerts,
     Action::Maintenance,
     Action::Explain,
@@ -115,6 +119,8 @@ const FLAGS: &[Flag] = &[
     flag(None, "check", "", Taker::These(&[Action::Status]), "answer as a Nagios plugin"),
     flag(None, "print", "", Taker::These(&[Action::CheckConfig]), "show what is in force"),
     flag(None, "limit", "N", Taker::These(&[Action::Events]), "how many, 1 to 1000"),
+    flag(None, "host", "NAME", Taker::These(&[Action::Journal]), "lines of this host alone"),
+    flag(None, "since", "D", Taker::These(&[Action::Journal]), "lines of the last 90s, 5m, 2h, 7d"),
     flag(None, "yes", "", Taker::These(&[Action::Drop]), "really"),
     flag(None, "value", "V", Taker::These(&[Action::Explain]), "assume this value"),
     flag(None, "until", "T", Taker::These(&[Action::Ack]), "until then, or for so long"),
@@ -160,6 +166,8 @@ const fn subcommand(
 
 /// Filters of `hosts`: more than enough for a line typed by hand.
 const FILTERS_MAX: usize = 16;
+/// The journal, its thousand backups, and the verb.
+const FILES_MAX: usize = 1002;
 
 const EXPLAIN: &str = "HOST METRIC [--value V]";
 const ACK: &str = "HOST [METRIC] [--until T] [--reason R]";
@@ -195,6 +203,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
     subcommand("ghosts", Action::Ghosts, "[accept|ignore NAME]", (0, 2), "names that were refused"),
     subcommand("drop", Action::Drop, "HOST --yes", (1, 1), "forget a host"),
     subcommand("watch", Action::Watch, "HOST on|off", (2, 2), "notices of a host on or off"),
+    subcommand(
+        "journal",
+        Action::Journal,
+        "VERB [FILE..]",
+        (1, FILES_MAX),
+        "verify, cat or stats of it",
+    ),
     subcommand("reload", Action::Reload, "", (0, 0), "load the configuration again"),
 ];
 
@@ -255,6 +270,8 @@ fn set(invocation: &mut Invocation, flag: &Flag, parser: &mut Parser) -> Result<
         "zone" => invocation.zone = Some(text(value()?)?),
         "reason" => invocation.reason = Some(text(value()?)?),
         "list" => invocation.list = true,
+        "host" => invocation.host = Some(text(value()?)?),
+        "since" => invocation.since = Some(text(value()?)?),
         "foreground" => invocation.foreground = true,
         "with-agent" => invocation.with_agent = true,
         "verbose" => invocation.verbosity = invocation.verbosity.saturating_add(1),
@@ -311,7 +328,7 @@ fn check_flags(invocation: Invocation, given: &[&Flag], who: &str) -> Result<Inv
     let takes = |taker: Taker| match taker {
         Taker::All => true,
         Taker::Serve => action == Action::Serve,
-        Taker::Client => !matches!(action, Action::Serve | Action::CheckConfig),
+        Taker::Client => !matches!(action, Action::Serve | Action::CheckConfig | Action::Journal),
         Taker::These(actions) => actions.contains(&action),
     };
     match given.iter().find(|flag| !takes(flag.taker)) {

@@ -5,11 +5,13 @@
 //! go to the store's table, views are swapped behind a lock that is held for one assignment.
 
 use crate::fault;
+use crate::journal;
 use crate::shared::Shared;
 use crate::store;
 use crate::udp::{Inbound, Outbound};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use heartbeat::config::server::Server;
+use heartbeat::engine::view::{EventKind, Level};
 use heartbeat::engine::{Command, Effect, Engine, Event, Outcome, Path, Reply};
 use heartbeat::os::{clock, thread};
 use heartbeat::time::{Mono, Now};
@@ -42,8 +44,17 @@ const STACK: usize = 512 << 10;
 
 /// What other threads ask of this one.
 pub enum Order {
-    Command { command: Command, answer: Sender<Answer> },
+    Command {
+        command: Command,
+        answer: Sender<Answer>,
+    },
     Reload(Arc<Server>),
+    /// A worker has something to tell.
+    Tell {
+        kind: EventKind,
+        level: Level,
+        text: String,
+    },
     Stop,
 }
 
@@ -83,7 +94,7 @@ impl Inbox {
 pub fn start(
     engine: Engine,
     sockets: Vec<UdpSocket>,
-    store: store::Handle,
+    ends: (store::Handle, journal::Pen),
     shared: Arc<Shared>,
 ) -> io::Result<(Inbox, JoinHandle<()>)> {
     let poll = Poll::new()?;
@@ -94,7 +105,7 @@ pub fn start(
         poll.registry().register(socket, Token(i), Interest::READABLE)?;
     }
     shared.set_waker(Arc::clone(&waker));
-    let body = move || match Loop::new(poll, engine, sockets, orders, store, shared) {
+    let body = move || match Loop::new(poll, engine, sockets, orders, ends, shared) {
         Ok(turns) => turns.run(),
         Err(error) => panic!("cannot set up the sockets: {error}"),
     };
@@ -145,6 +156,7 @@ struct Loop {
     ports: Vec<Port>,
     orders: Receiver<Order>,
     store: store::Handle,
+    journal: journal::Pen,
     shared: Arc<Shared>,
     /// Who waits for the answer to a command, by the id it was given to the engine with.
     waiting: BTreeMap<u64, Sender<Answer>>,
@@ -166,7 +178,7 @@ impl Loop {
         engine: Engine,
         sockets: Vec<mio::net::UdpSocket>,
         orders: Receiver<Order>,
-        store: store::Handle,
+        (store, journal): (store::Handle, journal::Pen),
         shared: Arc<Shared>,
     ) -> io::Result<Loop> {
         let ports = sockets.into_iter().map(Port::new).collect::<io::Result<_>>()?;
@@ -178,6 +190,7 @@ impl Loop {
             ports,
             orders,
             store,
+            journal,
             shared,
             waiting: BTreeMap::new(),
             answered: Vec::new(),
@@ -306,7 +319,13 @@ impl Loop {
                     self.waiting.insert(self.command_id, answer);
                     self.engine.handle(now, Event::Command { id: self.command_id, command });
                 }
-                Order::Reload(config) => self.engine.handle(now, Event::Reload(config)),
+                Order::Reload(config) => {
+                    self.engine.set_zones(now, crate::serve::zones(&config));
+                    self.engine.handle(now, Event::Reload(config));
+                }
+                Order::Tell { kind, level, text } => {
+                    self.engine.handle(now, Event::Worker { kind, level, text });
+                }
                 Order::Stop => self.stopping = true,
             }
             self.carry_out();
@@ -345,6 +364,7 @@ impl Loop {
                 // It is in the next view, and the engine has logged it.
                 Effect::Publish(_) => {}
                 Effect::Persist(records) => self.store.save(records),
+                Effect::Journal(record) => self.journal.write(record),
                 Effect::Answer { id, outcome } => self.answered.push((id, outcome)),
                 Effect::Notify(message) => self.undelivered.push(message.id),
             }
@@ -361,12 +381,14 @@ impl Loop {
         self.count_dropped(dropped);
     }
 
+    /// The ACKs first, then the journal.
     fn flush(&mut self) {
         if self.engine.dirty() {
             self.shared.mark_stale();
         }
         let dropped = self.ports.iter_mut().map(Port::flush).sum();
         self.count_dropped(dropped);
+        self.journal.hand_over();
     }
 
     fn count_dropped(&self, replies: u64) {

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 const ETC: &str = "/etc/heartbeat/hbd.yaml";
+const LOG_DIR: &str = "/var/log/heartbeat";
 /// Files of `conf.d` that are read.
 const PARTS_MAX: usize = 256;
 
@@ -19,6 +20,7 @@ pub struct Environment {
     pub hbd_token: Option<String>,
     pub state_directory: Option<PathBuf>,
     pub runtime_directory: Option<PathBuf>,
+    pub logs_directory: Option<PathBuf>,
     pub xdg_state_home: Option<PathBuf>,
     pub notify_socket: Option<OsString>,
     pub watchdog: (Option<String>, Option<String>),
@@ -43,6 +45,7 @@ impl Environment {
             hbd_token: text("HBD_TOKEN"),
             state_directory: first("STATE_DIRECTORY"),
             runtime_directory: first("RUNTIME_DIRECTORY"),
+            logs_directory: first("LOGS_DIRECTORY"),
             xdg_state_home: path("XDG_STATE_HOME"),
             notify_socket: os("NOTIFY_SOCKET"),
             watchdog: (text("WATCHDOG_USEC"), text("WATCHDOG_PID")),
@@ -131,6 +134,23 @@ pub fn control_socket(config: &Server, env: &Environment, state_dir: &Path) -> P
     }
 }
 
+/// The journal's directory: `journal_dir`, else `$LOGS_DIRECTORY`, else `/var/log/heartbeat` where it can be
+/// written or made, else `journal` below the state.
+pub fn journal_dir(config: &Server, env: &Environment, state_dir: &Path) -> PathBuf {
+    if let Some(dir) = config.journal_dir.as_ref().or(env.logs_directory.as_ref()) {
+        return dir.clone();
+    }
+    let logs = Path::new(LOG_DIR);
+    if is_writable(logs) { logs.to_owned() } else { state_dir.join("journal") }
+}
+
+/// Whether files can be made in `dir`, or `dir` itself can.
+fn is_writable(dir: &Path) -> bool {
+    use nix::unistd::{AccessFlags, access};
+    let place = if dir.exists() { Some(dir) } else { dir.parent() };
+    place.is_some_and(|place| access(place, AccessFlags::W_OK | AccessFlags::X_OK).is_ok())
+}
+
 /// Makes a directory of ours, for our eyes only, where it does not exist.
 pub fn create_private(dir: &Path) -> Result<(), String> {
     use std::os::unix::fs::DirBuilderExt;
@@ -209,6 +229,18 @@ mod tests {
         assert_eq!(dir(&config, &env), Path::new("/c"));
         assert_eq!(store(&config, Path::new("/c")), Path::new("/c/hb.pickle"));
         assert!(state_dir(&Server::default(), &Environment::default()).is_err());
+        env.logs_directory = Some("/ld".into());
+        assert_eq!(journal_dir(&config, &env, Path::new("/s")), Path::new("/ld"));
+        config.journal_dir = Some("/j".into());
+        assert_eq!(journal_dir(&config, &env, Path::new("/s")), Path::new("/j"));
+    }
+
+    #[test]
+    fn writable_is_a_directory_of_ours_or_a_place_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(is_writable(dir.path()));
+        assert!(is_writable(&dir.path().join("new")));
+        assert!(!is_writable(&dir.path().join("no/where")));
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod effective;
 mod engine;
 mod fault;
 mod gate;
+mod journal;
+mod journal_command;
 mod lookup;
 mod owner;
 mod pool;
@@ -60,6 +62,7 @@ fn act(invocation: Invocation) -> u8 {
             });
         }
         Action::CheckConfig => return check::run(&invocation, env),
+        Action::Journal => return journal_command::run(&invocation, &env),
         _ => return ask::run(&invocation, &env),
     }
     EXIT_OK

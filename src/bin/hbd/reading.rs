@@ -1,6 +1,7 @@
 //! Reading the configuration files and `templates_dir`: bounded, all problems collected, nothing decided here.
 
 use crate::effective;
+use crate::journal;
 use crate::lookup::{self, Environment, Files};
 use heartbeat::config::node::Document;
 use heartbeat::config::problem::{self, Problem, Severity};
@@ -41,6 +42,17 @@ impl Source {
         Source { option, env, with_agent, base }
     }
 
+    /// What the journal thread has to do, `None` where nothing.
+    pub fn journal_settings(&self, config: &Server) -> Option<journal::Settings> {
+        journal::Settings::of(config, &self.journal_dir(config)?)
+    }
+
+    /// `None` where there is no directory at all.
+    pub fn journal_dir(&self, config: &Server) -> Option<PathBuf> {
+        let state_dir = lookup::state_dir(config, &self.env).ok()?;
+        Some(lookup::journal_dir(config, &self.env, &state_dir))
+    }
+
     pub fn read(&self) -> Reading {
         let files = lookup::config_files(self.option.as_deref(), &self.env, &self.base);
         let (mut documents, mut problems) = (Vec::new(), Vec::new());
@@ -61,6 +73,7 @@ impl Source {
             &mut server.logfile,
             &mut server.templates_dir,
             &mut server.agent_dir,
+            &mut server.journal_dir,
         ];
         for path in paths.into_iter().flatten() {
             *path = self.base.join(&*path);

@@ -10,12 +10,15 @@ use crate::shared::Shared;
 use crate::store::{self, Store};
 use crate::supervisor::{self, SignalThread, Supervisor};
 use crate::systemd::{self, Notifier};
-use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK, engine, fault};
+use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK, engine, fault, journal};
 use crossbeam_channel::bounded;
+use heartbeat::calm::Zones;
 use heartbeat::config::server::Server;
 use heartbeat::engine::Engine;
+use heartbeat::engine::view::{EventKind, Level};
 use heartbeat::os::{clock, daemon, file, log as sink, name};
 use heartbeat::web::Facts;
+use jiff::tz::TimeZone;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
@@ -154,10 +157,18 @@ struct Running {
     inbox: engine::Inbox,
     engine: JoinHandle<()>,
     store: store::Running,
+    journal: journal::Running,
     signals: SignalThread,
     front: gate::Front,
     agent: Option<AgentThread>,
     control_path: Option<PathBuf>,
+}
+
+/// The zones of windows of maintenance: the machine's own files, and the server's own zone.
+pub fn zones(config: &Server) -> Zones {
+    let find: fn(&str) -> Option<TimeZone> = |name| TimeZone::get(name).ok();
+    let local = config.timezone.as_deref().and_then(find).unwrap_or_else(TimeZone::system);
+    Zones::new(find, local)
 }
 
 impl Running {
@@ -171,6 +182,7 @@ impl Running {
     ) -> Result<(Running, Supervisor), String> {
         let now = clock::now();
         let mut machine = Engine::new(Arc::clone(&config), seed(), now);
+        machine.set_zones(now, zones(&config));
         let store = Store::open(&prepared.store, &mut |saved| machine.restore(now, saved));
         let store = store.map_err(|e| e.to_string())?;
         log::info!("hbd {} store={}", env!("CARGO_PKG_VERSION"), store.path().display());
@@ -178,13 +190,18 @@ impl Running {
         let facts = ready.facts(&prepared);
         let shared = Arc::new(Shared::new(machine.view(), Arc::clone(&config), facts));
         let store = store.start().map_err(failed("the store"))?;
-        let (inbox, engine) =
-            engine::start(machine, prepared.udp, store.handle.clone(), Arc::clone(&shared))
-                .map_err(failed("the engine"))?;
+        let records = journal::Handle::default();
+        let ends = (store.handle.clone(), records.pen());
+        let (inbox, engine) = engine::start(machine, prepared.udp, ends, Arc::clone(&shared))
+            .map_err(failed("the engine"))?;
+        let settings = source.journal_settings(&config);
+        let journal = journal::start(records.clone(), settings, teller(inbox.clone()))
+            .map_err(failed("the journal"))?;
         let (orders, received) = bounded(supervisor::ORDERS_MAX);
         let signals = SignalThread::start(orders.clone()).map_err(failed("signals"))?;
         let pages = reading::pages(&config);
-        let app = Arc::new(App::new(Arc::clone(&shared), inbox.clone(), orders, pages));
+        let app = App::new(Arc::clone(&shared), inbox.clone(), records.clone(), orders, pages);
+        let app = Arc::new(app);
         let (control_path, control) = prepared.control.unzip();
         let listeners = Listeners { http: prepared.http, ws: prepared.ws, control };
         let front = gate::start(listeners, Arc::clone(&app) as Arc<dyn gate::App>)
@@ -196,12 +213,14 @@ impl Running {
             orders: received,
             shared,
             engine: inbox.clone(),
+            journal: records,
             app,
             notifier,
             watchdog_every,
             source,
         };
-        let running = Running { inbox, engine, store, signals, front, agent, control_path };
+        let running =
+            Running { inbox, engine, store, journal, signals, front, agent, control_path };
         Ok((running, supervisor))
     }
 
@@ -215,6 +234,7 @@ impl Running {
         }
         let _ = self.engine.join();
         self.store.stop();
+        self.journal.stop();
         self.signals.stop();
         for (name, count) in self.front.counters() {
             log::debug!("front {name}={count}");
@@ -226,6 +246,13 @@ impl Running {
         log::info!("stopped");
         Ok(())
     }
+}
+
+/// Brings the journal's troubles to the engine.
+fn teller(inbox: engine::Inbox) -> journal::Tell {
+    Box::new(move |text| {
+        inbox.send(engine::Order::Tell { kind: EventKind::Journal, level: Level::Warning, text })
+    })
 }
 
 fn failed(what: &'static str) -> impl Fn(std::io::Error) -> String {

@@ -1,10 +1,10 @@
 //! What the main thread does once everything runs: signals, reloads, systemd, and the orderly end.
 
 use crate::app::App;
-use crate::engine;
 use crate::reading::{self, Reading};
 use crate::shared::Shared;
 use crate::systemd::Notifier;
+use crate::{engine, journal};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use heartbeat::config::server::{Server, difference};
 use heartbeat::engine::view::Severity;
@@ -62,6 +62,7 @@ pub struct Supervisor {
     pub orders: Receiver<Order>,
     pub shared: Arc<Shared>,
     pub engine: engine::Inbox,
+    pub journal: journal::Handle,
     pub app: Arc<App>,
     pub notifier: Notifier,
     pub watchdog_every: Option<Duration>,
@@ -80,6 +81,7 @@ impl Supervisor {
                     if let Err(error) = sink::reopen() {
                         log::error!("log file cannot be opened anew error={error}");
                     }
+                    self.journal.reopen();
                     let _ = self.reload();
                 }
                 Ok(Order::Signal(signal)) => {
@@ -138,6 +140,7 @@ impl Supervisor {
         let new = Arc::new(new);
         self.app.set_pages(reading::pages(&new));
         self.shared.set_config(Arc::clone(&new));
+        self.journal.configure(self.source.journal_settings(&new));
         if !self.engine.send(engine::Order::Reload(new)) {
             log::error!("config: the engine did not take the new configuration");
         }

@@ -15,6 +15,7 @@ mod threshold;
 pub use event::{kinds as event_kinds, page as event_page};
 pub use explain::{Explained, explain};
 pub use host::find as find_host;
+pub use json::EventJson;
 
 use super::live;
 use super::problem::Problem;

@@ -206,7 +206,7 @@ fn empty_page_gives_the_commands_and_explains_refusals() {
     let page = html(&bench, "/live");
     for want in [
         "hbc-mini mon.example.net:50103",
-        "hbc-mini --install-service mon.example.net:50103",
+        "hbc-mini -d -b mon.example.net:50103",
         "Listening on UDP 50103, 0 datagrams so far.",
         "3 datagrams from 192.0.2.7 could not be parsed: bad zlib header or data",
         "1 datagram from 192.0.2.7 was refused: not a known host (udp_policy)",
