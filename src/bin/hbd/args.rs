@@ -135,15 +135,6 @@ const FLAGS: &[Flag] = &[
     flag(Some('V'), "version", "", Taker::All, "version"),
 ];
 
-impl Flag {
-    fn is_common(&self) -> bool {
-        match self.taker {
-            Taker::These(_) => self.long == "json",
-            _ => true,
-        }
-    }
-}
-
 struct Subcommand {
     name: &'static str,
     action: Action,
@@ -370,8 +361,8 @@ pub fn help() -> String {
         let _ = writeln!(out, "{}", format!("{line:<28} {}", row.help).trim_end());
     }
     out.push_str("SCOPE is host:, group:, tag:, plugin: or path: with a glob; all must match\n\n");
-    // Those of single subcommands stand with them.
-    for flag in FLAGS.iter().filter(|flag| flag.is_common()) {
+    let named = |long: &str| SUBCOMMANDS.iter().any(|row| row.words.contains(&format!("--{long}")));
+    for flag in FLAGS.iter().filter(|flag| !named(flag.long)) {
         let short = flag.short.map_or("    ".to_owned(), |c| format!("-{c}, "));
         let long = format!("--{} {}", flag.long, flag.value);
         let _ = writeln!(out, "  {short}{long:<22} {}", flag.help);
