@@ -6,6 +6,7 @@
 
 use super::feed::Entry;
 use super::host::Raised;
+use super::metric::alert_id;
 use super::request::OUTBOX;
 use super::view::{self, EventKind, HostId, Level, Severity, State};
 use super::{Effect, Engine, Saved};
@@ -138,6 +139,7 @@ impl Engine {
     }
 
     fn forget(&mut self, id: Option<HostId>, subject: &Subject) {
+        self.calendar.recovered(&alert_id(subject));
         if let Some(record) = id.and_then(|id| self.table.record(id)) {
             record.untold.remove(subject);
             record.raised.remove(subject);

@@ -526,3 +526,44 @@ fn worker_tells_through_the_feed() {
     assert_eq!(rig.told(), ["full"]);
     assert!(rig.journal.is_empty(), "the journal does not tell of itself");
 }
+
+fn acknowledge(rig: &mut Rig, id: &str) {
+    let body = serde_json::json!({ "ids": [id], "reason": "seen" }).to_string();
+    let request = crate::calm::AckRequest::parse(body.as_bytes()).unwrap();
+    let command = Command::Acknowledge { request, by: None };
+    rig.engine.handle(rig.now, Event::Command { id: 1, command });
+    rig.drain();
+}
+
+#[test]
+fn acknowledged_alert_is_shown_as_such_again_after_a_restart() {
+    let mut rig = Rig::new(crate::alert::fixture::server(
+        "thresholds: {cpu_monitor: {cpu_percent: {critical: 90}}}",
+    ));
+    rig.htb(V4, "pc");
+    let leaves = [Leaf { path: "cpu_percent", value: LeafValue::Number(95.0) }];
+    rig.plg("pc", "cpu_monitor", r#"{"cpu_percent":95}"#, &leaves, false);
+    assert_eq!(rig.host("pc").alerts.critical, 1);
+    assert_eq!(rig.host("pc").worst_alert().map(|a| &*a.path), Some("cpu_monitor.cpu_percent"));
+    acknowledge(&mut rig, "pc/cpu_monitor.cpu_percent");
+    for _ in 0..2 {
+        let host = rig.host("pc");
+        assert_eq!((host.alerts.critical, host.flags() & 4), (0, 4));
+        assert_eq!(host.alert_list[0].acknowledged.as_ref().map(|a| &*a.reason), Some("seen"));
+        assert_eq!(host.worst_alert(), None);
+        rig.elapse(2.0);
+        rig.restart(1);
+    }
+}
+
+#[test]
+fn acknowledgement_of_an_outage_ends_with_it() {
+    let mut rig = Rig::new(Server::default());
+    rig.htb(V4, "pc");
+    rig.elapse(200.0);
+    assert_eq!(rig.host("pc").state, State::Down);
+    acknowledge(&mut rig, "pc/host");
+    assert_eq!(&*rig.engine.view().acknowledgements[0].alert, "pc/host");
+    rig.htb(V4, "pc");
+    assert!(rig.engine.view().acknowledgements.is_empty());
+}

@@ -1,7 +1,7 @@
 //! A metric over its limit, from the datagram to the command line and over a kill.
 
 use crate::program::{Hbd, Place, Sender, stderr, stdout, until};
-use heartbeat::os::clock;
+use heartbeat::os::{clock, file};
 use heartbeat::time::Duration;
 use serde_json::{Value, json};
 use std::process::Output;
@@ -63,7 +63,8 @@ fn alert_is_seen_acknowledged_silenced_and_explained_and_outlives_a_kill() {
     assert_eq!(alerts(&server)[0]["silenced"], silence.trim());
 
     let explained = succeed(&place, &["explain", "web1", "cpu_monitor.cpu_percent"]);
-    let text = std::fs::read_to_string(place.path().join("hbd.yaml")).unwrap();
+    let text = file::read_bounded(&place.path().join("hbd.yaml"), 1 << 16).unwrap();
+    let text = String::from_utf8(text).unwrap();
     let line = text.lines().position(|line| line.contains("cpu_monitor")).unwrap() + 1;
     let from = format!("hbd.yaml:{line}\n");
     for want in ["CRITICAL: web1 - cpu_monitor.cpu_percent = 95.0", &from, silence.trim()] {

@@ -120,7 +120,7 @@ pub fn explain<'a>(
         host: &host.name,
         entry: rule.map(|rule| rule.path.to_string()),
         profile: rule.and_then(|rule| rule.profile.as_deref().map(str::to_owned)),
-        origin: rule.map(|rule| origin(rule)),
+        origin: rule.map(origin),
         tried: found.tried,
         state: found.level.map(Level::as_str),
         value: value.unwrap_or_default().to_json(),
