@@ -358,7 +358,8 @@ pub fn help() -> String {
     );
     for row in SUBCOMMANDS {
         let line = format!("hbd {} {}", row.name, row.words);
-        let _ = writeln!(out, "{}", format!("{line:<28} {}", row.help).trim_end());
+        let gap = if line.len() > 28 { "  " } else { " " };
+        let _ = writeln!(out, "{}", format!("{line:<28}{gap}{}", row.help).trim_end());
     }
     out.push_str("SCOPE is host:, group:, tag:, plugin: or path: with a glob; all must match\n\n");
     let named = |long: &str| SUBCOMMANDS.iter().any(|row| row.words.contains(&format!("--{long}")));

@@ -8,11 +8,9 @@ use crate::text;
 use crate::web::near;
 use crate::web::problem::Problem;
 use crate::web::select::{Filter, Sort, parse_severity, parse_state, select};
-use crate::web::why;
 use crate::web::{Answer, Call};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Most hosts of one answer; without `limit` all that there are.
@@ -55,7 +53,6 @@ pub fn one(call: &Call<'_>, name: &str) -> Answer {
         host: HostJson<'a>,
         description: Option<&'a str>,
         declared: bool,
-        why: Cow<'a, str>,
         os_info: Option<&'a RawValue>,
         roles: Roles<'a>,
     }
@@ -66,7 +63,6 @@ pub fn one(call: &Call<'_>, name: &str) -> Answer {
         host: HostJson::new(host),
         description: host.description.as_deref(),
         declared: host.declared,
-        why: why::reason(host),
         os_info: latest.map(|sample| raw(&sample.data)),
         roles: Roles {
             owner: host.owner.as_deref(),

@@ -2,8 +2,10 @@
 
 use crate::engine::view::{Connection, Event, Host, Severity};
 use crate::time::Wall;
+use crate::web::why::reason;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 #[derive(Serialize)]
@@ -25,6 +27,8 @@ pub struct HostJson<'a> {
     pub sealed: bool,
     pub connections: Vec<ConnectionJson>,
     pub alerts: AlertsJson,
+    /// In words; empty for a host that is well.
+    pub why: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
@@ -80,6 +84,7 @@ impl<'a> HostJson<'a> {
                 critical: host.alerts.critical,
                 unknown: host.alerts.unknown,
             },
+            why: reason(host),
         }
     }
 }

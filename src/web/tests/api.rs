@@ -25,8 +25,8 @@ fn host_list_has_the_documented_members() {
         &Bench::new(1),
         "/api/0/hosts",
         expect![[r#"
-        200 {"hosts":[{"name":"db-01.bsl","state":"up","severity":"critical","watch":true,"owner":"alice","tags":["db","prod"],"group":"basel","maintenance":false,"interval":30.0,"last_seen":1795360824.004,"since":1795358561.0,"boot_time":1791361409.0,"version":"0.1.0","sealed":false,"connections":[{"family":"ipv4","address":"192.0.2.0","state":"up","rtt_ms":3.483,"loss_percent":0.0,"last_seen":1795360824.004},{"family":"ipv6","address":"2001:db8::","state":"up","rtt_ms":3.583,"loss_percent":0.0,"last_seen":1795360824.004}],"alerts":{"warning":1,"critical":1,"unknown":0}}],"total":1}
-    "#]],
+            200 {"hosts":[{"name":"db-01.bsl","state":"up","severity":"critical","watch":true,"owner":"alice","tags":["db","prod"],"group":"basel","maintenance":false,"interval":30.0,"last_seen":1795360824.004,"since":1795358561.0,"boot_time":1791361409.0,"version":"0.1.0","sealed":false,"connections":[{"family":"ipv4","address":"192.0.2.0","state":"up","rtt_ms":3.483,"loss_percent":0.0,"last_seen":1795360824.004},{"family":"ipv6","address":"2001:db8::","state":"up","rtt_ms":3.583,"loss_percent":0.0,"last_seen":1795360824.004}],"alerts":{"warning":1,"critical":1,"unknown":0},"why":"Disk /var/lib/postgresql 93 % (> 90 %)"}],"total":1}
+        "#]],
     );
     check(
         &Bench::new(0),
