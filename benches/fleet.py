@@ -24,27 +24,22 @@ with open(config, "w") as file:
         f"hb_port: 0\nhbd_port: 0\nws_port: 0\njournal_enabled: false\nhosts_max: {hosts + 10}\n"
         f"state_dir: {state.name}/state\ncontrol_socket: {state.name}/hbd.sock\n"
     )
-server = subprocess.Popen([hbd, "-f", "-c", config], stderr=subprocess.PIPE, text=True)
-for line in server.stderr:
-    if line.startswith("ready "):
-        break
+log = os.path.join(state.name, "log")
+server = subprocess.Popen([hbd, "-f", "-c", config], stdout=subprocess.DEVNULL, stderr=open(log, "w"))
+line = ""
+while not line:
+    time.sleep(0.05)
+    if server.poll() is not None:
+        sys.exit(open(log).read())
+    line = next((l for l in open(log) if l.startswith("ready ")), "")
 fields = dict(word.split("=") for word in line.split()[1:])
 udp = ("127.0.0.1", int(fields["udp"].rsplit(":", 1)[1]))
 http = "http://" + fields["http"]
-os.set_blocking(server.stderr.fileno(), False)
 
 
 def rss_mb():
     with open(f"/proc/{server.pid}/status") as status:
         return next(int(l.split()[1]) for l in status if l.startswith("VmRSS")) / 1024
-
-
-def drain_log():
-    try:
-        while server.stderr.read(65536):
-            pass
-    except (TypeError, BlockingIOError):
-        pass
 
 
 def heartbeat(i):
@@ -63,10 +58,8 @@ while sent < hosts:
             sock.sendto(heartbeat(i), udp)
     sent += per_address
     if address % 20 == 0:
-        drain_log()
         time.sleep(0.01)
 time.sleep(3)
-drain_log()
 total = json.load(urllib.request.urlopen(http + "/api/0/hosts?limit=1"))["total"]
 print(f"{total} hosts after {time.time() - begin:.0f} s: {rss_mb():.1f} MB resident")
 
