@@ -1,12 +1,14 @@
 //! Agents and one engine over a faulty network, on a virtual clock. One seed is one run.
 //!
-//! `HB_SIM_SEED=N` runs one seed and says what happened; `HB_SIM_SEEDS` (64) and `HB_SIM_MINUTES` (30) size the
-//! suite's run. A failure prints its seed, the virtual time and the last things that happened.
-//! `world` moves time, datagrams and faults; `shadow` says, independently of the engine, what must hold.
+//! `HB_SIM_SEED=N` runs one seed and says what happened; `HB_SIM_SEEDS` (64), `HB_SIM_MINUTES` (30) and
+//! `HB_SIM_HOSTS` (6) size the suite's run. A failure prints its seed, the virtual time and the last things that happened.
+//! `world` moves time, datagrams and faults; `shadow` says, independently of the engine, what must hold of the feed,
+//! and `told` of what people get.
 
 mod fault;
 mod network;
 mod shadow;
+mod told;
 mod world;
 
 fn knob(name: &str, default: u64) -> u64 {
@@ -34,6 +36,7 @@ fn fleet_over_a_faulty_network_is_told_truly() {
         total.add(&run(seed, minutes, fault::Shape::of_seed(seed)));
     }
     println!("{total:?}");
+    assert!(total.delivered > 0, "{total:?}");
     assert!(total.heartbeats > 0 && total.downs > 0 && total.restarts > 0, "{total:?}");
 }
 
