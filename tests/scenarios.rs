@@ -7,6 +7,10 @@
 //! # why this scenario exists
 //! config                        the lines after it that begin with | are hbd.yaml (at the top, or a reload)
 //! recv ADDRESS JSON             a datagram arrives
+//! beat HOST... [every D]        from now on these send heartbeats (every 30 s), whose answers are not shown
+//! mute HOST...                  they do so no more
+//! feed HOST PLUGIN JSON         data arrives now and every 5 minutes, until the next line about the plugin
+//! data HOST PLUGIN JSON         it arrives once
 //! elapse DURATION               time passes and the server runs
 //! pause DURATION                time passes and the server does not: stopped, or the machine slept
 //! restart DURATION              kill -9, and a new process that long after
@@ -15,10 +19,10 @@
 //! alerts                        metric alerts that are not OK
 //! watch HOST on|off · drop HOST · accept NAME · ignore NAME
 //! ack JSON · silence JSON · unsilence ID · maintenance JSON     as the API takes them
-//! channel NAME ok|retry|fail    how a channel delivers from now on (at first: ok)
+//! channel NAME ok|retry|fail|full   how a channel delivers from now on (at first: ok)
 //! ```
 
-use heartbeat::calm::{AckRequest, MaintenanceRequest, SilenceRequest};
+use heartbeat::calm::{AckRequest, MaintenanceRequest, SilenceRequest, Zones};
 use heartbeat::config::{Document, server};
 use heartbeat::engine::outbox::Outcome as Delivery;
 use heartbeat::engine::{Command, Effect, Engine, Event, Path, Saved};
@@ -105,7 +109,17 @@ struct Stage {
     store: BTreeMap<String, Saved>,
     /// Channels that do not deliver.
     broken: BTreeMap<String, Delivery>,
+    /// What comes by itself, by host and plugin (none: a heartbeat).
+    sources: BTreeMap<(String, String), Source>,
+    shows_answer: bool,
     out: String,
+}
+
+struct Source {
+    next: Mono,
+    every: Duration,
+    address: IpAddr,
+    datagram: String,
 }
 
 impl Stage {
@@ -114,8 +128,19 @@ impl Stage {
         let now = Now { mono: Mono::from_secs(1000), wall };
         let config = Arc::new(server::Server::default());
         let (store, broken, out) = (BTreeMap::new(), BTreeMap::new(), String::new());
-        let decoder = Decoder::new();
-        Stage { engine: None, config, decoder, now, act: now.mono, store, broken, out }
+        let (decoder, sources) = (Decoder::new(), BTreeMap::new());
+        Stage {
+            engine: None,
+            config,
+            decoder,
+            now,
+            act: now.mono,
+            store,
+            broken,
+            sources,
+            shows_answer: true,
+            out,
+        }
     }
 
     fn configure(&mut self, yaml: &str) {
@@ -141,6 +166,13 @@ impl Stage {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         match verb {
             "recv" => self.receive(rest),
+            "beat" => self.beat(rest),
+            "mute" => {
+                let hosts: Vec<&str> = rest.split_whitespace().collect();
+                let beats = |h: &str, p: &str| p.is_empty() && hosts.contains(&h);
+                self.sources.retain(|(host, plugin), _| !beats(host, plugin));
+            }
+            "feed" | "data" => self.feed(rest, verb == "feed"),
             "elapse" => self.elapse(duration(rest)),
             "pause" => {
                 self.now = self.now + duration(rest);
@@ -156,6 +188,7 @@ impl Stage {
                 let mono = Mono::from_secs(50);
                 self.now = Now { mono, wall: self.now.wall + duration(rest) };
                 self.act = mono;
+                self.sources.values_mut().for_each(|source| source.next = mono);
                 self.start();
             }
             "show" => self.show(rest),
@@ -188,6 +221,8 @@ impl Stage {
 
     fn start(&mut self) {
         let mut engine = Engine::new(self.config.clone(), 1, self.now);
+        let zones = Zones::new(|name| jiff::tz::TimeZone::get(name).ok(), jiff::tz::TimeZone::UTC);
+        engine.set_zones(self.now, zones);
         for row in self.store.values() {
             engine.restore(self.now, row.clone());
         }
@@ -198,21 +233,78 @@ impl Stage {
     fn receive(&mut self, rest: &str) {
         let (address, text) = rest.split_once(' ').unwrap_or((rest, ""));
         let address: IpAddr = address.parse().unwrap_or_else(|_| panic!("no address: {rest}"));
+        self.deliver(address, text, true);
+    }
+
+    fn deliver(&mut self, address: IpAddr, text: &str, shows_answer: bool) {
         let path = Path { from: SocketAddr::new(address, 40_000), to: None };
         let mut decoder = std::mem::replace(&mut self.decoder, Decoder::new());
         let decoded = decoder.decode(text.as_bytes());
         if let Err(reason) = &decoded {
             let _ = writeln!(self.out, "  refused: {reason}");
         }
+        self.shows_answer = shows_answer;
         self.happen(Event::Datagram { path, len: text.len(), decoded });
         self.decoder = decoder;
     }
 
+    /// `beat HOST... [every DURATION]`
+    fn beat(&mut self, rest: &str) {
+        let (hosts, every) = rest.split_once(" every ").unwrap_or((rest, "30s"));
+        let every = duration(every);
+        for host in hosts.split_whitespace() {
+            let interval = every.as_secs();
+            let datagram = format!(r#"{{"ID":"HTB","name":"{host}","interval":{interval}}}"#);
+            self.source(host, "", datagram, every);
+        }
+        self.bring(self.now.mono);
+    }
+
+    /// `feed HOST PLUGIN JSON`
+    fn feed(&mut self, rest: &str, again: bool) {
+        let mut words = rest.splitn(3, ' ');
+        let mut word = || words.next().unwrap_or_else(|| panic!("not data: {rest}"));
+        let (host, plugin, data) = (word(), word(), word());
+        let datagram = format!(
+            r#"{{"ID":"PLG","name":"{host}","plugin":"{plugin}","every":300,"data":{data}}}"#
+        );
+        self.source(host, plugin, datagram, duration("5m"));
+        self.bring(self.now.mono);
+        if !again {
+            self.sources.remove(&(host.to_owned(), plugin.to_owned()));
+        }
+    }
+
+    fn source(&mut self, host: &str, plugin: &str, datagram: String, every: Duration) {
+        // Each host has an address of its own, by its name.
+        let sum = host.bytes().fold(0u8, |sum, b| sum.wrapping_mul(31).wrapping_add(b));
+        let address = IpAddr::from([192, 0, 2, sum]);
+        let next = self.now.mono;
+        let key = (host.to_owned(), plugin.to_owned());
+        self.sources.insert(key, Source { next, every, address, datagram });
+    }
+
+    /// Brings what is due of what comes by itself.
+    fn bring(&mut self, now: Mono) {
+        let mut due = Vec::new();
+        for source in self.sources.values_mut().filter(|s| s.next <= now) {
+            source.next = now + source.every;
+            due.push((source.address, source.datagram.clone()));
+        }
+        for (address, datagram) in due {
+            self.deliver(address, &datagram, false);
+        }
+    }
+
     fn elapse(&mut self, span: Duration) {
         let end = self.now + span;
-        let due = |stage: &Stage| stage.engine.as_ref().and_then(Engine::poll_timeout);
+        let due = |stage: &Stage| {
+            let engine = stage.engine.as_ref().and_then(Engine::poll_timeout);
+            engine.into_iter().chain(stage.sources.values().map(|s| s.next)).min()
+        };
         while let Some(at) = due(self).filter(|at| *at <= end.mono) {
             self.now = self.now + at.since(self.now.mono);
+            self.bring(self.now.mono);
             self.happen(Event::Tick);
         }
         self.now = end;
@@ -225,6 +317,7 @@ impl Stage {
         let outcome = match how {
             "retry" => Delivery::Retry { after: Duration::ZERO },
             "fail" => Delivery::Failed,
+            "full" => Delivery::Full,
             _ => Delivery::Done,
         };
         self.broken.insert(name.to_owned(), outcome);
@@ -270,9 +363,10 @@ impl Stage {
                     let broken = self.broken.get(&*message.receiver.channel).copied();
                     delivered.push((message.id, broken.unwrap_or(Delivery::Done)));
                 }
-                Effect::Send { path, reply } => {
+                Effect::Send { path, reply } if self.shows_answer => {
                     let _ = writeln!(self.out, "  {at:+.1} send {} {reply:?}", path.from.ip());
                 }
+                Effect::Send { .. } => {}
                 Effect::Publish(event) => {
                     let level = event.level.map_or("-", |l| l.as_str());
                     let kind = event.kind.as_str();

@@ -182,7 +182,7 @@ impl Rig {
 }
 
 #[test]
-fn heartbeat_unanswered_is_tried_after_1_2_4_s_with_numbers_of_their_own() {
+fn heartbeat_unanswered_is_tried_again_until_the_next_with_numbers_of_their_own() {
     let mut rig = rig(setup("192.0.2.1"));
     rig.run_secs(65.0);
     rig.check(expect![[r#"
@@ -191,14 +191,24 @@ fn heartbeat_unanswered_is_tried_after_1_2_4_s_with_numbers_of_their_own() {
         1.00 send 1 ID=HTB seq=2 try=1
         3.00 send 1 ID=HTB seq=3 try=2
         7.00 send 1 ID=HTB seq=4 try=3
-        27.76 send 1 ID=HTB seq=5
-        28.76 send 1 ID=HTB seq=6 try=1
-        30.76 send 1 ID=HTB seq=7 try=2
-        34.76 send 1 ID=HTB seq=8 try=3
-        57.76 send 1 ID=HTB seq=9
-        58.76 send 1 ID=HTB seq=10 try=1
-        60.76 send 1 ID=HTB seq=11 try=2
-        64.76 send 1 ID=HTB seq=12 try=3
+        11.00 send 1 ID=HTB seq=5 try=4
+        15.00 send 1 ID=HTB seq=6 try=5
+        19.00 send 1 ID=HTB seq=7 try=6
+        23.00 send 1 ID=HTB seq=8 try=7
+        27.00 send 1 ID=HTB seq=9 try=8
+        27.76 send 1 ID=HTB seq=10
+        28.76 send 1 ID=HTB seq=11 try=1
+        30.76 send 1 ID=HTB seq=12 try=2
+        34.76 send 1 ID=HTB seq=13 try=3
+        38.76 send 1 ID=HTB seq=14 try=4
+        42.76 send 1 ID=HTB seq=15 try=5
+        46.76 send 1 ID=HTB seq=16 try=6
+        50.76 send 1 ID=HTB seq=17 try=7
+        54.76 send 1 ID=HTB seq=18 try=8
+        57.76 send 1 ID=HTB seq=19
+        58.76 send 1 ID=HTB seq=20 try=1
+        60.76 send 1 ID=HTB seq=21 try=2
+        64.76 send 1 ID=HTB seq=22 try=3
     "#]]);
 }
 
@@ -263,9 +273,14 @@ fn rtt_is_of_the_try_that_was_answered_and_told_once() {
         28.76 send 1 ID=HTB seq=4 try=1 rtt=12.5
         30.76 send 1 ID=HTB seq=5 try=2 rtt=12.5
         34.76 send 1 ID=HTB seq=6 try=3 rtt=12.5
-        57.76 send 1 ID=HTB seq=7
-        58.76 send 1 ID=HTB seq=8 try=1
-        60.76 send 1 ID=HTB seq=9 try=2
+        38.76 send 1 ID=HTB seq=7 try=4 rtt=12.5
+        42.76 send 1 ID=HTB seq=8 try=5 rtt=12.5
+        46.76 send 1 ID=HTB seq=9 try=6 rtt=12.5
+        50.76 send 1 ID=HTB seq=10 try=7 rtt=12.5
+        54.76 send 1 ID=HTB seq=11 try=8 rtt=12.5
+        57.76 send 1 ID=HTB seq=12
+        58.76 send 1 ID=HTB seq=13 try=1
+        60.76 send 1 ID=HTB seq=14 try=2
     "#]]);
     assert_eq!(rig.agent.view().servers[0].links[0].rtt, Some(Duration::from_micros(12_500)));
 }
@@ -294,17 +309,32 @@ fn ipv6_that_never_worked_is_dropped_after_three_failures_and_ipv4_is_not() {
         1.00 send 2 ID=HTB seq=2 try=1
         3.00 send 2 ID=HTB seq=3 try=2
         7.00 send 2 ID=HTB seq=4 try=3
-        27.09 send 2 ID=HTB seq=5
+        11.00 send 2 ID=HTB seq=5 try=4
+        15.00 send 2 ID=HTB seq=6 try=5
+        19.00 send 2 ID=HTB seq=7 try=6
+        23.00 send 2 ID=HTB seq=8 try=7
+        27.00 send 2 ID=HTB seq=9 try=8
+        27.09 send 2 ID=HTB seq=10
         27.76 send 1 ID=HTB seq=2 rtt=0
-        28.09 send 2 ID=HTB seq=6 try=1
-        30.09 send 2 ID=HTB seq=7 try=2
-        34.09 send 2 ID=HTB seq=8 try=3
-        57.09 send 2 ID=HTB seq=9
+        28.09 send 2 ID=HTB seq=11 try=1
+        30.09 send 2 ID=HTB seq=12 try=2
+        34.09 send 2 ID=HTB seq=13 try=3
+        38.09 send 2 ID=HTB seq=14 try=4
+        42.09 send 2 ID=HTB seq=15 try=5
+        46.09 send 2 ID=HTB seq=16 try=6
+        50.09 send 2 ID=HTB seq=17 try=7
+        54.09 send 2 ID=HTB seq=18 try=8
+        57.09 send 2 ID=HTB seq=19
         57.76 send 1 ID=HTB seq=3 rtt=0
-        58.09 send 2 ID=HTB seq=10 try=1
-        60.09 send 2 ID=HTB seq=11 try=2
-        64.09 send 2 ID=HTB seq=12 try=3
-        68.09 close 2
+        58.09 send 2 ID=HTB seq=20 try=1
+        60.09 send 2 ID=HTB seq=21 try=2
+        64.09 send 2 ID=HTB seq=22 try=3
+        68.09 send 2 ID=HTB seq=23 try=4
+        72.09 send 2 ID=HTB seq=24 try=5
+        76.09 send 2 ID=HTB seq=25 try=6
+        80.09 send 2 ID=HTB seq=26 try=7
+        84.09 send 2 ID=HTB seq=27 try=8
+        87.09 close 2
         87.76 send 1 ID=HTB seq=4 rtt=0
     "#]]);
 }
@@ -394,9 +424,10 @@ fn samples_wait_in_the_spool_and_are_sent_with_their_age() {
     rig.answers = vec![V4];
     rig.run_secs(20.0);
     rig.check(expect![[r#"
-        417.76 send 1 ID=HTB seq=57
-        417.76 send 1 ID=PLG seq=58 plugin=m age=417677 data={a:1}
-        417.76 send 1 ID=PLG seq=59 plugin=m age=146807 data={a:1}
+        402.76 send 1 ID=HTB seq=123 try=5
+        402.76 send 1 ID=PLG seq=124 plugin=m age=402677 data={a:1}
+        402.76 send 1 ID=PLG seq=125 plugin=m age=131807 data={a:1}
+        417.76 send 1 ID=HTB seq=126 rtt=0
     "#]]);
 }
 

@@ -20,6 +20,11 @@ impl Zones {
         Zones { find, local }
     }
 
+    /// The same with another zone as the server's own.
+    pub fn with_local(self, local: TimeZone) -> Zones {
+        Zones { local, ..self }
+    }
+
     /// The zone of that name, the server's own without one.
     pub fn get(&self, name: Option<&str>) -> Option<TimeZone> {
         match name {

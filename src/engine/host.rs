@@ -26,8 +26,21 @@ struct Timing {
 /// A trouble as it was told first.
 pub struct Raised {
     pub at: Mono,
+    pub wall: Wall,
     pub level: view::Level,
     pub text: Arc<str>,
+    /// The steps of escalation that were taken, by bit.
+    pub done: u64,
+}
+
+impl Raised {
+    pub fn has_done(&self, step: usize) -> bool {
+        self.done >> step.min(63) & 1 == 1
+    }
+
+    pub fn note_done(&mut self, step: usize) {
+        self.done |= 1 << step.min(63);
+    }
 }
 
 pub struct Record {

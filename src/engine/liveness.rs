@@ -31,6 +31,7 @@ impl Engine {
             self.judge(now, id);
         }
         self.tick_metrics(now);
+        self.tick_restored(now);
         self.tick_isolation(now);
         self.tick_escalations(now);
         self.turn_calendar(now);
@@ -146,6 +147,7 @@ impl Engine {
             return;
         }
         let from = self.severity(id);
+        let was_gone = matches!(self.state(id), Some(State::Down | State::Unreachable));
         self.table.change(id, |host| {
             host.shutdown = true;
             host.state = State::Down;
@@ -157,12 +159,16 @@ impl Engine {
         self.mark_unsaved(now, id);
         let host = self.name_of(id);
         let text = notice::down_shutdown(&host);
+        let declared = self.config.hosts.get(&*host);
+        // Of a laptop it is no news; of a host that is down already it changes nothing.
+        let shown = was_gone || declared.is_some_and(|d| d.intermittent);
+        let role = if shown { Role::Shown } else { Role::Raise };
         let saying = Saying {
             kind: EventKind::Shutdown,
             level: Some(Level::Info),
             from,
             to: self.severity(id),
-            ..Saying::new(Role::Raise, Some(id), Subject::Outage { host }, text)
+            ..Saying::new(role, Some(id), Subject::Outage { host }, text)
         };
         self.say(now, saying);
         self.judge_dependents(now, id, false);
@@ -174,6 +180,7 @@ impl Engine {
             return;
         };
         let Some(state) = self.state_now(id) else { return };
+        let was_shutdown = self.table.host(id).is_some_and(|h| h.shutdown);
         let listening = self.listening(now.mono);
         if state == State::Down && before != State::Down {
             self.detect_isolation(now);
@@ -197,11 +204,19 @@ impl Engine {
         {
             record.gone_at = is_gone(state).then_some(listening);
         }
+        self.plan_down_reminder(id, state, listening);
+        if is_gone(state) && !is_gone(before) {
+            self.make_stale(id);
+        }
         if before != State::Unknown && (state == State::Down) != (before == State::Down) {
             self.note_transition(now, id);
         }
         if let Some(saying) = self.sentence(now, id, before, state, revival.as_ref()) {
-            self.say(now, Saying { from: Some(was), to: self.severity(id), ..saying });
+            let level = match saying.level {
+                Some(_) if was_shutdown && saying.role == Role::End => Some(Level::Info),
+                level => level,
+            };
+            self.say(now, Saying { from: Some(was), to: self.severity(id), level, ..saying });
         }
         self.tell_links(now, id, revival);
         if is_gone(state) != is_gone(before) {
@@ -234,20 +249,22 @@ impl Engine {
         let created = self.table.host(id).map_or(now.wall, |h| h.first_seen);
         let record = self.table.record(id)?;
         let silent = record.silent_for(now);
+        let mut span = silent;
         let (role, level, text) = match (before, state) {
             (a, b) if a == b => return None,
             (_, State::Down) => {
-                record.down_reminder = None;
                 let text = notice::down(&host, silent, record.addresses());
                 (Role::Raise, Some(Level::Critical), self.with_dependents(id, text))
             }
             (_, State::Unreachable) => (Role::Shown, None, notice::unreachable(&host)),
             (State::Down | State::Unreachable, _) => {
                 let outage = revival.map_or(Duration::ZERO, |r| r.outage);
+                span = outage;
                 (Role::End, Some(Level::Critical), notice::up(&host, outage))
             }
             (State::Unknown, _) if std::mem::take(&mut record.never_told) => {
                 let waited = now.wall.since(created);
+                span = waited;
                 (Role::End, Some(Level::Critical), notice::up(&host, waited))
             }
             (State::Unknown, _) => {
@@ -258,7 +275,7 @@ impl Engine {
             _ => return None,
         };
         let subject = Subject::Outage { host };
-        Some(Saying { level, span: Some(silent), ..Saying::new(role, Some(id), subject, text) })
+        Some(Saying { level, span: Some(span), ..Saying::new(role, Some(id), subject, text) })
     }
 
     /// A family lost while another is heard, and its return.
@@ -288,6 +305,16 @@ impl Engine {
         }
     }
 
+    pub(super) fn plan_down_reminder(&mut self, id: HostId, state: State, listening: Mono) {
+        let every = self.config.down_renotify_interval;
+        let Some(record) = self.table.record(id) else { return };
+        if state != State::Down || every == Duration::ZERO {
+            record.down_reminder = None;
+        } else {
+            record.down_reminder.get_or_insert(listening + every);
+        }
+    }
+
     /// A host that stays down is told again, where the configuration wants it.
     fn remind_down(&mut self, now: Now, id: HostId) {
         let listening = self.listening(now.mono);
@@ -297,11 +324,11 @@ impl Engine {
         }
         let host = self.name_of(id);
         let Some(record) = self.table.record(id) else { return };
-        let due = record.down_reminder.is_some_and(|at| listening >= at);
-        if due || record.down_reminder.is_none() {
-            record.down_reminder = Some(listening + every);
+        if record.down_reminder.is_none_or(|at| listening < at) {
+            return;
         }
-        if !due || self.calendar.acknowledged(&format!("{host}/host")).is_some() {
+        record.down_reminder = Some(listening + every);
+        if self.calendar.acknowledged(&format!("{host}/host")).is_some() {
             return;
         }
         let Some(record) = self.table.record_ref(id) else { return };

@@ -27,12 +27,17 @@ pub struct Metric {
     pub leaf: Box<str>,
     /// What generic matching stripped.
     check_name: Box<str>,
+    /// Seconds between samples.
+    every: u32,
     pub state: AlertState,
     pub value: view::Value,
     /// Since when it has this level.
     since: Wall,
     /// The same on the listening clock, for reminders and escalation.
     raised: Mono,
+    raised_wall: Wall,
+    /// How long it was raised before this process.
+    raised_before: Duration,
     display: Arc<str>,
     stale_at: Mono,
     pub stale: bool,
@@ -49,10 +54,13 @@ impl Metric {
             plugin,
             leaf: leaf.into(),
             check_name: check_name.into(),
+            every: INTERVAL_DEFAULT,
             state: AlertState::default(),
             value: view::Value::Null,
             since: now.wall,
             raised: Mono::ZERO,
+            raised_wall: now.wall,
+            raised_before: Duration::ZERO,
             display: Arc::from(""),
             stale_at: Mono::MAX,
             stale: false,
@@ -130,22 +138,28 @@ impl Engine {
         every: u32,
     ) {
         let listening = self.listening(now.mono);
+        let down = matches!(self.state(id), Some(view::State::Down | view::State::Unreachable));
         let Some(record) = self.table.record(id) else { return };
         let Reading { leaf, rule, check_name } = reading;
         let key: Arc<str> = path.into();
         let fresh = || Metric::new(rule.clone(), plugin.into(), leaf.path, check_name, now);
         let metric = record.metrics_under_rule.entry(key.clone()).or_insert_with(fresh);
         metric.rule = rule;
+        if *metric.check_name != *check_name {
+            metric.check_name = check_name.into();
+        }
+        metric.every = every;
         let step = metric.state.step(&metric.rule, leaf.value, listening);
         if step == Step::Unjudged {
             self.counters.unjudged += 1;
             return;
         }
-        let was_stale = std::mem::replace(&mut metric.stale, false);
+        let was_stale = std::mem::replace(&mut metric.stale, down);
         metric.stale_at = listening + Duration::from_secs(u64::from(every)) * STALE_INTERVALS;
         let unchanged = metric.value == view::Value::of_leaf(leaf.value) && !was_stale;
         metric.value = view::Value::of_leaf(leaf.value);
         let level = metric.level();
+        let untold = level > metric.told;
         metric.display = Arc::from("");
         if level != alert::Level::Ok && metric.rule.display.is_some() {
             // Only an alert with words of the operator's own needs the whole sample.
@@ -158,8 +172,14 @@ impl Engine {
         }
         if let Step::Changed(transition) = step {
             self.level_changed(now, id, &key, transition);
-        } else if !unchanged && level != alert::Level::Ok {
-            self.show_metrics(id);
+        } else if level != alert::Level::Ok {
+            if !unchanged {
+                self.show_metrics(id);
+            }
+            if untold {
+                // It rose while its host was down.
+                self.tell_still(now, id, &key);
+            }
         }
         self.schedule_metric(id, &key);
     }
@@ -172,6 +192,8 @@ impl Engine {
         metric.since = now.wall;
         if change.from == alert::Level::Ok {
             metric.raised = listening;
+            metric.raised_wall = now.wall;
+            metric.raised_before = Duration::ZERO;
             metric.wait = wait;
             metric.reminder = (wait > Duration::ZERO).then(|| listening + wait);
         }
@@ -271,6 +293,7 @@ impl Engine {
             if !metric.stale && !down {
                 self.remind(now, id, path);
             }
+            self.mark_unsaved(now, id);
         }
     }
 
@@ -287,7 +310,7 @@ impl Engine {
         };
         let value = metric.value.as_leaf();
         let about = alert::text::Subject { host: &host, metric_path: path, value };
-        let ongoing = listening.since(metric.raised);
+        let ongoing = metric.raised_before + listening.since(metric.raised);
         let text = alert::text::reminder(&about, metric.level(), ongoing, &metric.display);
         let saying = Saying {
             kind: EventKind::Alert,
@@ -305,45 +328,58 @@ impl Engine {
     /// What was raised while it could not be told, and still is: once, when the quiet ends.
     pub(super) fn catch_up_metrics(&mut self, now: Now, id: HostId) {
         let Some(record) = self.table.record_ref(id) else { return };
-        let untold = |m: &&Metric| m.level() > m.told;
+        let untold = |m: &&Metric| m.level() > m.told && !m.stale;
         let paths: Vec<Arc<str>> = record
             .metrics_under_rule
             .iter()
             .filter(|(_, m)| untold(m))
             .map(|(path, _)| path.clone())
             .collect();
-        for path in paths {
-            let host = self.name_of(id);
-            let Some(metric) =
-                self.table.record_ref(id).and_then(|r| r.metrics_under_rule.get(&path))
-            else {
-                continue;
-            };
-            let level = metric.level();
-            let value = metric.value.as_leaf();
-            let about = alert::text::Subject { host: &host, metric_path: &path, value };
-            let saying = Saying {
-                kind: EventKind::Alert,
-                level: Some(level_of(level)),
-                from: Some(severity_of(level)),
-                to: Some(severity_of(level)),
-                value: metric.value.clone(),
-                threshold_value: metric.limit(),
-                plugin: Some(metric.plugin.clone()),
-                ..Saying::new(
-                    Role::Raise,
-                    Some(id),
-                    Subject::Alert { host: host.clone(), path: path.clone() },
-                    alert::text::still(&about, level, &metric.display),
-                )
-            };
-            if self.may_tell(&saying)
-                && self.say(now, saying)
-                && let Some(record) = self.table.record(id)
-                && let Some(metric) = record.metrics_under_rule.get_mut(&path)
-            {
-                metric.told = metric.told.max(level);
-            }
+        paths.iter().for_each(|path| self.tell_still(now, id, path));
+    }
+
+    /// Tells that a metric is still wrong, if nobody could be told before and now they may.
+    fn tell_still(&mut self, now: Now, id: HostId, path: &Arc<str>) {
+        let host = self.name_of(id);
+        let Some(metric) = self.table.record_ref(id).and_then(|r| r.metrics_under_rule.get(path))
+        else {
+            return;
+        };
+        let level = metric.level();
+        let value = metric.value.as_leaf();
+        let about = alert::text::Subject { host: &host, metric_path: path, value };
+        let text = alert::text::still(&about, level, &metric.display);
+        let subject = Subject::Alert { host: host.clone(), path: path.clone() };
+        let saying = Saying {
+            kind: EventKind::Alert,
+            level: Some(level_of(level)),
+            from: Some(severity_of(level)),
+            to: Some(severity_of(level)),
+            value: metric.value.clone(),
+            threshold_value: metric.limit(),
+            plugin: Some(metric.plugin.clone()),
+            ..Saying::new(Role::Raise, Some(id), subject, text)
+        };
+        if self.may_tell(&saying)
+            && self.say(now, saying)
+            && let Some(record) = self.table.record(id)
+            && let Some(metric) = record.metrics_under_rule.get_mut(path)
+        {
+            metric.told = metric.told.max(level);
+        }
+    }
+
+    /// The host is down: nothing is known of its metrics any more.
+    pub(super) fn make_stale(&mut self, id: HostId) {
+        let Some(record) = self.table.record(id) else { return };
+        let mut any = false;
+        for metric in record.metrics_under_rule.values_mut() {
+            metric.state.interrupt();
+            any |=
+                metric.level() != alert::Level::Ok && !std::mem::replace(&mut metric.stale, true);
+        }
+        if any {
+            self.show_metrics(id);
         }
     }
 
@@ -431,6 +467,7 @@ impl Engine {
                 _ => {
                     record.metrics_under_rule.remove(&path);
                     let subject = Subject::Alert { host: self.name_of(id), path };
+                    self.forget(Some(id), &subject);
                     self.outbox.close(now, &subject);
                     self.calendar.recovered(&alert_id(&subject));
                     gone = true;
@@ -458,8 +495,14 @@ impl Engine {
                 told: m.told.as_str().to_owned(),
                 value: m.value.to_json(),
                 since: m.since.as_secs_f64(),
-                ongoing: listening.since(m.raised).as_secs_f64(),
+                raised: m.raised_wall.as_secs_f64(),
                 display: m.display.to_string(),
+                check_name: m.check_name.to_string(),
+                every: m.every,
+                reminder: m.reminder.map(|at| {
+                    let at = self.turn.wall + at.since(listening);
+                    (at.as_secs_f64(), m.wait.as_secs_f64())
+                }),
             })
             .collect()
     }
@@ -467,24 +510,37 @@ impl Engine {
     pub(super) fn restore_metrics(&mut self, now: Now, id: HostId, rows: Vec<AlertRow>) {
         let listening = self.listening(now.mono);
         let wait = self.config.threshold_renotify_interval;
+        let gone = matches!(self.state(id), Some(view::State::Down | view::State::Unreachable));
+        let Some(deadline) = self.table.record_ref(id).map(|r| r.patience.down_after) else {
+            return;
+        };
         for row in rows {
             let Some(rule) = self.find_rule(id, &row.plugin, &row.leaf) else { continue };
             let level = alert::Level::parse(&row.level).unwrap_or_default();
-            let ongoing = Duration::try_from_secs_f64(row.ongoing).unwrap_or_default();
             let path: Arc<str> = row.path.into();
+            let raised_wall = Wall::from_secs_f64(row.raised);
+            let every = if row.every > 0 { row.every } else { INTERVAL_DEFAULT };
+            let (at, waited) = row.reminder.unwrap_or_default();
+            let waited = Duration::try_from_secs_f64(waited).ok().filter(|w| *w > Duration::ZERO);
+            // One that is overdue waits until its host had its deadline.
+            let left = Wall::from_secs_f64(at).since(now.wall).max(deadline);
             let metric = Metric {
                 state: AlertState::restored(level),
+                every,
                 value: view::Value::of_json(&row.value),
                 since: Wall::from_secs_f64(row.since),
-                raised: listening - ongoing,
+                raised: listening,
+                raised_wall,
+                raised_before: now.wall.since(raised_wall),
                 display: row.display.into(),
                 // A full round of its plugin is due before its data counts as missing.
-                stale_at: listening
-                    + Duration::from_secs(u64::from(INTERVAL_DEFAULT)) * STALE_INTERVALS,
-                reminder: (wait > Duration::ZERO).then(|| listening + wait),
-                wait,
+                stale_at: listening + Duration::from_secs(u64::from(every)) * STALE_INTERVALS,
+                stale: gone,
+                reminder: (wait > Duration::ZERO)
+                    .then(|| listening + waited.map_or(wait, |_| left)),
+                wait: waited.unwrap_or(wait),
                 told: alert::Level::parse(&row.told).unwrap_or_default(),
-                ..Metric::new(rule, row.plugin.as_str().into(), &row.leaf, "", now)
+                ..Metric::new(rule, row.plugin.as_str().into(), &row.leaf, &row.check_name, now)
             };
             if let Some(record) = self.table.record(id) {
                 record.metrics_under_rule.insert(path.clone(), metric);
@@ -496,15 +552,15 @@ impl Engine {
 
     pub(super) fn raised_rows(&self, id: HostId) -> Vec<RaisedRow> {
         let Some(record) = self.table.record_ref(id) else { return Vec::new() };
-        let listening = self.listening(self.turn.mono);
         record
             .raised
             .iter()
             .map(|(subject, raised)| RaisedRow {
                 subject: subject_key(subject),
-                ago: listening.since(raised.at).as_secs_f64(),
+                at: raised.wall.as_secs_f64(),
                 level: raised.level.as_str().to_owned(),
                 text: raised.text.to_string(),
+                done: raised.done,
             })
             .collect()
     }
@@ -513,19 +569,19 @@ impl Engine {
         let host = self.name_of(id);
         for row in rows {
             let Some(subject) = parse_subject(&host, &row.subject) else { continue };
-            let ago = Duration::try_from_secs_f64(row.ago).unwrap_or_default();
-            let at = self.listening(now.mono) - ago;
+            let wall = Wall::from_secs_f64(row.at);
+            let at = self.listening(now.mono);
             let level = view::Level::parse(&row.level).unwrap_or(view::Level::Warning);
-            let raised = Raised { at, level, text: row.text.into() };
+            let raised = Raised { at, wall, level, text: row.text.into(), done: row.done };
             if let Some(record) = self.table.record(id) {
                 record.raised.insert(subject.clone(), raised);
             }
-            self.plan_escalation(id, &subject, at);
+            self.plan_escalation(now, id, &subject, now.wall.since(wall));
         }
     }
 }
 
-fn subject_key(subject: &Subject) -> String {
+pub fn subject_key(subject: &Subject) -> String {
     match subject {
         Subject::Outage { .. } => "outage".to_owned(),
         Subject::Family { v6, .. } => if *v6 { "ipv6" } else { "ipv4" }.to_owned(),
@@ -535,7 +591,7 @@ fn subject_key(subject: &Subject) -> String {
     }
 }
 
-fn parse_subject(host: &Arc<str>, key: &str) -> Option<Subject> {
+pub fn parse_subject(host: &Arc<str>, key: &str) -> Option<Subject> {
     let host = host.clone();
     Some(match key {
         "outage" => Subject::Outage { host },

@@ -88,6 +88,8 @@ pub struct Engine {
     children: BTreeMap<Arc<str>, Vec<Arc<str>>>,
     isolation: Option<outage::Isolation>,
     isolation_checked: Option<Mono>,
+    /// Then, on the listening clock, what was held over a restart is told.
+    restored_until: Option<Mono>,
     /// When something valid arrived last, on the listening clock.
     last_valid: Mono,
     counters: Counters,
@@ -131,6 +133,7 @@ impl Engine {
             children: BTreeMap::new(),
             isolation: None,
             isolation_checked: None,
+            restored_until: None,
             last_valid: now.mono,
             counters: Counters::default(),
             effects: VecDeque::new(),

@@ -20,6 +20,10 @@ pub struct Flaps {
 }
 
 impl Flaps {
+    pub fn count(&self) -> usize {
+        self.transitions.len()
+    }
+
     /// Notes one, forgets those out of the window, and says how many are in it.
     pub fn note(&mut self, now: Mono, window: Duration) -> usize {
         while self.transitions.front().is_some_and(|at| now.since(*at) > window) {
@@ -179,9 +183,11 @@ impl Engine {
         } else if told_alone {
             self.say(now, up);
         } else {
+            self.forget(Some(id), &outage);
             self.outbox.close(now, &outage);
             self.outbox_stirred = true;
         }
+        self.mark_unsaved(now, id);
     }
 
     /// Whether DOWN is held because the server hears nobody.
@@ -273,6 +279,30 @@ impl Engine {
             };
             self.say(now, saying);
         }
+    }
+
+    /// What was held when the process before this one was killed, and is still wrong after a deadline: told now.
+    /// Where nobody was heard since, it is the server that stands alone, still.
+    pub(super) fn tick_restored(&mut self, now: Now) {
+        let listening = self.listening(now.mono);
+        if self.restored_until.is_none_or(|until| listening < until) {
+            return;
+        }
+        self.restored_until = None;
+        let told = self.outbox.is_open(&Subject::Isolation);
+        let (silent, total) = self.count_silent();
+        let config = &self.config;
+        let share = (config.isolation_percent / 100.0 * total as f64).ceil() as usize;
+        let enough =
+            config.isolation_hosts > 0 && silent >= share.max(config.isolation_hosts as usize);
+        if enough && self.counters.accepted == 0 {
+            let (since, hold_until, ended) = (listening, listening, None);
+            self.isolation = Some(Isolation { since, hold_until, told, ended });
+            return;
+        }
+        self.outbox.close(now, &Subject::Isolation);
+        self.outbox_stirred = true;
+        self.table.ids().into_iter().for_each(|id| self.catch_up(now, id));
     }
 
     fn count_silent(&self) -> (usize, usize) {

@@ -2,18 +2,20 @@
 
 use super::feed::Entry;
 use super::metric::alert_id;
-use super::tell::rank;
+use super::tell::{Role, Saying, rank};
 use super::view::{EventKind, HostId};
 use super::{Effect, Engine, Outcome, Saved};
 use crate::calm::{Change, Fault, What, Zones};
 use crate::config::server::Step;
 use crate::notice::{self, Notice, Subject};
-use crate::time::{Mono, Now};
+use crate::time::{Duration, Mono, Now};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// What keys of the calendar's rows begin with in the store.
 const CALM: &str = "calm/";
+/// A step that must wait is looked at this often.
+const ESCALATION_CHECK: Duration = Duration::from_secs(60);
 pub const OUTBOX: &str = "outbox/";
 
 impl Engine {
@@ -25,7 +27,12 @@ impl Engine {
 
     /// Takes the configured windows.
     pub(super) fn plan(&mut self, now: Now) {
-        let faults = self.calendar.configure(now, self.zones.clone(), &self.config.maintenance);
+        let own = self.config.timezone.as_deref().and_then(|name| self.zones.get(Some(name)));
+        let zones = match own {
+            Some(own) => self.zones.clone().with_local(own),
+            None => self.zones.clone(),
+        };
+        let faults = self.calendar.configure(now, zones, &self.config.maintenance);
         for (id, fault) in faults {
             log::warn!("maintenance {id} is left out: {}", fault.what);
         }
@@ -130,11 +137,22 @@ impl Engine {
         own.unwrap_or_else(|| self.config.escalation.clone())
     }
 
-    /// A trouble was told: whoever is to hear of it later, if nobody reacts, is noted.
-    pub(super) fn plan_escalation(&mut self, id: HostId, subject: &Subject, raised: Mono) {
+    /// A trouble was told `ago`, or rose then: whoever is to hear of it later, if nobody reacts, is noted.
+    pub(super) fn plan_escalation(
+        &mut self,
+        now: Now,
+        id: HostId,
+        subject: &Subject,
+        ago: Duration,
+    ) {
+        let listening = self.listening(now.mono);
+        let Some(raised) = self.table.record_ref(id).and_then(|r| r.raised.get(subject)) else {
+            return;
+        };
+        let at = raised.at;
         for (step, Step { after, .. }) in self.steps(id, subject).iter().enumerate() {
-            let due = raised + *after;
-            self.escalations.push(Reverse((due, id, subject.clone(), step, raised)));
+            let due = listening + after.saturating_sub(ago);
+            self.escalations.push(Reverse((due, id, subject.clone(), step, at)));
         }
     }
 
@@ -149,21 +167,35 @@ impl Engine {
         }
     }
 
-    fn escalate(&mut self, now: Now, id: HostId, subject: Subject, step: usize, raised: Mono) {
-        let open = self.table.record_ref(id).and_then(|r| r.raised.get(&subject));
-        let Some(trouble) = open.filter(|trouble| trouble.at == raised) else { return };
+    fn escalate(&mut self, now: Now, id: HostId, subject: Subject, number: usize, raised: Mono) {
+        let Some(record) = self.table.record_ref(id) else { return };
+        let open = record.raised.get(&subject).filter(|t| t.at == raised && !t.has_done(number));
+        let Some(trouble) = open else { return };
         let (level, text) = (trouble.level, trouble.text.clone());
-        let Some(step) = self.steps(id, &subject).get(step).cloned() else { return };
-        let path = match &subject {
-            Subject::Alert { path, .. } => Some(&**path),
-            _ => None,
-        };
-        if rank(level) < step.level
-            || self.calendar.acknowledged(&alert_id(&subject)).is_some()
-            || self.quiet(id, None, path).is_quiet()
-        {
+        let Some(step) = self.steps(id, &subject).get(number).cloned() else { return };
+        if rank(level) < step.level {
+            // Should it rise, the step is planned anew.
             return;
         }
+        let plugin = match &subject {
+            Subject::Alert { path, .. } => {
+                record.metrics_under_rule.get(path).map(|m| m.plugin.clone())
+            }
+            _ => None,
+        };
+        let about = Saying::new(Role::Remind, Some(id), subject.clone(), String::new());
+        let may = self.may_tell(&Saying { plugin, ..about });
+        if !may || self.calendar.acknowledged(&alert_id(&subject)).is_some() {
+            // The quiet may end before the trouble does.
+            let due = self.listening(now.mono) + ESCALATION_CHECK;
+            return self.escalations.push(Reverse((due, id, subject, number, raised)));
+        }
+        if let Some(trouble) =
+            self.table.record(id).and_then(|record| record.raised.get_mut(&subject))
+        {
+            trouble.note_done(number);
+        }
+        self.mark_unsaved(now, id);
         let addressees = notice::escalation(&self.config, &step.to, rank(level));
         let receivers: Vec<_> = addressees.into_iter().map(|a| a.receiver).collect();
         let host = Some((id, self.name_of(id)));

@@ -3,10 +3,10 @@
 use super::feed::Entry;
 use super::host::{Record, severity_of};
 use super::view::{self, AlertCounts, EventKind, Gauges, HostId, Plugin, Sample, State};
-use super::{Command, Effect, Engine, Outcome, Saved, saved};
+use super::{Command, Effect, Engine, Outcome, Saved, metric, saved};
 use crate::alert::RulesetTable;
 use crate::config::server;
-use crate::time::{Mono, Now, Wall};
+use crate::time::{Duration, Mono, Now, Wall};
 use std::sync::Arc;
 
 impl Engine {
@@ -53,10 +53,27 @@ impl Engine {
         record.never_told = row.never_told;
         record.unsaved = false;
         record.resolve(&config);
-        let (state, interval) = (record.state(), record.interval(&config));
-        record.gone_at = (state == State::Down).then_some(Mono::ZERO);
+        let shared: Arc<str> = Arc::from(&*name);
+        let parse = |key: &String| metric::parse_subject(&shared, key);
+        record.untold = row.untold.iter().filter_map(parse).collect();
+        record.flapping = row
+            .flapping
+            .and_then(|left| Duration::try_from_secs_f64(left).ok())
+            .map(|left| listening + left.min(config.flap_window));
+        let (mut state, interval) = (record.state(), record.interval(&config));
+        let deadline = listening + record.patience.down_after;
+        if state == State::Down && row.state == State::Unreachable.as_str() {
+            // Its parents may come back without it: it has a deadline to show that.
+            state = State::Unreachable;
+            record.reprieve = Some(deadline);
+        }
+        if !record.untold.is_empty() {
+            self.restored_until = Some(self.restored_until.map_or(deadline, |u| u.max(deadline)));
+        }
+        let is_gone = matches!(state, State::Down | State::Unreachable);
+        record.gone_at = is_gone.then_some(Mono::ZERO);
         let heard = !row.links.is_empty();
-        if heard && state != State::Down {
+        if heard && !is_gone {
             let until = now.mono + record.patience.down_after;
             self.hold_until = Some(self.hold_until.map_or(until, |u| u.max(until)));
         }
@@ -78,6 +95,7 @@ impl Engine {
         self.table.change(id, |host| *host = shown);
         self.restore_metrics(now, id, row.alerts);
         self.restore_raised(now, id, row.raised);
+        self.plan_down_reminder(id, state, listening);
         self.schedule(now, id);
         Some(())
     }
@@ -335,6 +353,10 @@ impl Engine {
             first_seen: host.first_seen.as_secs_f64(),
             alerts: self.alert_rows(id),
             raised: self.raised_rows(id),
+            untold: record.untold.iter().map(metric::subject_key).collect(),
+            flapping: record
+                .flapping
+                .map(|until| until.since(self.listening(self.turn.mono)).as_secs_f64()),
         };
         let json = serde_json::to_vec(&row).ok()?;
         Some(Saved::Host { name: host.name.clone(), json })

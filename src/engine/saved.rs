@@ -27,8 +27,12 @@ pub struct HostRow {
     pub first_seen: f64,
     /// Metrics that are not OK.
     pub alerts: Vec<AlertRow>,
-    /// Subjects that were raised and told: kind, path, seconds ago, level, text.
+    /// Subjects that were raised and told: what, when, at which level, in which words.
     pub raised: Vec<RaisedRow>,
+    /// Subjects that began while they could not be told.
+    pub untold: Vec<String>,
+    /// Flapping, for so many seconds more at least.
+    pub flapping: Option<f64>,
 }
 
 #[derive(Serialize, Deserialize, Debug)]
@@ -40,17 +44,28 @@ pub struct AlertRow {
     pub told: String,
     pub value: serde_json::Value,
     pub since: f64,
-    /// How long it has been raised, seconds.
-    pub ongoing: f64,
+    /// When it was raised.
+    pub raised: f64,
     pub display: String,
+    #[serde(default)]
+    pub check_name: String,
+    /// Seconds between samples.
+    #[serde(default)]
+    pub every: u32,
+    /// When it is reminded of next, and the wait before.
+    #[serde(default)]
+    pub reminder: Option<(f64, f64)>,
 }
 
 #[derive(Serialize, Deserialize, Debug)]
 pub struct RaisedRow {
     pub subject: String,
-    pub ago: f64,
+    pub at: f64,
     pub level: String,
     pub text: String,
+    /// Steps of escalation that were taken, by bit.
+    #[serde(default)]
+    pub done: u64,
 }
 
 #[derive(Serialize, Deserialize, Debug)]

@@ -103,6 +103,9 @@ impl Engine {
         notice.threshold_value = saying.threshold_value.to_json();
         notice.span = saying.span;
         self.outbox_stirred = true;
+        if let Some(id) = saying.id {
+            self.mark_unsaved(now, id);
+        }
         match saying.role {
             Role::End => {
                 self.forget(saying.id, &saying.subject);
@@ -138,7 +141,7 @@ impl Engine {
         }
     }
 
-    fn forget(&mut self, id: Option<HostId>, subject: &Subject) {
+    pub(super) fn forget(&mut self, id: Option<HostId>, subject: &Subject) {
         self.calendar.recovered(&alert_id(subject));
         if let Some(record) = id.and_then(|id| self.table.record(id)) {
             record.untold.remove(subject);
@@ -146,19 +149,25 @@ impl Engine {
         }
     }
 
-    /// A trouble is told for the first time, or worse than before: its escalation counts from the first.
+    /// A trouble is told for the first time, or worse than before: what is still to be escalated counts from here.
     fn note_raised(&mut self, now: Now, saying: &Saying, level: Level) {
         let at = self.listening(now.mono);
         let Some(id) = saying.id else { return };
         let Some(record) = self.table.record(id) else { return };
         record.untold.remove(&saying.subject);
         let text: Arc<str> = saying.text.as_str().into();
-        if let Some(raised) = record.raised.get_mut(&saying.subject) {
-            (raised.level, raised.text) = (level, text);
-            return;
+        match record.raised.get_mut(&saying.subject) {
+            Some(raised) if raised.level >= level => {
+                raised.text = text;
+                return;
+            }
+            Some(raised) => (raised.level, raised.text) = (level, text),
+            None => {
+                let raised = Raised { at, wall: now.wall, level, text, done: 0 };
+                record.raised.insert(saying.subject.clone(), raised);
+            }
         }
-        record.raised.insert(saying.subject.clone(), Raised { at, level, text });
-        self.plan_escalation(id, &saying.subject, at);
+        self.plan_escalation(now, id, &saying.subject, Duration::ZERO);
     }
 
     /// Whether a notice about it may be made now.
@@ -223,6 +232,14 @@ impl Engine {
                     self.with_dependents(id, notice::down(&host.name, silent, record.addresses())),
                 )
             }
+            Subject::Outage { .. } if host.state == State::Unknown && record.never_told => {
+                (Level::Critical, notice::down_never(&host.name))
+            }
+            Subject::Flapping { .. } if record.flapping.is_some() => {
+                let window = self.config.flap_window;
+                let count = record.flaps.count();
+                (Level::Warning, notice::flapping(&host.name, count, window, "down"))
+            }
             Subject::Family { v6, .. } => {
                 let link = record.links[usize::from(*v6)].as_ref().filter(|l| l.is_down())?;
                 (Level::Warning, notice::degraded(&host.name, link.family.as_str(), link.address))
@@ -245,6 +262,8 @@ impl Engine {
         if !std::mem::take(&mut self.outbox_stirred) && !due {
             return;
         }
+        // A kill finds a host and what was told of it in step.
+        self.save();
         // What is to be sent is in the store before it leaves; polling may give up on a channel that is gone.
         self.save_outbox();
         let fleet = self.fleet();

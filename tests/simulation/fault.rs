@@ -22,6 +22,10 @@ pub struct Shape {
     pub agent_death: f64,
     /// Chance a second that the server's wall clock steps by up to an hour.
     pub step: f64,
+    /// Each hand-over to a channel's worker fails for now, or finds it full, with this chance; others are slow.
+    pub channel: f64,
+    /// Chance a second that a host is silenced for up to 200 s.
+    pub silence: f64,
     /// Datagrams a second of strangers.
     pub flood: u64,
 }
@@ -38,6 +42,8 @@ impl Shape {
             restart: 0.0,
             agent_death: 0.0,
             step: 0.0,
+            channel: 0.0,
+            silence: 0.0,
             flood: 0,
         }
     }
@@ -56,6 +62,8 @@ impl Shape {
             restart: pick(&[0.0, 0.001, 0.004]),
             agent_death: pick(&[0.0, 0.0005, 0.002]),
             step: pick(&[0.0, 0.001]),
+            channel: pick(&[0.0, 0.1, 0.6]),
+            silence: pick(&[0.0, 0.002]),
             flood: pick(&[0.0, 0.0, 5.0]) as u64,
         }
     }

@@ -46,6 +46,11 @@ impl Shadow {
         self.holding = false;
     }
 
+    /// Whether DOWN notices are held.
+    pub fn holds(&self) -> bool {
+        self.holding
+    }
+
     /// How long this server listened in vain since it last heard the host, and how far off that may be.
     fn listened_since(&self, heard: Mono, now: Mono) -> (Duration, Duration) {
         let heard = heard.max(self.started);
@@ -58,7 +63,7 @@ impl Shadow {
     }
 
     /// The server told something of a host: is it true, and is it news?
-    pub fn told(&mut self, now: Mono, text: &str) -> Result<(), String> {
+    pub fn told(&mut self, now: Mono, text: &str, silenced: bool) -> Result<(), String> {
         self.holding |= text.ends_with("notices are held");
         self.holding &= !text.starts_with("the server hears");
         let Some((verb, rest)) = text.split_once(": ") else { return Ok(()) };
@@ -78,7 +83,7 @@ impl Shadow {
             // A kill right after it was told may have it told again.
             "DOWN" if rest.ends_with("- never reported") => host.told_down = true,
             "DOWN" => {
-                let held = std::mem::replace(&mut host.held, self.holding);
+                let held = std::mem::replace(&mut host.held, self.holding || silenced);
                 if std::mem::replace(&mut host.told_down, true) && !held {
                     return Err(format!("{name} is told down twice"));
                 }

@@ -3,19 +3,32 @@
 use crate::fault::Shape;
 use crate::network::{Network, seconds};
 use crate::shadow::Shadow;
+use crate::told::Told;
 use heartbeat::agent::{self, Agent, Plan, Setup, Target};
-use heartbeat::config::server::{Host, Server, UdpPolicy};
-use heartbeat::engine::{Effect, Engine, Event, Path, Saved, view};
+use heartbeat::calm::SilenceRequest;
+use heartbeat::config::Document;
+use heartbeat::config::server::{self, Host, Server, UdpPolicy};
+use heartbeat::engine::outbox::Outcome;
+use heartbeat::engine::{Command, Effect, Engine, Event, Path, Saved, view};
+use heartbeat::notice::Message;
 use heartbeat::prng::Prng;
 use heartbeat::ring::Ring;
 use heartbeat::time::{Duration, Mono, Now, Wall};
-use heartbeat::wire::{Decoder, Message};
+use heartbeat::wire::{self, Decoder};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-const HOSTS: usize = 6;
+const CONFIG: &str = r#"
+pushsrv: [chat, pager]
+channels:
+  chat: {type: webhook, url: "http://127.0.0.1/", retry_for: 30d}
+  pager: {type: webhook, url: "http://127.0.0.2/", min_level: critical, retry_for: 30d}
+flap_transitions: 100
+threshold_renotify_interval: 10m
+thresholds: {cpu_monitor: {cpu_percent: {warning: 80, critical: 90}}}
+"#;
 const SERVER: &str = "198.51.100.1:50003";
 const STORE_DELAY: Duration = Duration::from_millis(250);
 
@@ -28,6 +41,8 @@ pub struct Report {
     pub restarts: u64,
     pub stalls: u64,
     pub refused: u64,
+    /// Messages that reached a receiver.
+    pub delivered: u64,
     /// Of everything that was told, in order.
     pub fingerprint: u64,
 }
@@ -40,6 +55,7 @@ impl Report {
         self.restarts += other.restarts;
         self.stalls += other.stalls;
         self.refused += other.refused;
+        self.delivered += other.delivered;
     }
 }
 
@@ -63,6 +79,12 @@ enum Item {
         host: usize,
     },
     ServerStart,
+    /// A worker is done with a message of a server's life.
+    Delivered {
+        life: u64,
+        message: Box<Message>,
+        outcome: Outcome,
+    },
     /// Once a second: faults may begin.
     Stir,
 }
@@ -88,6 +110,9 @@ pub struct World {
     decoder: Decoder,
     network: Network,
     shadow: Shadow,
+    told: Told,
+    silenced: BTreeMap<String, Mono>,
+    config: Arc<Server>,
     /// What a kill leaves: rows by key, and when they became durable.
     store: BTreeMap<String, Saved>,
     pending: Vec<(Mono, Saved)>,
@@ -98,6 +123,7 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64, shape: Shape) -> World {
+        let hosts = crate::knob("HB_SIM_HOSTS", 6) as usize;
         let machine = |_| Machine { agent: None, life: 0, born: Mono::ZERO };
         let mut world = World {
             seed,
@@ -108,11 +134,14 @@ impl World {
             queue: BinaryHeap::new(),
             items: BTreeMap::new(),
             next_item: 0,
-            machines: (0..HOSTS).map(machine).collect(),
+            machines: (0..hosts).map(machine).collect(),
             engine: None,
             decoder: Decoder::new(),
-            network: Network::new(shape, HOSTS),
+            network: Network::new(shape, hosts),
             shadow: Shadow::default(),
+            told: Told::new(&["chat", "pager"]),
+            silenced: BTreeMap::new(),
+            config: config(hosts, shape),
             store: BTreeMap::new(),
             pending: Vec::new(),
             killed: false,
@@ -120,7 +149,7 @@ impl World {
             report: Report::default(),
         };
         world.start_server();
-        for host in 0..HOSTS {
+        for host in 0..hosts {
             let at = world.now + seconds(&mut world.prng, 60.0);
             world.push(at, Item::AgentStart { host });
         }
@@ -147,9 +176,10 @@ impl World {
         if self.engine.is_none() {
             self.start_server();
         }
-        self.run(300);
+        // A channel that failed for long is tried again within the half hour.
+        self.run(2400);
         let view = self.engine.as_mut().map(Engine::view);
-        for host in 0..HOSTS {
+        for host in 0..self.machines.len() {
             let alive = self.machines[host].agent.is_some();
             let state = view.as_ref().and_then(|v| v.host(&name(host))).map(|h| h.state);
             let ok = match state {
@@ -160,6 +190,12 @@ impl World {
             };
             self.ensure(ok, &format!("after healing {} is {state:?}, alive={alive}", name(host)));
         }
+        let down = |host: &str| {
+            let state = view.as_ref()?.host(host)?.state;
+            Some(matches!(state, view::State::Down | view::State::Unknown))
+        };
+        let checked = self.told.check(down);
+        self.ensure_ok(checked);
     }
 
     fn next_time(&self) -> Option<Mono> {
@@ -184,7 +220,7 @@ impl World {
                 self.happen(item);
             }
         }
-        for host in 0..HOSTS {
+        for host in 0..self.machines.len() {
             let now = self.agent_now(host);
             let due = self.machines[host].agent.as_ref().and_then(Agent::poll_timeout);
             if due.is_some_and(|due| due <= now.mono) {
@@ -210,12 +246,17 @@ impl World {
                 self.tell_agent(host, agent::Event::Datagram { link, bytes: &bytes });
             }
             Item::Collected { host, life, plugin } if self.machines[host].life == life => {
-                let result = Ok(r#"{"cpu_percent":12.5}"#);
-                self.tell_agent(host, agent::Event::Sample { plugin, result });
+                let percent = [12.5, 79.0, 85.0, 95.0][self.prng.below(4) as usize];
+                let data = format!(r#"{{"cpu_percent":{percent}}}"#);
+                self.tell_agent(host, agent::Event::Sample { plugin, result: Ok(&data) });
             }
             Item::ToAgent { .. } | Item::Collected { .. } => {}
             Item::AgentStart { host } => self.start_agent(host),
             Item::ServerStart => self.start_server(),
+            Item::Delivered { life, message, outcome } if life == self.report.restarts => {
+                self.delivered(&message, outcome);
+            }
+            Item::Delivered { .. } => {}
             Item::Stir => self.stir(),
         }
     }
@@ -228,7 +269,7 @@ impl World {
                 format!(r#"{{"ID":"HTB","name":"x{}"}}"#, self.prng.next_u64() % 1_000_000);
             self.stranger(stranger.as_bytes());
         }
-        for host in 0..HOSTS {
+        for host in 0..self.machines.len() {
             if self.machines[host].agent.is_some() && self.prng.chance(self.shape.agent_death) {
                 self.machines[host].agent = None;
                 self.machines[host].life += 1;
@@ -238,6 +279,9 @@ impl World {
                     self.push(at, Item::AgentStart { host });
                 }
             }
+        }
+        if self.engine.is_some() && self.prng.chance(self.shape.silence) {
+            self.silence();
         }
         if self.prng.chance(self.shape.step) {
             self.wall_offset += self.prng.below(7200) as i64 - 3600;
@@ -329,7 +373,7 @@ impl World {
         let Some(engine) = &mut self.engine else { return };
         let decoded = self.decoder.decode(bytes);
         if let Ok(datagram) = &decoded
-            && matches!(datagram.message, Message::Htb(_))
+            && matches!(datagram.message, wire::Message::Htb(_))
         {
             self.report.heartbeats += 1;
             self.shadow.heard(self.now, datagram.name);
@@ -366,7 +410,7 @@ impl World {
                     self.ensure(bytes.len() <= request, "a reply is not longer than its request");
                     let SocketAddr::V4(to) = path.from else { continue };
                     let host = to.ip().octets()[3] as usize - 1;
-                    if host >= HOSTS {
+                    if host >= self.machines.len() {
                         continue;
                     }
                     for at in self.network.carry(self.now, host, false, &mut self.prng) {
@@ -380,7 +424,8 @@ impl World {
                     let at = self.now + STORE_DELAY;
                     self.pending.extend(rows.into_iter().map(|row| (at, row)));
                 }
-                Effect::Answer { .. } | Effect::Journal(_) | Effect::Notify(_) => {}
+                Effect::Notify(message) => self.hand_over(message),
+                Effect::Answer { .. } | Effect::Journal(_) => {}
             }
         }
     }
@@ -394,8 +439,62 @@ impl World {
                 (self.report.fingerprint ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
         self.note(format!("told {text}"));
-        let told = self.shadow.told(self.now, &text);
+        let host = text.split(' ').nth(1).and_then(|name| self.silenced.get(name));
+        let silenced = host.is_some_and(|until| self.now < *until);
+        let told = self.shadow.told(self.now, &text, silenced);
         self.ensure_ok(told);
+        self.told.published(self.now, &text, silenced || self.shadow.holds());
+    }
+
+    fn silence(&mut self) {
+        let host = name(self.prng.below(self.machines.len() as u64) as usize);
+        let secs = 10 + self.prng.below(190);
+        let body = format!(r#"{{"match":{{"host":"{host}"}},"duration":{secs}}}"#);
+        let request = SilenceRequest::parse(body.as_bytes()).expect("a silence");
+        let now = self.server_now();
+        let until = self.now + Duration::from_secs(secs + 1);
+        let known = self.silenced.entry(host).or_insert(until);
+        *known = until.max(*known);
+        let Some(engine) = &mut self.engine else { return };
+        engine
+            .handle(now, Event::Command { id: 1, command: Command::Silence { request, by: None } });
+        self.drain_server(0);
+    }
+
+    /// A worker takes a message: at once, after a while, not now, or not at all.
+    fn hand_over(&mut self, message: Box<Message>) {
+        let handed = self.told.handed(self.now, &message);
+        self.ensure_ok(handed);
+        let life = self.report.restarts;
+        let mut outcome = Outcome::Done;
+        let mut at = self.now + Duration::from_millis(5 + self.prng.below(500));
+        if self.prng.chance(self.shape.channel) {
+            match self.prng.below(3) {
+                0 => outcome = Outcome::Full,
+                1 => outcome = Outcome::Retry { after: Duration::from_secs(self.prng.below(3)) },
+                _ => at = at + seconds(&mut self.prng, 20.0),
+            }
+        }
+        self.push(at, Item::Delivered { life, message, outcome });
+    }
+
+    fn delivered(&mut self, message: &Message, outcome: Outcome) {
+        let to = message.receiver.render();
+        let lines = message.lines.join(" / ");
+        self.note(format!("{to} {outcome:?}: {lines}"));
+        match outcome {
+            Outcome::Done => {
+                self.report.delivered += 1;
+                let told = self.told.delivered(message);
+                self.ensure_ok(told);
+            }
+            Outcome::Full => self.told.turned_back(message),
+            Outcome::Retry { .. } | Outcome::Failed => self.told.failed(message),
+        }
+        let now = self.server_now();
+        let Some(engine) = &mut self.engine else { return };
+        engine.handle(now, Event::Delivered { message: message.id, outcome });
+        self.drain_server(0);
     }
 
     /// The process stands still; the kernel keeps what comes, up to its buffer.
@@ -415,6 +514,9 @@ impl World {
                 match self.items.remove(&id) {
                     Some(Item::ToServer { host, bytes }) => buffered.push((host, bytes)),
                     // The world goes on without new faults while the server is away.
+                    Some(item @ Item::Delivered { .. }) => {
+                        self.push(end + Duration::from_millis(1), item);
+                    }
                     Some(Item::Stir) => self.push(end + Duration::from_millis(1), Item::Stir),
                     Some(item) => self.happen(item),
                     None => {}
@@ -440,6 +542,7 @@ impl World {
         self.engine = None;
         self.pending.clear();
         self.killed = true;
+        self.told.killed(self.now);
         let at = self.now + seconds(&mut self.prng, 90.0);
         self.push(at, Item::ServerStart);
     }
@@ -449,14 +552,7 @@ impl World {
             return;
         }
         let now = self.server_now();
-        // Against strangers, a site declares its hosts; without any, whoever comes is taken.
-        let flooded = self.shape.flood > 0;
-        let config = Server {
-            udp_policy: flooded.then_some(UdpPolicy::Known),
-            hosts: (0..HOSTS).filter(|_| flooded).map(|i| (name(i), Host::default())).collect(),
-            ..Server::default()
-        };
-        let mut engine = Engine::new(Arc::new(config), self.seed, now);
+        let mut engine = Engine::new(self.config.clone(), self.seed, now);
         // Keys sort into the order that restoring wants.
         for row in self.store.values() {
             engine.restore(now, row.clone());
@@ -514,6 +610,19 @@ impl World {
             panic!("seed {}: {problem}\n{}\n{:?}", self.seed, log.join("\n"), self.shape);
         }
     }
+}
+
+fn config(hosts: usize, shape: Shape) -> Arc<Server> {
+    let (root, problems) = heartbeat::yaml::read(CONFIG, "hbd.yaml").expect("YAML");
+    let document = Document { file: "hbd.yaml".into(), text: CONFIG.into(), root };
+    let (mut config, found) = server::check(&[document]);
+    assert!(problems.is_empty() && found.is_empty(), "{problems:?} {found:?}");
+    // Against strangers, a site declares its hosts; without any, whoever comes is taken.
+    if shape.flood > 0 {
+        config.udp_policy = Some(UdpPolicy::Known);
+        config.hosts = (0..hosts).map(|i| (name(i), Host::default())).collect();
+    }
+    Arc::new(config)
 }
 
 fn name(host: usize) -> String {

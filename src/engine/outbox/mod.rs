@@ -229,6 +229,10 @@ impl Outbox {
         told.map(Iterator::collect).unwrap_or_default()
     }
 
+    pub fn is_open(&self, subject: &Subject) -> bool {
+        self.ledger.open(subject).is_some()
+    }
+
     /// When somebody was told of it last.
     pub fn last_notified(&self, subject: &Subject) -> Option<Wall> {
         let (_, trouble) = self.ledger.open(subject)?;
