@@ -4,7 +4,7 @@
 #   tests/mutants.sh [FIRST [LAST]]      numbers as printed; all by default
 #
 # Prints a line for each mutant and the survivors; exits 1 if there is one, or if one could not be applied.
-# Bounded: at most 5 minutes a mutant. CARGO_TARGET_DIR is used as it is set (else a directory in the copy).
+# Bounded: at most 5 minutes a mutant. MUTANTS_TARGET_DIR must not be shared with another tree.
 set -euo pipefail
 first=${1:-1} last=${2:-999}
 tree=$(cd "$(dirname "$0")/.." && pwd)
@@ -12,7 +12,7 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 tar -C "$tree" --exclude=./target --exclude=./.git -cf - . | tar -C "$copy" -xf -
 cd "$copy"
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$copy/target} CARGO_INCREMENTAL=1 HB_SIM_SEEDS=${HB_SIM_SEEDS:-16}
+export CARGO_TARGET_DIR=${MUTANTS_TARGET_DIR:-$copy/target} CARGO_INCREMENTAL=1 HB_SIM_SEEDS=${HB_SIM_SEEDS:-16}
 
 number=0 killed=0 survivors=()
 mutant() { # NAME FILE SED

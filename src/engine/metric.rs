@@ -199,6 +199,9 @@ impl Engine {
         }
         if change.to == alert::Level::Ok {
             metric.reminder = None;
+        } else if change.to > change.from {
+            // What is told now is not reminded of at once.
+            metric.reminder = metric.reminder.map(|_| listening + metric.wait);
         }
         self.show_metrics(id);
         self.mark_unsaved(now, id);

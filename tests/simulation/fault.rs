@@ -52,6 +52,9 @@ impl Shape {
     pub fn of_seed(seed: u64) -> Shape {
         let mut prng = Prng::new(seed ^ 0x5ee_d0ff);
         let mut pick = |choices: &[f64]| choices[prng.below(choices.len() as u64) as usize];
+        let step = pick(&[0.0, 0.001]);
+        // The end of a silence goes by the wall clock too; the shadow does not follow that.
+        let silence = if step > 0.0 { 0.0 } else { pick(&[0.0, 0.002, 0.005]) };
         Shape {
             loss: pick(&[0.0, 0.05, 0.2, 0.3, 0.5]),
             burst: pick(&[0.0, 0.002]),
@@ -61,9 +64,9 @@ impl Shape {
             stall: pick(&[0.0, 0.001, 0.004]),
             restart: pick(&[0.0, 0.001, 0.004]),
             agent_death: pick(&[0.0, 0.0005, 0.002]),
-            step: pick(&[0.0, 0.001]),
+            step,
             channel: pick(&[0.0, 0.1, 0.6]),
-            silence: pick(&[0.0, 0.002]),
+            silence,
             flood: pick(&[0.0, 0.0, 5.0]) as u64,
         }
     }

@@ -84,8 +84,9 @@ impl Shadow {
             "DOWN" if rest.ends_with("- never reported") => host.told_down = true,
             "DOWN" => {
                 let held = std::mem::replace(&mut host.held, self.holding || silenced);
-                if std::mem::replace(&mut host.told_down, true) && !held {
-                    return Err(format!("{name} is told down twice"));
+                if std::mem::replace(&mut host.told_down, true) {
+                    // Told once more at the end of a quiet: it was judged before.
+                    return if held { Ok(()) } else { Err(format!("{name} is told down twice")) };
                 }
                 if let Some((silent, slack)) = listened
                     && silent + slack < DOWN_AFTER

@@ -118,6 +118,7 @@ pub struct World {
     pending: Vec<(Mono, Saved)>,
     killed: bool,
     log: Ring<String>,
+    traced: bool,
     report: Report,
 }
 
@@ -146,6 +147,7 @@ impl World {
             pending: Vec::new(),
             killed: false,
             log: Ring::new(40),
+            traced: std::env::var_os("HB_SIM_TRACE").is_some(),
             report: Report::default(),
         };
         world.start_server();
@@ -595,7 +597,11 @@ impl World {
 
     fn note(&mut self, text: String) {
         let at = self.now.since(Mono::ZERO);
-        self.log.push(format!("{:>10.3} {text}", at.as_secs_f64()));
+        let line = format!("{:>10.3} {text}", at.as_secs_f64());
+        if self.traced {
+            println!("{line}");
+        }
+        self.log.push(line);
     }
 
     fn ensure_ok(&self, checked: Result<(), String>) {
