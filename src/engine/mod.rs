@@ -48,6 +48,9 @@ const STEP_MAX: Duration = Duration::from_secs(2);
 /// Changed hosts are saved this long after the first change (durable within a second: SPEC section 2).
 const SAVE_DELAY: Duration = Duration::from_millis(250);
 
+/// When a step is due, of which trouble, which step, and when that trouble was told.
+type Escalation = (Mono, HostId, Subject, usize, Mono);
+
 /// The contract: mutate once with [`handle`](Engine::handle), drain [`poll_effect`](Engine::poll_effect) to
 /// `None`, sleep until [`poll_timeout`](Engine::poll_timeout) or the next event. `now` never goes back.
 ///
@@ -75,7 +78,7 @@ pub struct Engine {
     /// Reminders and staleness by when they are due on the listening clock; stale entries are ignored.
     metric_timers: BinaryHeap<Reverse<(Mono, HostId, Arc<str>)>>,
     /// Steps of escalations by when they are due on the listening clock, with when their trouble was told.
-    escalations: BinaryHeap<Reverse<(Mono, HostId, Subject, usize, Mono)>>,
+    escalations: BinaryHeap<Reverse<Escalation>>,
     outbox: outbox::Outbox,
     outbox_stirred: bool,
     calendar: Calendar,

@@ -63,7 +63,7 @@ impl Engine {
             .map(|row| {
                 let key: Arc<str> = format!("{CALM}{}", row.key).into();
                 match row.json {
-                    Some(json) => Saved::Part { key, json: json.into() },
+                    Some(json) => Saved::Part { key, json },
                     None => Saved::PartGone { key },
                 }
             })
