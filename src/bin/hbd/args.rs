@@ -44,6 +44,7 @@ pub enum Action {
     Version,
     Limits,
     CheckConfig,
+    Topic,
     Status,
     Hosts,
     Host,
@@ -174,6 +175,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
         (0, 0),
         "print every problem of the files",
     ),
+    subcommand("help", Action::Topic, "[CODE]", (0, 1), "what a code of a problem means"),
     subcommand("status", Action::Status, "[--check]", (0, 0), "the fleet on one screen"),
     subcommand("hosts", Action::Hosts, "[FILTER..]", (0, FILTERS_MAX), "hosts, worst first"),
     subcommand("host", Action::Host, "NAME", (1, 1), "all about one host"),
@@ -319,7 +321,9 @@ fn check_flags(invocation: Invocation, given: &[&Flag], who: &str) -> Result<Inv
     let takes = |taker: Taker| match taker {
         Taker::All => true,
         Taker::Serve => action == Action::Serve,
-        Taker::Client => !matches!(action, Action::Serve | Action::CheckConfig | Action::Journal),
+        Taker::Client => {
+            !matches!(action, Action::Serve | Action::CheckConfig | Action::Journal | Action::Topic)
+        }
         Taker::These(actions) => actions.contains(&action),
     };
     match given.iter().find(|flag| !takes(flag.taker)) {
