@@ -357,7 +357,7 @@ fn text(word: OsString) -> Result<String, Usage> {
 /// The text of `--help`.
 pub fn help() -> String {
     let mut out = String::from(
-        "hbd: the Heartbeat server. Hosts send heartbeats; it tells when they stop.\n\n\
+        "hbd: the Heartbeat server. Hosts send heartbeats; it tells when they stop.\n\
          hbd [-c FILE] [-f] [-v]      run the server (as a daemon unless -f)\n",
     );
     for row in SUBCOMMANDS {
