@@ -51,8 +51,10 @@ pub fn init(ident: &'static str, verbosity: u8, target: Target) -> io::Result<()
         _ => LevelFilter::Trace,
     };
     let output = match target {
-        Target::Stderr if std::env::var_os("JOURNAL_STREAM").is_some() => Output::Journal,
-        Target::Stderr => Output::Stderr,
+        Target::Stderr if std::env::var_os("JOURNAL_STREAM").is_some() => {
+            Output::Journal { lost: 0 }
+        }
+        Target::Stderr => Output::Stderr { lost: 0 },
         Target::Syslog => {
             let socket = UnixDatagram::unbound()?;
             socket.set_nonblocking(true)?;
@@ -92,8 +94,13 @@ struct State {
 }
 
 enum Output {
-    Stderr,
-    Journal,
+    /// `lost`: lines that nobody took, since the last that somebody did.
+    Stderr {
+        lost: u32,
+    },
+    Journal {
+        lost: u32,
+    },
     /// Not connected: each datagram finds the socket by its path, so a new syslogd is found too.
     Syslog {
         socket: UnixDatagram,
@@ -138,13 +145,11 @@ impl Log for Sink {
 impl Output {
     fn write(&mut self, ident: &str, level: Level, text: &str) {
         match self {
-            Output::Stderr => {
-                let clock = &local_time()[7..];
-                let _ = writeln!(io::stderr(), "{clock} {level} {text}");
+            Output::Stderr { lost } => {
+                let line = format!("{} {level} {text}\n", &local_time()[7..]);
+                to_stderr(&line, lost);
             }
-            Output::Journal => {
-                let _ = writeln!(io::stderr(), "<{}>{text}", severity(level));
-            }
+            Output::Journal { lost } => to_stderr(&format!("<{}>{text}\n", severity(level)), lost),
             Output::File { file, .. } => {
                 let _ = file.write_all(format!("{} {level} {text}\n", local_time()).as_bytes());
             }
@@ -162,6 +167,23 @@ impl Output {
             }
         }
     }
+}
+
+/// Writes a line where there is room for it. A reader that stands still (a full pipe) must not stop a server: what
+/// it does not take is counted and told when it reads again.
+fn to_stderr(line: &str, lost: &mut u32) {
+    let mut fd = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one valid pollfd; a timeout of 0 returns at once. A pipe that is writable takes a line whole.
+    let ready = unsafe { libc::poll(&mut fd, 1, 0) } == 1;
+    if !ready || fd.revents & libc::POLLOUT == 0 {
+        *lost = lost.saturating_add(1);
+        return;
+    }
+    let note = match std::mem::take(lost) {
+        0 => String::new(),
+        n => format!("log: {n} lines lost\n"),
+    };
+    let _ = io::stderr().write_all(format!("{note}{line}").as_bytes());
 }
 
 /// The datagram of RFC 3164 as local programs write it: no host name, local time.

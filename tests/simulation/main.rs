@@ -1,6 +1,6 @@
 //! Agents and one engine over a faulty network, on a virtual clock. One seed is one run.
 //!
-//! `HB_SIM_SEED=N` runs one seed and says what happened; `HB_SIM_SEEDS` (64), `HB_SIM_MINUTES` (30) and
+//! `HB_SIM_SEED=N` runs one seed and says what happened; `HB_SIM_SEEDS` (256), `HB_SIM_MINUTES` (12) and
 //! `HB_SIM_HOSTS` (6) size the suite's run. A failure prints its seed, the virtual time and the last things that happened.
 //! `world` moves time, datagrams and faults; `shadow` says, independently of the engine, what must hold of the feed,
 //! and `told` of what people get.
@@ -24,7 +24,7 @@ fn run(seed: u64, minutes: u64, shape: fault::Shape) -> world::Report {
 
 #[test]
 fn fleet_over_a_faulty_network_is_told_truly() {
-    let minutes = knob("HB_SIM_MINUTES", 30);
+    let minutes = knob("HB_SIM_MINUTES", 12);
     if let Ok(seed) = std::env::var("HB_SIM_SEED") {
         let seed = seed.parse().expect("HB_SIM_SEED is a number");
         let report = run(seed, minutes, fault::Shape::of_seed(seed));
@@ -32,7 +32,7 @@ fn fleet_over_a_faulty_network_is_told_truly() {
         return;
     }
     let mut total = world::Report::default();
-    for seed in 0..knob("HB_SIM_SEEDS", 64) {
+    for seed in 0..knob("HB_SIM_SEEDS", 256) {
         total.add(&run(seed, minutes, fault::Shape::of_seed(seed)));
     }
     println!("{total:?}");
