@@ -1,6 +1,8 @@
 //! Datagrams in, replies out, counters.
 
 use crate::program::{Place, Sender, until};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 #[test]
 fn heartbeat_is_acknowledged_and_its_host_listed() {
@@ -71,4 +73,29 @@ fn flood_of_garbage_leaves_a_known_host_answered() {
         good.heartbeat("web1");
     }
     assert_eq!(server.wait_for_host("web1")["state"], "up");
+}
+
+/// Whoever reads the log may stand still: a full pipe stops no heartbeat.
+#[test]
+fn log_that_nobody_reads_stops_nothing() {
+    let place = Place::new();
+    let mut child = place.command(&["-f", "-vv"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("ready ") {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it was ready");
+    }
+    let udp = line.split([' ', '=']).nth(2).unwrap().parse().unwrap();
+    let sender = Sender::to(udp);
+    // Each refusal is a line of about 80 bytes, and a pipe holds 64 KiB.
+    for i in 0..4000 {
+        sender.send(b"garbage");
+        if i % 100 == 0 {
+            sender.heartbeat("web1");
+        }
+    }
+    sender.heartbeat("web1");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
