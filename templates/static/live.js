@@ -22,6 +22,7 @@ const DIAL_MS = 10_000;
 const FEED_MAX = 50;
 const LOG_GAP_MS = 5_000;
 const FAVICON_GAP_MS = 2_000;
+const MAP_GAP_MS = 3000;
 const HIDDEN_UNVIEW_MS = 60_000;
 const HIDDEN_CLOSE_MS = 600_000;
 const UPGRADES_MAX = 3;
@@ -215,6 +216,7 @@ function startPage() {
   const baseTitle = document.title.replace(/^\(\d+ [^)]*\) /, '');
   let offset = 0;
   let sum = {};
+  let mapTimer = 0;
   let iconAt = 0;
   let events = [];
   let newest = Math.max(0, ...[...(feed?.children ?? [])].map((li) => Number(li.dataset.id) || 0));
@@ -340,7 +342,27 @@ function startPage() {
     put(time, time.dataset.rel === 'for' ? duration(now() - seconds) : age(seconds, now(), zone));
   }
 
+  /** The map and the pager are the server's work: after a change of numbers they are fetched anew, not more often
+   *  than every few seconds. */
+  function refreshMap() {
+    if (mapTimer || !body) return;
+    mapTimer = setTimeout(async () => {
+      mapTimer = 0;
+      try {
+        const answer = await fetch(location.href, { cache: 'no-store' });
+        const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+        for (const part of ['.map-card', '[data-pager]']) {
+          const fresh = answer.ok && page.querySelector(part);
+          if (fresh) main.querySelector(part)?.replaceWith(document.adoptNode(fresh));
+        }
+      } catch {
+        // Away for a moment: the next change asks again.
+      }
+    }, MAP_GAP_MS);
+  }
+
   function drawSum(counts) {
+    if (sum.up !== undefined && STATES.some(([, short]) => counts[short] !== sum[short])) refreshMap();
     sum = counts;
     for (const [word, short] of STATES) {
       if (sum[short] === undefined) continue;
