@@ -145,7 +145,10 @@ impl Receiver {
         match verb {
             "DOWN" => {
                 self.debts.remove(&host);
-                if !rest.contains(", UP again") && !self.troubles.insert(host.clone()) && !killed {
+                if rest.contains(", UP again") {
+                    // The whole outage in one line; it may repeat a DOWN whose delivery a kill made forget.
+                    self.troubles.remove(&host);
+                } else if !self.troubles.insert(host.clone()) && !killed {
                     return Err(format!("{host} is told down twice: {text}"));
                 }
             }
