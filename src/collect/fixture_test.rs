@@ -1,5 +1,5 @@
-//! The plugins over the files of six systems, in `fixtures/<system>/{proc,sys,root}`: the layout is
-//! that of the kernel and distribution named, the numbers are made up.
+//! The plugins over the files of seven systems, in `fixtures/<system>/{proc,sys,root}`. Six have the layout of
+//! the kernel and distribution named, with numbers made up; one was captured from a running kernel.
 
 use super::*;
 use crate::time::Mono;
@@ -12,6 +12,9 @@ pub const OPENWRT: &str = "openwrt-5.15-mips";
 pub const ARMBIAN: &str = "armbian-6.6-aarch64";
 pub const PROXMOX: &str = "proxmox-zfs-6.5-x86_64";
 pub const DOCKER: &str = "docker-cgroup2-6.1-x86_64";
+
+/// Copied from a running virtual machine.
+const CAPTURED: &str = "captured-6.18-x86_64";
 
 /// Where the files of one system are.
 pub fn source(system: &str) -> Source {
@@ -499,4 +502,68 @@ fn hostile_content_never_breaks_the_json() {
             }
         }
     }
+}
+
+#[test]
+fn plugins_of_the_captured_system() {
+    check(
+        CAPTURED,
+        cpu::NAME,
+        expect![[r#"
+        {"cpu_percent":71.07,
+        "user_percent":63.44,
+        "system_percent":7.61,
+        "iowait_percent":0.24,
+        "steal_percent":0.02,
+        "load_1min":2.83,
+        "load_5min":2.26,
+        "load_15min":2.88,
+        "process_count":137,
+        "uptime_seconds":9476.97,
+        "frequency_mhz":2600,
+        "psi_cpu_some_avg10":92.63}"#]],
+    );
+    check(
+        CAPTURED,
+        memory::NAME,
+        expect![[r#"
+        {"percent":5.73,
+        "total_mb":24105.13,
+        "available_mb":22724.92,
+        "used_mb":1380.21,
+        "free_mb":21786.65,
+        "buffers_mb":8.81,
+        "cached_mb":1300.04,
+        "swap_total_mb":0,
+        "swap_used_mb":0,
+        "swap_percent":0}"#]],
+    );
+    check(
+        CAPTURED,
+        network::NAME,
+        expect![[r#"
+        {"interfaces":{"ifb0":{"rx_bytes":0,
+        "tx_bytes":0,
+        "rx_packets":0,
+        "tx_packets":0,
+        "errors_total":0,
+        "dropped_total":0},
+        "ifb1":{"rx_bytes":0,
+        "tx_bytes":0,
+        "rx_packets":0,
+        "tx_packets":0,
+        "errors_total":0,
+        "dropped_total":0},
+        "eth0":{"rx_bytes":360939032,
+        "tx_bytes":1121334,
+        "rx_packets":16918,
+        "tx_packets":12023,
+        "errors_total":0,
+        "dropped_total":0}},
+        "errors_total":0,
+        "dropped_total":0,
+        "tcp_established":0,
+        "tcp_time_wait":0,
+        "udp_sockets":3}"#]],
+    );
 }
