@@ -4,7 +4,7 @@
 //! [`Transition::notice`]; reminders, silences and acknowledgements are the engine's.
 
 use super::rule::Rule;
-use crate::config::server::{Limit, Operator};
+use crate::config::server::{self as config, Limit, Operator};
 use crate::time::Mono;
 use crate::wire::LeafValue;
 
@@ -29,6 +29,16 @@ impl Level {
             Level::Warning => "WARNING",
             Level::Unknown => "UNKNOWN",
             Level::Critical => "CRITICAL",
+        }
+    }
+
+    /// The rank of a notice about it; OK is info.
+    pub const fn rank(self) -> config::Level {
+        match self {
+            Level::Ok => config::Level::Info,
+            Level::Warning => config::Level::Warning,
+            Level::Unknown => config::Level::Unknown,
+            Level::Critical => config::Level::Critical,
         }
     }
 

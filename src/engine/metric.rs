@@ -230,7 +230,7 @@ impl Engine {
                 (format!("{text} (no notification: de-escalation)"), Role::Shown)
             }
         };
-        let level = level_of(if change.to == alert::Level::Ok { change.from } else { change.to });
+        let level = (if change.to == alert::Level::Ok { change.from } else { change.to }).rank();
         let saying = Saying {
             kind: EventKind::Alert,
             level: Some(level),
@@ -317,7 +317,7 @@ impl Engine {
         let text = alert::text::reminder(&about, metric.level(), ongoing, &metric.display);
         let saying = Saying {
             kind: EventKind::Alert,
-            level: Some(level_of(metric.level())),
+            level: Some(metric.level().rank()),
             from: Some(severity_of(metric.level())),
             to: Some(severity_of(metric.level())),
             value: metric.value.clone(),
@@ -355,7 +355,7 @@ impl Engine {
         let subject = Subject::Alert { host: host.clone(), path: path.clone() };
         let saying = Saying {
             kind: EventKind::Alert,
-            level: Some(level_of(level)),
+            level: Some(level.rank()),
             from: Some(severity_of(level)),
             to: Some(severity_of(level)),
             value: metric.value.clone(),
@@ -611,15 +611,6 @@ pub fn alert_id(subject: &Subject) -> String {
         Subject::Alert { host, path } => format!("{host}/{path}"),
         Subject::Outage { host } => format!("{host}/host"),
         _ => String::new(),
-    }
-}
-
-pub fn level_of(level: alert::Level) -> view::Level {
-    match level {
-        alert::Level::Ok => view::Level::Info,
-        alert::Level::Warning => view::Level::Warning,
-        alert::Level::Unknown => view::Level::Unknown,
-        alert::Level::Critical => view::Level::Critical,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::feed::Entry;
 use super::metric::alert_id;
-use super::tell::{Role, Saying, rank};
+use super::tell::{Role, Saying};
 use super::view::{EventKind, HostId};
 use super::{Effect, Engine, Outcome, Saved};
 use crate::calm::{Change, Fault, What, Zones};
@@ -173,7 +173,7 @@ impl Engine {
         let Some(trouble) = open else { return };
         let (level, text) = (trouble.level, trouble.text.clone());
         let Some(step) = self.steps(id, &subject).get(number).cloned() else { return };
-        if rank(level) < step.level {
+        if level < step.level {
             // Should it rise, the step is planned anew.
             return;
         }
@@ -196,14 +196,14 @@ impl Engine {
             trouble.note_done(number);
         }
         self.mark_unsaved(now, id);
-        let addressees = notice::escalation(&self.config, &step.to, rank(level));
+        let addressees = notice::escalation(&self.config, &step.to, level);
         let receivers: Vec<_> = addressees.into_iter().map(|a| a.receiver).collect();
         let host = Some((id, self.name_of(id)));
         let to: Vec<&str> = step.to.iter().map(String::as_str).collect();
         let (kind, from, to_) = (EventKind::Notify, None, None);
         let told = format!("escalated to {}: {text}", to.join(", "));
         let event = self.publish(now, Entry { kind, host, level: None, from, to: to_, text: told });
-        let notice = Notice::new(event.id, now.wall, "alert", rank(level), &text).about(subject);
+        let notice = Notice::new(event.id, now.wall, "alert", level, &text).about(subject);
         self.outbox.post(now, notice, receivers);
         self.outbox_stirred = true;
     }

@@ -150,11 +150,6 @@ impl EventRow {
         id_of: impl Fn(&str) -> Option<view::HostId>,
     ) -> Option<view::Event> {
         let severity = |code: Option<u8>| code.and_then(|c| Severity::ALL.get(c as usize).copied());
-        let level = |name: &str| {
-            [Level::Info, Level::Warning, Level::Unknown, Level::Critical]
-                .into_iter()
-                .find(|l| l.as_str() == name)
-        };
         Some(view::Event {
             id,
             at: Wall::from_secs_f64(self.at),
@@ -163,7 +158,7 @@ impl EventRow {
                 .host
                 .as_deref()
                 .map(|name| (id_of(name).unwrap_or(view::HostId::MAX), Arc::from(name))),
-            level: self.level.as_deref().and_then(level),
+            level: self.level.as_deref().and_then(Level::parse),
             from: severity(self.from),
             to: severity(self.to),
             text: self.text.as_str().into(),

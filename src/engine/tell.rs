@@ -11,7 +11,6 @@ use super::request::OUTBOX;
 use super::view::{self, EventKind, HostId, Level, Severity, State};
 use super::{Effect, Engine, Saved};
 use crate::calm::{Quiet, Target};
-use crate::config::server;
 use crate::notice::{self, Fleet, Notice, Receiver, Subject};
 use crate::time::{Duration, Now};
 use std::sync::Arc;
@@ -95,8 +94,7 @@ impl Engine {
             },
         );
         let Some(level) = saying.level.filter(|_| saying.role != Role::Shown) else { return false };
-        let mut notice =
-            Notice::new(event.id, now.wall, saying.kind.as_str(), rank(level), &saying.text);
+        let mut notice = Notice::new(event.id, now.wall, saying.kind.as_str(), level, &saying.text);
         notice.from = saying.from.map(|s| s.as_str().into());
         notice.to = saying.to.map(|s| s.as_str().into());
         notice.value = saying.value.to_json();
@@ -203,7 +201,7 @@ impl Engine {
         let declared = host.and_then(|host| self.config.hosts.get(&*host.name));
         let owner = declared.and_then(|d| d.owner.as_deref());
         let managers = declared.map_or(&[][..], |d| &d.managers);
-        let found = notice::receivers(&self.config, owner, managers, rank(level));
+        let found = notice::receivers(&self.config, owner, managers, level);
         found.into_iter().map(|addressee| addressee.receiver).collect()
     }
 
@@ -298,16 +296,6 @@ impl Engine {
         let of = |severity: Severity| counts[severity.code() as usize] as usize;
         let away = of(Severity::Down) + of(Severity::Unreachable) + of(Severity::Unknown);
         Fleet { up: self.table.len() - away, total: self.table.len() }
-    }
-}
-
-/// The rank of a notice; the feed and the configuration have the same order.
-pub fn rank(level: Level) -> server::Level {
-    match level {
-        Level::Info => server::Level::Info,
-        Level::Warning => server::Level::Warning,
-        Level::Unknown => server::Level::Unknown,
-        Level::Critical => server::Level::Critical,
     }
 }
 

@@ -3,6 +3,8 @@
 
 use crate::alert;
 use crate::calm::{Acknowledgement, Maintenance, Silence};
+/// How loud an event is; the rank of notices is the same.
+pub use crate::config::server::Level;
 use crate::config::server::Limit;
 use crate::time::{Duration, Mono, Now, Wall};
 use crate::wire::LeafValue;
@@ -505,31 +507,6 @@ impl EventKind {
 
     pub fn parse(text: &str) -> Option<EventKind> {
         EventKind::ALL.into_iter().find(|k| k.as_str() == text)
-    }
-}
-
-/// How loud an event is; also the rank of notices: info < warning < unknown < critical.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    Info,
-    Warning,
-    Unknown,
-    Critical,
-}
-
-impl Level {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Level::Info => "info",
-            Level::Warning => "warning",
-            Level::Unknown => "unknown",
-            Level::Critical => "critical",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Level> {
-        let all = [Level::Info, Level::Warning, Level::Unknown, Level::Critical];
-        all.into_iter().find(|level| level.as_str() == text)
     }
 }
 

@@ -6,7 +6,7 @@ use super::ok;
 use crate::alert::{self, Level, Question, Rule, Ruleset};
 use crate::calm::{SilenceShown, Target};
 use crate::config::problem::nearest;
-use crate::config::server::{self, ChannelType, Server};
+use crate::config::server::{ChannelType, Server};
 use crate::engine::view::{Host, Value, View};
 use crate::notice::{self, Addressee, Destination};
 use crate::text;
@@ -113,7 +113,7 @@ pub fn explain<'a>(
     let owner = declared.and_then(|declared| declared.owner.as_deref());
     let rule = found.rule.as_ref();
     let receivers = match rule.is_some_and(|rule| rule.enabled) {
-        true => notice::receivers(config, owner, managers, rank(level)),
+        true => notice::receivers(config, owner, managers, level.rank()),
         false => Vec::new(),
     };
     Ok(Explained {
@@ -234,14 +234,5 @@ fn shown(config: &Server, addressee: &Addressee) -> ReceiverShown {
         to,
         user: addressee.user.clone(),
         why: addressee.why.clone(),
-    }
-}
-
-const fn rank(level: Level) -> server::Level {
-    match level {
-        Level::Ok => server::Level::Info,
-        Level::Warning => server::Level::Warning,
-        Level::Unknown => server::Level::Unknown,
-        Level::Critical => server::Level::Critical,
     }
 }
