@@ -1,9 +1,9 @@
-//! The command line: one table of options and one of subcommands, from which parsing and `--help` come.
+//! The command line: one table of options and one of subcommands, from which parsing, `--help`, the completions
+//! and the man pages come. What they read as is `help`'s.
 
 use heartbeat::config::problem::nearest;
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// What the user asked for.
@@ -65,7 +65,7 @@ pub enum Action {
 
 /// Who takes an option.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Taker {
+pub enum Taker {
     All,
     /// The server itself.
     Serve,
@@ -74,13 +74,31 @@ enum Taker {
     These(&'static [Action]),
 }
 
-struct Flag {
-    short: Option<char>,
-    long: &'static str,
+impl Taker {
+    pub fn takes(self, action: Action) -> bool {
+        match self {
+            Taker::All => true,
+            Taker::Serve => action == Action::Serve,
+            Taker::Client => action.asks_a_server(),
+            Taker::These(actions) => actions.contains(&action),
+        }
+    }
+}
+
+impl Action {
+    /// Whether it talks to a running server.
+    pub fn asks_a_server(self) -> bool {
+        !matches!(self, Action::Serve | Action::CheckConfig | Action::Journal | Action::Topic)
+    }
+}
+
+pub struct Flag {
+    pub short: Option<char>,
+    pub long: &'static str,
     /// Name of its value in the help; empty where it takes none.
-    value: &'static str,
-    help: &'static str,
-    taker: Taker,
+    pub value: &'static str,
+    pub help: &'static str,
+    pub taker: Taker,
 }
 
 const fn flag(
@@ -109,7 +127,7 @@ const TABLES: Taker = Taker::These(&[
 const REASONED: Taker = Taker::These(&[Action::Ack, Action::Silence, Action::Maintenance]);
 const WINDOW: Taker = Taker::These(&[Action::Maintenance]);
 
-const FLAGS: &[Flag] = &[
+pub const FLAGS: &[Flag] = &[
     flag(Some('c'), "config", "FILE", Taker::All, "configuration file"),
     flag(Some('f'), "foreground", "", Taker::Serve, "stay in the foreground, log to stderr"),
     flag(None, "with-agent", "", Taker::Serve, "report this machine too"),
@@ -136,14 +154,14 @@ const FLAGS: &[Flag] = &[
     flag(Some('V'), "version", "", Taker::All, "version"),
 ];
 
-struct Subcommand {
-    name: &'static str,
-    action: Action,
+pub struct Subcommand {
+    pub name: &'static str,
+    pub action: Action,
     /// Its arguments as the help shows them.
-    words: &'static str,
+    pub words: &'static str,
     words_min: usize,
     words_max: usize,
-    help: &'static str,
+    pub help: &'static str,
 }
 
 const fn subcommand(
@@ -167,7 +185,7 @@ const SILENCE: &str = "SCOPE.. --for D [--reason R]";
 const MAINTENANCE: &str = "SCOPE.. --for D [--start T] [--zone Z] | --list | --end ID";
 const SCOPES_MAX: usize = 16;
 
-const SUBCOMMANDS: &[Subcommand] = &[
+pub const SUBCOMMANDS: &[Subcommand] = &[
     subcommand(
         "check-config",
         Action::CheckConfig,
@@ -175,7 +193,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         (0, 0),
         "print every problem of the files",
     ),
-    subcommand("help", Action::Topic, "[CODE]", (0, 1), "what a code of a problem means"),
+    subcommand(
+        "help",
+        Action::Topic,
+        "[TOPIC]",
+        (0, 1),
+        "what a code, a word or a subcommand means",
+    ),
     subcommand("status", Action::Status, "[--check]", (0, 0), "the fleet on one screen"),
     subcommand("hosts", Action::Hosts, "[FILTER..]", (0, FILTERS_MAX), "hosts, worst first"),
     subcommand("host", Action::Host, "NAME", (1, 1), "all about one host"),
@@ -192,7 +216,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
     subcommand("unack", Action::Unack, "ID", (1, 1), "take that back"),
     subcommand("silence", Action::Silence, SILENCE, (1, SCOPES_MAX), "no notices"),
     subcommand("unsilence", Action::Unsilence, "ID", (1, 1), "end a silence"),
-    subcommand("maintenance", Action::Maintenance, MAINTENANCE, (0, SCOPES_MAX), ""),
+    subcommand(
+        "maintenance",
+        Action::Maintenance,
+        MAINTENANCE,
+        (0, SCOPES_MAX),
+        "plan, list or end maintenance",
+    ),
     subcommand("ghosts", Action::Ghosts, "[accept|ignore NAME]", (0, 2), "names that were refused"),
     subcommand("drop", Action::Drop, "HOST --yes", (1, 1), "forget a host"),
     subcommand("watch", Action::Watch, "HOST on|off", (2, 2), "notices of a host on or off"),
@@ -287,6 +317,8 @@ fn finish(
     given: &[&Flag],
 ) -> Result<Invocation, Usage> {
     if invocation.action != Action::Serve {
+        // `hbd status --help`: of which subcommand.
+        invocation.words = subcommand.map(|row| row.name.to_owned()).into_iter().collect();
         return Ok(invocation);
     }
     let Some(row) = subcommand else {
@@ -317,16 +349,7 @@ fn is_complete(invocation: &Invocation) -> bool {
 }
 
 fn check_flags(invocation: Invocation, given: &[&Flag], who: &str) -> Result<Invocation, Usage> {
-    let action = invocation.action;
-    let takes = |taker: Taker| match taker {
-        Taker::All => true,
-        Taker::Serve => action == Action::Serve,
-        Taker::Client => {
-            !matches!(action, Action::Serve | Action::CheckConfig | Action::Journal | Action::Topic)
-        }
-        Taker::These(actions) => actions.contains(&action),
-    };
-    match given.iter().find(|flag| !takes(flag.taker)) {
+    match given.iter().find(|flag| !flag.taker.takes(invocation.action)) {
         Some(flag) => Err(Usage(format!("{who} takes no --{}", flag.long))),
         None => Ok(invocation),
     }
@@ -352,34 +375,6 @@ fn unknown_option(name: &str) -> Usage {
 
 fn text(word: OsString) -> Result<String, Usage> {
     word.into_string().map_err(|word| Usage(format!("{}: not UTF-8", word.display())))
-}
-
-/// The text of `--help`.
-pub fn help() -> String {
-    let mut out = String::from(
-        "hbd: the Heartbeat server. Hosts send heartbeats; it tells when they stop.\n\
-         hbd [-c FILE] [-f] [-v]      run the server (as a daemon unless -f)\n",
-    );
-    for row in SUBCOMMANDS {
-        let line = format!("hbd {} {}", row.name, row.words);
-        let gap = if line.len() > 28 { "  " } else { " " };
-        let _ = writeln!(out, "{}", format!("{line:<28}{gap}{}", row.help).trim_end());
-    }
-    out.push_str("SCOPE is host:, group:, tag:, plugin: or path: with a glob; all must match\n\n");
-    let named = |long: &str| SUBCOMMANDS.iter().any(|row| row.words.contains(&format!("--{long}")));
-    for flag in FLAGS.iter().filter(|flag| !named(flag.long)) {
-        let short = flag.short.map_or("    ".to_owned(), |c| format!("-{c}, "));
-        let long = format!("--{} {}", flag.long, flag.value);
-        let _ = writeln!(out, "  {short}{long:<22} {}", flag.help);
-    }
-    out.push_str(
-        "\nExamples:\n\
-         \x20 hbd -f --with-agent                   try it: pages on http://127.0.0.1:50004/\n\
-         \x20 hbd check-config -c /etc/heartbeat/hbd.yaml\n\
-         \x20 hbd hosts state:down --json\n\
-         Files: -c FILE, $HBD_CONFIG, ~/.hb.yaml, /etc/heartbeat/hbd.yaml with conf.d/*.yaml\n",
-    );
-    out
 }
 
 #[cfg(test)]
@@ -445,16 +440,6 @@ mod tests {
         ];
         for (line, want) in table {
             assert_eq!(parsed(line), Err(Usage(want.to_owned())), "{line}");
-        }
-    }
-
-    #[test]
-    fn help_fits_a_screen_and_names_everything() {
-        let help = help();
-        assert!(help.lines().count() <= 40, "{}", help.lines().count());
-        assert!(help.lines().all(|line| line.chars().count() <= 90));
-        for flag in FLAGS {
-            assert!(help.contains(&format!("--{}", flag.long)));
         }
     }
 }

@@ -11,6 +11,7 @@ mod effective;
 mod engine;
 mod fault;
 mod gate;
+mod help;
 mod journal;
 mod journal_command;
 mod lookup;
@@ -26,7 +27,6 @@ mod udp;
 mod ws;
 
 use args::{Action, Invocation};
-use heartbeat::config::problem;
 use lookup::Environment;
 use std::process::ExitCode;
 
@@ -48,29 +48,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// What a code means that `check-config` showed; without one, all codes.
-fn print_topic(code: Option<&String>) -> u8 {
-    let Some(code) = code else {
-        for topic in problem::TOPICS {
-            println!("{}  {}", topic.code, topic.title);
-        }
-        return EXIT_OK;
-    };
-    let Some(topic) = problem::topic(code) else {
-        eprintln!("hbd: no problem has the code {code}; `hbd help` lists them");
-        return EXIT_USAGE;
-    };
-    println!("{}: {}\n\n{}", topic.code, topic.title, topic.text);
-    EXIT_OK
-}
-
 fn act(invocation: Invocation) -> u8 {
     let env = Environment::read();
     match invocation.action {
-        Action::Help => print!("{}", args::help()),
+        Action::Help => help::print(invocation.words.first().map(String::as_str)),
         Action::Version => println!("hbd {}", env!("CARGO_PKG_VERSION")),
         Action::Limits => print_limits(),
-        Action::Topic => return print_topic(invocation.words.first()),
+        Action::Topic => return help::topic(invocation.words.first().map(String::as_str)),
         Action::Serve => {
             let source = reading::Source::new(invocation.config, env, invocation.with_agent);
             return serve::run(serve::Options {
