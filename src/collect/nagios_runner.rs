@@ -47,6 +47,7 @@ impl NagiosRunner {
             argv: command.argv.clone(),
             env: command.env.clone(),
             timeout: Some(command.timeout.unwrap_or(self.timeout)),
+            ..Program::default()
         };
         Batch::new(self.commands.iter().map(program).collect(), AT_ONCE)
     }

@@ -64,7 +64,7 @@ fn open(
         return Ok(Box::new(Stream::new(name, argv, settings.timeout)));
     }
     let kind = if settings.info { PluginKind::Info } else { PluginKind::Monitor };
-    let program = Program { argv, env: BTreeMap::new(), timeout: Some(settings.timeout) };
+    let program = Program { argv, timeout: Some(settings.timeout), ..Program::default() };
     let timeout = settings.timeout;
     Ok(Box::new(Own { name: name.to_owned(), kind, program, timeout, run: None }))
 }

@@ -11,7 +11,6 @@ use crate::os::errand;
 use crate::os::icmp::{self, Socket};
 use crate::os::lookup::Lookup;
 use crate::time::{Duration, Mono, Now};
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -186,7 +185,7 @@ impl Settings {
             argv.extend(["-I".to_owned(), source.to_string()]);
         }
         argv.push(target.to_owned());
-        Program { argv, env: BTreeMap::new(), timeout: Some(self.program_limit()) }
+        Program { argv, timeout: Some(self.program_limit()), ..Program::default() }
     }
 }
 

@@ -5,7 +5,7 @@ use super::{CollectError, Errand, Plugin, PluginKind, foreign, program};
 use crate::os::child::{Child, Program};
 use crate::os::errand;
 use crate::time::{Duration, Mono, Now};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 
 /// Between two samples: one that prints faster waits, its pipe being full.
@@ -38,7 +38,7 @@ impl Stream {
     pub fn new(name: &str, argv: Vec<String>, timeout: Duration) -> Stream {
         Stream {
             name: name.to_owned(),
-            program: Program { argv, env: BTreeMap::new(), timeout: None },
+            program: Program { argv, ..Program::default() },
             timeout,
             run: None,
             rest: VecDeque::new(),

@@ -8,7 +8,6 @@ use crate::os::batch::Batch;
 use crate::os::child::{self, Ended, Exit, Program};
 use crate::os::errand;
 use crate::time::{Duration, Mono, Now};
-use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -47,8 +46,8 @@ impl ZfsMonitor {
             let words = [self.zpool.as_str()].into_iter().chain(arguments.iter().copied());
             Program {
                 argv: words.map(str::to_owned).collect(),
-                env: BTreeMap::new(),
                 timeout: Some(self.timeout),
+                ..Program::default()
             }
         };
         Batch::new(calls.iter().map(program).collect(), calls.len())

@@ -4,6 +4,8 @@
 //! Never waits: it is started, then polled when one of its descriptors is ready or its time has
 //! come. Whatever it started dies with it, and none stays a zombie (THREATS S4, U9).
 
+use super::clock;
+use super::udp::{Sockets, Timer, wait};
 use crate::time::{Duration, Mono};
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -35,6 +37,8 @@ pub struct Program {
     pub env: BTreeMap<String, String>,
     /// `None`: it may run for ever.
     pub timeout: Option<Duration>,
+    /// What it reads on its standard input.
+    pub stdin: Vec<u8>,
 }
 
 /// How a program ended.
@@ -92,7 +96,8 @@ impl Child {
         let name = program.argv.first().ok_or(io::ErrorKind::InvalidInput)?;
         let path = find(name).ok_or(io::ErrorKind::NotFound)?;
         let (stdout, stderr) = (pipe()?, pipe()?);
-        let pid = spawn(&path, program, [&stdout.1, &stderr.1])?;
+        let input = input(&program.stdin)?;
+        let pid = spawn(&path, program, input.as_ref(), [&stdout.1, &stderr.1])?;
         Ok(Child {
             pid,
             end: end_of(pid),
@@ -186,6 +191,24 @@ impl Child {
     fn signal(&self, signal: libc::c_int) {
         // SAFETY: no memory is involved; the group is this child's.
         unsafe { libc::kill(-self.pid, signal) };
+    }
+}
+
+/// Runs a program to its end. For threads that have nothing else to do meanwhile: it may take as
+/// long as the program's time limit and [`KILL_AFTER`].
+///
+/// # Errors
+/// As [`Child::start`].
+pub fn run(program: &Program) -> io::Result<Ended> {
+    let mut timer = Timer::new()?;
+    let mut child = Child::start(program, clock::now_awake().mono)?;
+    loop {
+        if let Some(ended) = child.poll(clock::now_awake().mono) {
+            return Ok(ended);
+        }
+        let mut on = Vec::new();
+        let until = child.watch(&mut on);
+        wait(&Sockets::default(), &on, &mut timer, Some(until));
     }
 }
 
@@ -314,6 +337,43 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((read, write))
 }
 
+/// A nameless file with the bytes, read from its start; `None` where there are none. No pipe: a
+/// program that does not read must not hold up anybody.
+fn input(bytes: &[u8]) -> io::Result<Option<std::fs::File>> {
+    use std::io::{Seek, Write};
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let mut file = nameless()?;
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(Some(file))
+}
+
+#[cfg(target_os = "linux")]
+fn nameless() -> io::Result<std::fs::File> {
+    // SAFETY: the name ends in a NUL; on success the descriptor is nobody else's.
+    unsafe {
+        let fd = libc::memfd_create(c"stdin".as_ptr(), libc::MFD_CLOEXEC);
+        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(std::fs::File::from_raw_fd(fd)) }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn nameless() -> io::Result<std::fs::File> {
+    // SAFETY: tmpfile removes its file at once; the descriptor is copied, so that closing the stream
+    // leaves ours open.
+    unsafe {
+        let stream = libc::tmpfile();
+        if stream.is_null() {
+            return Err(io::Error::last_os_error());
+        }
+        let fd = libc::fcntl(libc::fileno(stream), libc::F_DUPFD_CLOEXEC, 0);
+        libc::fclose(stream);
+        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(std::fs::File::from_raw_fd(fd)) }
+    }
+}
+
 #[cfg(target_os = "linux")]
 fn end_of(pid: libc::pid_t) -> Option<OwnedFd> {
     // SAFETY: no memory is involved; on success the descriptor is nobody else's. It is born
@@ -347,7 +407,12 @@ fn environment(program: &Program) -> Result<Texts, std::ffi::NulError> {
 }
 
 /// posix_spawn(3): one call that is safe among threads and tells when the file cannot be executed.
-fn spawn(path: &Path, program: &Program, outputs: [&OwnedFd; 2]) -> io::Result<libc::pid_t> {
+fn spawn(
+    path: &Path,
+    program: &Program,
+    input: Option<&std::fs::File>,
+    outputs: [&OwnedFd; 2],
+) -> io::Result<libc::pid_t> {
     use std::os::unix::ffi::OsStrExt;
     let path = CString::new(path.as_os_str().as_bytes())?;
     let argv: Result<_, _> = program.argv.iter().map(|text| CString::new(text.as_str())).collect();
@@ -365,8 +430,13 @@ fn spawn(path: &Path, program: &Program, outputs: [&OwnedFd; 2]) -> io::Result<l
         let mut signals = std::mem::zeroed::<libc::sigset_t>();
         libc::posix_spawn_file_actions_init(&mut actions);
         libc::posix_spawnattr_init(&mut attributes);
-        let null = c"/dev/null".as_ptr();
-        libc::posix_spawn_file_actions_addopen(&mut actions, 0, null, libc::O_RDONLY, 0);
+        match input {
+            Some(file) => libc::posix_spawn_file_actions_adddup2(&mut actions, file.as_raw_fd(), 0),
+            None => {
+                let null = c"/dev/null".as_ptr();
+                libc::posix_spawn_file_actions_addopen(&mut actions, 0, null, libc::O_RDONLY, 0)
+            }
+        };
         for (number, output) in (1..).zip(outputs) {
             libc::posix_spawn_file_actions_adddup2(&mut actions, output.as_raw_fd(), number);
         }

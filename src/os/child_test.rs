@@ -1,12 +1,10 @@
 //! Real programs: how they end, what is kept of them, and that nothing stays behind.
 
 use super::*;
-use crate::os::clock;
-use crate::os::udp::{Sockets, Timer, wait};
 
 fn program(words: &[&str], timeout: Option<Duration>) -> Program {
     let argv = words.iter().map(ToString::to_string).collect();
-    Program { argv, env: BTreeMap::new(), timeout }
+    Program { argv, timeout, ..Program::default() }
 }
 
 fn script(text: &str, timeout_ms: u64) -> Program {
@@ -14,7 +12,7 @@ fn script(text: &str, timeout_ms: u64) -> Program {
 }
 
 fn run(program: &Program) -> Ended {
-    finish(&mut Child::start(program, clock::now_awake().mono).expect("started"))
+    super::run(program).expect("started")
 }
 
 fn finish(child: &mut Child) -> Ended {
@@ -161,4 +159,15 @@ fn lines_are_taken_one_by_one_and_long_ones_cut() {
     stream.cut = true;
     assert_eq!(stream.take_line().as_deref(), Some(&b"rest"[..]));
     assert_eq!(stream.take_line(), None);
+}
+
+#[test]
+fn input_is_read_whole_and_needs_no_reader() {
+    let long = vec![b'x'; 1 << 20];
+    let ended = run(&Program { stdin: long, ..script("wc -c", 10_000) });
+    assert_eq!(text(&ended.stdout).trim(), "1048576");
+    let unread = run(&Program { stdin: b"not read".to_vec(), ..script("exit 3", 10_000) });
+    assert_eq!(unread.exit, Exit::Code(3));
+    let none = run(&script("wc -c", 10_000));
+    assert_eq!(text(&none.stdout).trim(), "0");
 }
