@@ -113,6 +113,7 @@ pub fn facts() -> Facts {
         http: Some(50004),
         ws: Some(50005),
         wss: None,
+        https: None,
         loopback_only: true,
     }
 }

@@ -53,6 +53,7 @@ pub struct Facts {
     pub http: Option<u16>,
     pub ws: Option<u16>,
     pub wss: Option<u16>,
+    pub https: Option<u16>,
     /// Pages and API are bound to loopback addresses alone.
     pub loopback_only: bool,
 }

@@ -155,6 +155,7 @@ impl Rig {
                     http: vec![http],
                     ws: vec![ws],
                     control: Some(UnixListener::bind(&control).expect("a socket")),
+                    ..Listeners::default()
                 },
                 app.clone(),
             )

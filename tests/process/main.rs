@@ -11,4 +11,5 @@ mod life;
 mod mini;
 mod program;
 mod state;
+mod tls;
 mod wire;

@@ -87,6 +87,7 @@ pub struct Hbd {
     child: Child,
     pub udp: SocketAddr,
     pub http: SocketAddr,
+    ready: String,
     lines: Receiver<String>,
     /// What it has written to stderr so far.
     log: String,
@@ -114,11 +115,14 @@ impl Hbd {
                 break line;
             }
         };
-        let address = |key: &str| {
-            let word = ready.split(' ').find_map(|word| word.strip_prefix(key)).unwrap();
-            word.parse().unwrap()
-        };
-        Hbd { child, udp: address("udp="), http: address("http="), lines, log }
+        let udp = named(&ready, "udp").unwrap();
+        let http = named(&ready, "http").unwrap();
+        Hbd { child, udp, http, ready, lines, log }
+    }
+
+    /// What the line `ready` says: `http`, `ws`, `https`, `wss`.
+    pub fn address(&self, name: &str) -> Option<SocketAddr> {
+        named(&self.ready, name)
     }
 
     pub fn pid(&self) -> i32 {
@@ -194,6 +198,11 @@ impl Hbd {
             self.hosts().into_iter().find(|host| host["name"] == name)
         })
     }
+}
+
+fn named(ready: &str, name: &str) -> Option<SocketAddr> {
+    let word = ready.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='))?;
+    word.parse().ok()
 }
 
 impl Drop for Hbd {

@@ -6,6 +6,7 @@ mod app;
 mod args;
 mod ask;
 mod bind;
+mod certificate;
 mod check;
 mod effective;
 mod engine;

@@ -78,6 +78,7 @@ impl Source {
         for path in paths.into_iter().flatten() {
             *path = self.base.join(&*path);
         }
+        server.cert_path = self.base.join(&server.cert_path);
         Reading { files, server, problems, documents }
     }
 }

@@ -3,6 +3,7 @@
 use crate::agent::AgentThread;
 use crate::app::App;
 use crate::bind::{self, Inherited};
+use crate::certificate::Certificate;
 use crate::gate::{self, Listeners};
 use crate::lookup::{self, Environment};
 use crate::reading::{self, Reading, Source};
@@ -68,32 +69,40 @@ struct Prepared {
     udp: Vec<UdpSocket>,
     http: Vec<TcpListener>,
     ws: Vec<TcpListener>,
+    https: Vec<TcpListener>,
+    wss: Vec<TcpListener>,
+    certificate: Option<Arc<Certificate>>,
     control: Option<(PathBuf, UnixListener)>,
     /// What could not be had and is not needed; told once the log is open.
     remarks: Vec<String>,
     store: PathBuf,
 }
 
-fn prepare(config: &Server, env: &Environment, inherited: Inherited) -> Result<Prepared, String> {
+fn prepare(
+    config: &Server,
+    env: &Environment,
+    mut inherited: Inherited,
+) -> Result<Prepared, String> {
     raise_descriptors()?;
     let mut remarks = Vec::new();
-    let udp = match inherited.udp {
+    let udp = match std::mem::take(&mut inherited.udp) {
         sockets if sockets.is_empty() => bind::udp(&config.hb_host, config.hb_port)?,
         sockets => sockets,
     };
-    let is_ws = |(port, _): &(u16, TcpListener)| Some(*port) == config.ws_port;
-    let (ws, http): (Vec<_>, Vec<_>) = inherited.tcp.into_iter().partition(is_ws);
-    let strip = |list: Vec<(u16, TcpListener)>| list.into_iter().map(|(_, l)| l).collect();
-    let (mut ws, mut http): (Vec<_>, Vec<_>) = (strip(ws), strip(http));
-    let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
-    let defaults = if config.users.is_empty() { loopback } else { all };
-    if http.is_empty() {
-        http = bind::tcp("hbd_port", &config.hbd_host, &defaults, config.hbd_port)?;
-    }
-    if let Some(port) = config.ws_port.filter(|_| ws.is_empty()) {
-        ws = bind::tcp("ws_port", &config.hbd_host, &defaults, port)?;
-    }
+    let certificate = certificate(config, &mut remarks);
+    // A port without its certificate stays closed, also where systemd has opened it.
+    let secure = |port: Option<u16>| port.filter(|_| certificate.is_some());
+    let wss = listen("wss_port", config, secure(config.wss_port), &mut inherited)?;
+    let https = listen("https_port", config, secure(config.https_port), &mut inherited)?;
+    let ws = listen("ws_port", config, config.ws_port, &mut inherited)?;
+    let closed = |port: &u16| [config.https_port, config.wss_port].contains(&Some(*port));
+    inherited.tcp.retain(|(port, _)| !closed(port));
+    let http = match std::mem::take(&mut inherited.tcp) {
+        list if list.is_empty() => {
+            listen("hbd_port", config, Some(config.hbd_port), &mut inherited)?
+        }
+        list => list.into_iter().map(|(_, listener)| listener).collect(),
+    };
     let state_dir = lookup::state_dir(config, env)?;
     lookup::create_private(&state_dir)?;
     let store = lookup::store(config, &state_dir);
@@ -111,7 +120,45 @@ fn prepare(config: &Server, env: &Environment, inherited: Inherited) -> Result<P
             }
         }
     };
-    Ok(Prepared { udp, http, ws, control, remarks, store })
+    Ok(Prepared { udp, http, ws, https, wss, certificate, control, remarks, store })
+}
+
+/// The certificate where a port needs one; a missing one is a remark.
+fn certificate(config: &Server, remarks: &mut Vec<String>) -> Option<Arc<Certificate>> {
+    let wanted = [("https_port", config.https_port), ("wss_port", config.wss_port)];
+    let wanted: Vec<&str> = wanted.iter().filter(|(_, port)| port.is_some()).map(|w| w.0).collect();
+    if wanted.is_empty() {
+        return None;
+    }
+    match Certificate::load(config) {
+        Ok(certificate) => Some(Arc::new(certificate)),
+        Err(error) => {
+            let stay = if wanted.len() == 1 { "stays" } else { "stay" };
+            let ports = wanted.join(" and ");
+            remarks.push(format!("{error} - {ports} {stay} closed until a restart finds it"));
+            None
+        }
+    }
+}
+
+/// The listeners of one port: those that systemd opened, else our own.
+fn listen(
+    key: &'static str,
+    config: &Server,
+    port: Option<u16>,
+    inherited: &mut Inherited,
+) -> Result<Vec<TcpListener>, String> {
+    let Some(port) = port else { return Ok(Vec::new()) };
+    let (ours, rest): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut inherited.tcp).into_iter().partition(|(at, _)| *at == port);
+    inherited.tcp = rest;
+    if !ours.is_empty() {
+        return Ok(ours.into_iter().map(|(_, listener)| listener).collect());
+    }
+    let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    let defaults = if config.users.is_empty() { loopback } else { all };
+    bind::tcp(key, &config.hbd_host, &defaults, port)
 }
 
 /// Everything from leaving the terminal to the end.
@@ -203,7 +250,15 @@ impl Running {
         let app = App::new(Arc::clone(&shared), inbox.clone(), records.clone(), orders, pages);
         let app = Arc::new(app);
         let (control_path, control) = prepared.control.unzip();
-        let listeners = Listeners { http: prepared.http, ws: prepared.ws, control };
+        let certificate = prepared.certificate;
+        let listeners = Listeners {
+            http: prepared.http,
+            ws: prepared.ws,
+            https: prepared.https,
+            wss: prepared.wss,
+            certificate: certificate.clone(),
+            control,
+        };
         let front = gate::start(listeners, Arc::clone(&app) as Arc<dyn gate::App>)
             .map_err(failed("the HTTP front"))?;
         let agent = start_agent(&config, ready.udp);
@@ -215,6 +270,7 @@ impl Running {
             engine: inbox.clone(),
             journal: records,
             app,
+            certificate,
             notifier,
             watchdog_every,
             source,
@@ -274,21 +330,32 @@ struct Ready {
     udp: SocketAddr,
     http: SocketAddr,
     ws: Option<SocketAddr>,
+    https: Option<SocketAddr>,
+    wss: Option<SocketAddr>,
 }
 
 impl Ready {
     fn new(prepared: &Prepared) -> std::io::Result<Ready> {
         let missing = || std::io::Error::other("none bound");
+        let first = |list: &[TcpListener]| list.first().map(TcpListener::local_addr).transpose();
         Ok(Ready {
             udp: prepared.udp.first().ok_or_else(missing)?.local_addr()?,
             http: prepared.http.first().ok_or_else(missing)?.local_addr()?,
-            ws: prepared.ws.first().map(TcpListener::local_addr).transpose()?,
+            ws: first(&prepared.ws)?,
+            https: first(&prepared.https)?,
+            wss: first(&prepared.wss)?,
         })
     }
 
     fn line(&self) -> String {
         let ws = self.ws.map_or("-".to_owned(), |ws| ws.to_string());
-        format!("ready udp={} http={} ws={ws}", self.udp, self.http)
+        let mut line = format!("ready udp={} http={} ws={ws}", self.udp, self.http);
+        for (name, address) in [("https", self.https), ("wss", self.wss)] {
+            if let Some(address) = address {
+                line.push_str(&format!(" {name}={address}"));
+            }
+        }
+        line
     }
 
     fn facts(&self, prepared: &Prepared) -> Facts {
@@ -304,8 +371,9 @@ impl Ready {
             udp: Some(self.udp.port()),
             http: Some(self.http.port()),
             ws: self.ws.map(|ws| ws.port()),
-            wss: None,
-            loopback_only: prepared.http.iter().all(is_loopback),
+            wss: self.wss.map(|wss| wss.port()),
+            https: self.https.map(|https| https.port()),
+            loopback_only: prepared.http.iter().chain(&prepared.https).all(is_loopback),
         }
     }
 }

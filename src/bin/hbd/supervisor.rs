@@ -1,6 +1,7 @@
 //! What the main thread does once everything runs: signals, reloads, systemd, and the orderly end.
 
 use crate::app::App;
+use crate::certificate::Certificate;
 use crate::reading::{self, Reading};
 use crate::shared::Shared;
 use crate::systemd::Notifier;
@@ -64,6 +65,7 @@ pub struct Supervisor {
     pub engine: engine::Inbox,
     pub journal: journal::Handle,
     pub app: Arc<App>,
+    pub certificate: Option<Arc<Certificate>>,
     pub notifier: Notifier,
     pub watchdog_every: Option<Duration>,
     pub source: reading::Source,
@@ -99,6 +101,7 @@ impl Supervisor {
                 status_at = now + STATUS_EVERY;
                 self.notifier.tell(&self.status());
             }
+            self.renew_certificate();
             // Only a server whose engine still turns is alive (THREATS S11).
             let turns = self.shared.engine_turns.load(Ordering::Relaxed);
             if let Some(every) = self.watchdog_every
@@ -108,6 +111,12 @@ impl Supervisor {
                 (watchdog_at, turns_seen) = (now + every, turns);
                 self.notifier.tell("WATCHDOG=1");
             }
+        }
+    }
+
+    fn renew_certificate(&self) {
+        if let Some(certificate) = &self.certificate {
+            certificate.renew(&self.shared.config());
         }
     }
 
@@ -140,6 +149,7 @@ impl Supervisor {
         let new = Arc::new(new);
         self.app.set_pages(reading::pages(&new));
         self.shared.set_config(Arc::clone(&new));
+        self.renew_certificate();
         self.journal.configure(self.source.journal_settings(&new));
         if !self.engine.send(engine::Order::Reload(new)) {
             log::error!("config: the engine did not take the new configuration");

@@ -383,6 +383,10 @@ impl Client {
                 return false;
             }
         }
+        if self.blocked.is_none() && self.socket.get_ref().is_pending() {
+            let flushed = self.socket.flush();
+            return self.settle(flushed, now);
+        }
         true
     }
 

@@ -89,7 +89,14 @@ impl Conn {
                 None => self.writable = false,
             }
         }
-        Ok(self.out.left() == 0)
+        if self.writable && self.stream.is_pending() {
+            let stream = &mut self.stream;
+            match unblocked(|| stream.flush().map(|()| 0))? {
+                Some(_) => self.since = now,
+                None => self.writable = false,
+            }
+        }
+        Ok(self.out.left() == 0 && !self.stream.is_pending())
     }
 
     /// Whether closing it loses nothing that was asked for; a smaller rank is closed first.

@@ -2,10 +2,13 @@
 
 use super::conn::Kind;
 use super::stream::Stream;
+use super::tls::TlsStream;
+use crate::certificate::Certificate;
 use mio::net::{TcpListener, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Connections that the kernel holds for us; it may allow fewer.
 const BACKLOG: i32 = 1024;
@@ -16,10 +19,11 @@ enum Listener {
     Unix(UnixListener),
 }
 
-#[derive(Debug)]
 pub struct Door {
     listener: Listener,
     pub kind: Kind,
+    /// Connections speak TLS.
+    certificate: Option<Arc<Certificate>>,
     /// Somebody may be waiting.
     pub ready: bool,
 }
@@ -30,13 +34,22 @@ impl Door {
         // Longer than what std asks for: a storm of connections must not make others wait for a
         // second SYN.
         socket2::SockRef::from(&listener).listen(BACKLOG)?;
-        Ok(Door { listener: Listener::Tcp(TcpListener::from_std(listener)), kind, ready: true })
+        let listener = Listener::Tcp(TcpListener::from_std(listener));
+        Ok(Door { listener, kind, certificate: None, ready: true })
+    }
+
+    pub fn tls(
+        listener: std::net::TcpListener,
+        kind: Kind,
+        certificate: &Arc<Certificate>,
+    ) -> io::Result<Door> {
+        Ok(Door { certificate: Some(Arc::clone(certificate)), ..Door::tcp(listener, kind)? })
     }
 
     pub fn control(listener: std::os::unix::net::UnixListener) -> io::Result<Door> {
         listener.set_nonblocking(true)?;
         let listener = Listener::Unix(UnixListener::from_std(listener));
-        Ok(Door { listener, kind: Kind::Control, ready: true })
+        Ok(Door { listener, kind: Kind::Control, certificate: None, ready: true })
     }
 
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -53,7 +66,14 @@ impl Door {
             Listener::Tcp(listener) => {
                 let (stream, address) = listener.accept()?;
                 let _ = stream.set_nodelay(true);
-                Ok((Stream::Tcp(stream), Some(address.ip().to_canonical())))
+                let stream = match &self.certificate {
+                    None => Stream::Tcp(stream),
+                    Some(certificate) => {
+                        let tls = TlsStream::new(stream, certificate.current());
+                        Stream::Tls(tls.map_err(|_| io::ErrorKind::ConnectionAborted)?)
+                    }
+                };
+                Ok((stream, Some(address.ip().to_canonical())))
             }
             Listener::Unix(listener) => {
                 let (stream, _) = listener.accept()?;

@@ -19,8 +19,10 @@ pub(crate) mod stream;
 #[cfg(test)]
 #[path = "../../../../tests/gate/mod.rs"]
 mod tests;
+mod tls;
 mod upgrade;
 
+use crate::certificate::Certificate;
 use crate::pool::{self, Pool};
 use crate::ws;
 use counter::Counters;
@@ -48,12 +50,16 @@ const RESERVED_FILES: u64 = 32;
 const FILES_IN_FLIGHT: u64 = 3;
 
 /// The bound sockets, in any blocking mode.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Listeners {
     /// Pages and API, and live connections at `/api/0/live/ws`.
     pub http: Vec<TcpListener>,
     /// Live connections only, at any path.
     pub ws: Vec<TcpListener>,
+    /// The same two over TLS; they are empty without a certificate.
+    pub https: Vec<TcpListener>,
+    pub wss: Vec<TcpListener>,
+    pub certificate: Option<Arc<Certificate>>,
     /// The control socket: root and the server's own user only.
     pub control: Option<UnixListener>,
 }
@@ -173,10 +179,20 @@ pub(crate) fn guarded(name: String, body: impl FnOnce() + Send) -> impl FnOnce()
 }
 
 fn doors(listeners: Listeners) -> io::Result<Vec<Door>> {
-    let http = listeners.http.into_iter().map(|l| Door::tcp(l, conn::Kind::Http));
-    let ws = listeners.ws.into_iter().map(|l| Door::tcp(l, conn::Kind::Ws));
-    let control = listeners.control.into_iter().map(Door::control);
-    http.chain(ws).chain(control).collect()
+    let Listeners { http, ws, https, wss, certificate, control } = listeners;
+    let mut doors = Vec::new();
+    for (plain, secure, kind) in [(http, https, conn::Kind::Http), (ws, wss, conn::Kind::Ws)] {
+        for listener in plain {
+            doors.push(Door::tcp(listener, kind)?);
+        }
+        for (listener, certificate) in secure.into_iter().zip(certificate.iter().cycle()) {
+            doors.push(Door::tls(listener, kind, certificate)?);
+        }
+    }
+    if let Some(listener) = control {
+        doors.push(Door::control(listener)?);
+    }
+    Ok(doors)
 }
 
 fn open_files_max() -> u64 {

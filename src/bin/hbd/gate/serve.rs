@@ -94,7 +94,7 @@ impl Gate {
             None => (Peer::Control, false),
             Some(address) => (
                 Peer::Remote(peer::client(address, &request, &config)),
-                peer::is_secure(address, &request, &config),
+                conn.stream.is_tls() || peer::is_secure(address, &request, &config),
             ),
         };
         let ask = Ask::new(&request, peer, secure, keep);
@@ -160,6 +160,7 @@ impl Gate {
         self.counters.add(Count::Upgrades);
         let whole = unblocked(|| conn.stream.write(head.as_bytes()));
         let free = self.poll.registry().deregister(&mut conn.stream);
+        let _ = conn.stream.flush();
         if conn.out.left() > 0 || !matches!(whole, Ok(Some(n)) if n == head.len()) || free.is_err()
         {
             return Next::Wait;

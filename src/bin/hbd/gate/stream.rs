@@ -1,6 +1,7 @@
-//! The byte stream of a connection, whatever carries it. TLS becomes one more variant here; nothing
-//! above this file knows the difference.
+//! The byte stream of a connection, whatever carries it. Nothing above this file knows the difference,
+//! but that a TLS stream may hold bytes back (`is_pending`).
 
+use super::tls::TlsStream;
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
@@ -11,21 +12,36 @@ use std::net::Shutdown;
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(TlsStream),
 }
 
 impl Stream {
     /// Says that no more bytes will come from here; the peer's are still read.
-    pub fn shutdown_write(&self) {
+    pub fn shutdown_write(&mut self) {
         let _ = match self {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Tls(stream) => {
+                stream.shutdown_write();
+                Ok(())
+            }
         };
+    }
+
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Stream::Tls(_))
+    }
+
+    /// Whether it took bytes that the socket has not: `flush` hands them on.
+    pub fn is_pending(&self) -> bool {
+        matches!(self, Stream::Tls(stream) if stream.is_pending())
     }
 
     fn source(&mut self) -> &mut dyn Source {
         match self {
             Stream::Tcp(stream) => stream,
             Stream::Unix(stream) => stream,
+            Stream::Tls(stream) => &mut stream.tcp,
         }
     }
 }
@@ -35,6 +51,7 @@ impl Read for Stream {
         match self {
             Stream::Tcp(stream) => stream.read(buffer),
             Stream::Unix(stream) => stream.read(buffer),
+            Stream::Tls(stream) => stream.read(buffer),
         }
     }
 }
@@ -44,11 +61,15 @@ impl Write for Stream {
         match self {
             Stream::Tcp(stream) => stream.write(bytes),
             Stream::Unix(stream) => stream.write(bytes),
+            Stream::Tls(stream) => stream.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self {
+            Stream::Tcp(_) | Stream::Unix(_) => Ok(()),
+            Stream::Tls(stream) => stream.flush(),
+        }
     }
 }
 
