@@ -156,6 +156,8 @@ fn random_host(id: HostId, prng: &mut Prng) -> Host {
         watch: prng.chance(0.9),
         declared: true,
         owner: prng.chance(0.3).then(|| "bob".into()),
+        managers: Default::default(),
+        monitors: Default::default(),
         group: prng.chance(0.5).then(|| format!("group {}", prng.below(3)).into()),
         tags: tags.into(),
         description: None,

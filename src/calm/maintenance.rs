@@ -72,11 +72,19 @@ impl Maintenance {
 
     /// Whether it is for this host; what of the host makes no difference.
     pub fn covers(&self, target: &Target<'_>) -> bool {
-        let named = |globs: &[String], name: &str| globs.iter().any(|glob| is_match(glob, name));
-        (self.hosts.is_empty() || named(&self.hosts, target.host))
-            && (self.tags.is_empty() || target.tags.iter().any(|tag| named(&self.tags, tag)))
-            && (self.groups.is_empty() || target.group.is_some_and(|g| named(&self.groups, g)))
+        is_covered(target, (&self.hosts, &self.tags, &self.groups))
     }
+}
+
+/// Whether a host is in each list of globs that is not empty.
+pub fn is_covered(
+    target: &Target<'_>,
+    (hosts, tags, groups): (&[String], &[String], &[String]),
+) -> bool {
+    let named = |globs: &[String], name: &str| globs.iter().any(|glob| is_match(glob, name));
+    (hosts.is_empty() || named(hosts, target.host))
+        && (tags.is_empty() || target.tags.iter().any(|tag| named(tags, tag)))
+        && (groups.is_empty() || target.group.is_some_and(|group| named(groups, group)))
 }
 
 pub fn unknown_zone(name: &Option<String>) -> Fault {

@@ -87,6 +87,13 @@ impl Matcher {
             && fits(path, target.path)
     }
 
+    /// Whether it is for this host, or for something of it.
+    pub fn concerns(&self, target: &Target<'_>) -> bool {
+        let [host, group, tag, ..] = self.globs.clone();
+        let whole = Matcher { globs: [host, group, tag, None, None] };
+        whole.matches(target)
+    }
+
     /// What is given, as kind and glob.
     pub fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
         KINDS

@@ -4,7 +4,8 @@
 
 use super::body::{Members, Moment, Until, both};
 use super::fault::Fault;
-use super::matcher::{Matcher, check_glob};
+use super::maintenance::is_covered;
+use super::matcher::{Matcher, Target, check_glob};
 use super::schedule::RepeatedEnd;
 use crate::config::server::{Day, Repeat, TimeOfDay, is_zone_name};
 use crate::limits;
@@ -40,6 +41,13 @@ pub struct MaintenanceRequest {
     /// `None`: the server's own.
     pub zone: Option<String>,
     pub reason: String,
+}
+
+impl MaintenanceRequest {
+    /// Whether it is for this host.
+    pub fn covers(&self, target: &Target<'_>) -> bool {
+        is_covered(target, (&self.hosts, &self.tags, &self.groups))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

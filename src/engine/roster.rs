@@ -146,6 +146,8 @@ impl Engine {
             watch: true,
             declared: false,
             owner: None,
+            managers: Arc::default(),
+            monitors: Arc::default(),
             group: None,
             tags: Arc::default(),
             description: None,
@@ -167,7 +169,7 @@ impl Engine {
             slow_ver: 0,
             fast_ver: 0,
         };
-        describe(&mut host, declared, record.watch_override);
+        describe(&mut host, &config, record.watch_override);
         self.ghosts.forget(name);
         let id = self.table.insert(host, record);
         self.use_ruleset(id);
@@ -209,7 +211,7 @@ impl Engine {
             record.configure(&config, declared);
             let (watch_override, interval) = (record.watch_override, record.interval(&config));
             self.table.change(id, |host| {
-                describe(host, declared, watch_override);
+                describe(host, &config, watch_override);
                 host.interval = interval;
             });
             self.use_ruleset(id);
@@ -364,11 +366,15 @@ impl Engine {
 }
 
 /// Copies onto a host what its configuration says; without one, what holds for a host that just appeared.
-fn describe(host: &mut view::Host, declared: Option<&server::Host>, watch_override: Option<bool>) {
+fn describe(host: &mut view::Host, config: &server::Server, watch_override: Option<bool>) {
+    let declared = config.hosts.get(&*host.name);
+    let names = |list: &[String]| list.iter().map(|name| Arc::from(&**name)).collect();
     let shared = |text: &Option<String>| text.as_deref().map(Arc::from);
     host.declared = declared.is_some();
     host.watch = watch_override.unwrap_or(declared.is_none_or(|d| d.watch));
-    host.owner = declared.and_then(|d| shared(&d.owner));
+    host.owner = declared.and_then(|d| shared(&d.owner)).or(shared(&config.default_owner));
+    host.managers = declared.map_or_else(Arc::default, |d| names(&d.managers));
+    host.monitors = declared.map_or_else(Arc::default, |d| names(&d.monitors));
     host.group = declared.and_then(|d| shared(&d.group));
     host.description = declared.and_then(|d| shared(&d.description));
     host.tags =

@@ -313,7 +313,10 @@ pub struct Host {
     pub degraded: bool,
     pub watch: bool,
     pub declared: bool,
+    /// `default_owner` where none is declared.
     pub owner: Option<Arc<str>>,
+    pub managers: Arc<[Arc<str>]>,
+    pub monitors: Arc<[Arc<str>]>,
     pub group: Option<Arc<str>>,
     pub tags: Arc<[Arc<str>]>,
     pub description: Option<Arc<str>>,

@@ -5,7 +5,7 @@
 use super::gzip;
 use super::http::{Body, Response};
 use super::problem::Problem;
-use super::{Answer, Call, Method};
+use super::{Answer, Call};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,6 +14,11 @@ const BUILT_IN: &[(&str, &[u8])] = &[
     ("live.js", include_bytes!("../../templates/static/live.js")),
     ("favicon.svg", include_bytes!("../../templates/static/favicon.svg")),
 ];
+
+/// `GET /static/{file}`
+pub fn respond(call: &Call<'_>) -> Answer {
+    call.context.pages.assets.respond(call, call.param("file"))
+}
 
 /// A file as it goes out.
 #[derive(Debug)]
@@ -58,10 +63,7 @@ impl Assets {
     }
 
     /// `GET /static/NAME` or `/static/STEM.HASH.EXT`
-    pub fn respond(&self, call: &Call<'_>, name: &str) -> Answer {
-        if call.method != Method::Get {
-            return Err(Problem::not_allowed("GET, HEAD"));
-        }
+    fn respond(&self, call: &Call<'_>, name: &str) -> Answer {
         let (asset, is_forever) = self.find(name).ok_or_else(|| {
             Problem::new(404, "no_such_file", "There is no static file of that name.")
         })?;

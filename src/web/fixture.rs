@@ -1,7 +1,10 @@
 //! Made-up fleets for the tests of this module: the same size gives the same fleet, down to the
 //! byte.
 
-use super::{Act, Context, Facts, Pages, Peer, QueueFact, Request, Response, respond};
+use super::{
+    Accounts, Act, Context, Facts, Identity, Pages, Peer, QueueFact, Reach, Request, Response,
+    Session, respond,
+};
 use crate::config::server::Server;
 use crate::engine::view::*;
 use crate::engine::{Command, Outcome};
@@ -31,6 +34,21 @@ impl Act for Recorder {
 
     fn reload(&self) -> Result<Vec<String>, Vec<String>> {
         self.reload.clone().unwrap_or(Ok(vec!["interval".to_owned()]))
+    }
+}
+
+/// Everybody is whom they say they are: `alice`, or `alice/read` for a token of that scope.
+pub struct Names;
+
+impl Accounts for Names {
+    fn identify(&self, secret: &str) -> Option<Identity> {
+        let (user, reach) = secret.split_once('/').unwrap_or((secret, "admin"));
+        let session = match secret.contains('/') {
+            true => Session::Token(1),
+            false => Session::Browser(1),
+        };
+        let reach = Reach::parse(reach)?;
+        Some(Identity { user: Arc::from(user), admin: false, reach, session })
     }
 }
 
@@ -66,6 +84,7 @@ impl Bench {
             facts: &self.facts,
             queues: &queues,
             engine: &self.engine,
+            accounts: &Names,
             starting: self.starting,
         };
         respond(&context, request)
@@ -333,6 +352,8 @@ pub fn host(id: HostId, name: &str, severity: Severity, prng: &mut Prng) -> Host
         watch: id % 97 != 50,
         declared: id.is_multiple_of(2),
         owner: None,
+        managers: Arc::default(),
+        monitors: Arc::default(),
         group: None,
         tags: Arc::from([]),
         description: None,

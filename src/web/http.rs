@@ -26,6 +26,18 @@ impl Method {
             _ => Method::Other,
         }
     }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+            Method::Options => "OPTIONS",
+            Method::Other => "other",
+        }
+    }
 }
 
 /// Who is at the other end.
@@ -64,6 +76,13 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| *v)
+    }
+
+    pub fn cookie(&self, name: &str) -> Option<&'a str> {
+        self.header("cookie")?.split(';').find_map(|pair| {
+            let (own, value) = pair.trim().split_once('=')?;
+            (own == name).then_some(value)
+        })
     }
 }
 

@@ -1,16 +1,12 @@
 //! `/favicon.svg?d=2&c=3&w=9`: the mark, with a badge that tells what is wrong.
 
 use super::http::{Body, Response};
-use super::problem::Problem;
-use super::{Answer, Call, Method};
+use super::{Answer, Call};
 use std::fmt::Write as _;
 
 /// The mark with the count of hosts that are down (square), critical (diamond) or in warning
 /// (triangle).
 pub fn respond(call: &Call<'_>) -> Answer {
-    if call.method != Method::Get {
-        return Err(Problem::not_allowed("GET, HEAD"));
-    }
     let count = |name: &str| call.query.get(name).and_then(|n| n.parse::<u32>().ok()).unwrap_or(0);
     let mut svg = String::from(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 26 26\"><rect width=\"26\" \

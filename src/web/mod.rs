@@ -5,6 +5,8 @@
 
 mod api;
 mod asset;
+mod authz;
+pub mod caller;
 mod guard;
 mod gzip;
 mod header;
@@ -16,6 +18,7 @@ mod near;
 mod page;
 mod problem;
 mod query;
+mod route;
 mod select;
 mod why;
 
@@ -28,6 +31,8 @@ mod tests;
 
 pub(crate) use api::EventJson;
 pub use api::{Explained, explain};
+pub use authz::live_scope;
+pub use caller::{Caller, Identity, Reach, Session};
 pub use http::{Body, Method, Peer, Request, Response};
 pub use page::Pages;
 
@@ -37,6 +42,7 @@ use crate::engine::{Command, Outcome};
 use crate::time::Now;
 use problem::Problem;
 use query::Query;
+use route::{Handle, Route};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -85,7 +91,14 @@ pub trait Act {
     fn reload(&self) -> Result<Vec<String>, Vec<String>>;
 }
 
+/// Who is signed in. Called on a thread of HTTP; never waits for a disk to look something up.
+pub trait Accounts {
+    /// Whose secret this is, of a session or of a token; `None` where nobody's, or not any more.
+    fn identify(&self, secret: &str) -> Option<Identity>;
+}
+
 /// All that one request may look at.
+#[derive(Clone)]
 pub struct Context<'a> {
     pub view: Arc<View>,
     pub config: Arc<config::server::Server>,
@@ -94,57 +107,93 @@ pub struct Context<'a> {
     pub facts: &'a Facts,
     pub queues: &'a [QueueFact],
     pub engine: &'a dyn Act,
+    pub accounts: &'a dyn Accounts,
     /// The saved state is not loaded yet: `/healthz` says 503.
     pub starting: bool,
 }
 
 /// One request on its way through the routes.
 pub(crate) struct Call<'a> {
+    /// Its view is the fleet as far as the caller may see it.
     context: &'a Context<'a>,
     request: &'a Request<'a>,
+    caller: Caller,
+    /// The whole fleet: only for what filters by itself (`live`, `healthz`).
+    whole: Arc<View>,
     query: Query<'a>,
     /// HEAD counts as GET; the shell leaves the body out.
     method: Method,
+    /// What stands in the places of the route's path.
+    params: Vec<(&'static str, Cow<'a, str>)>,
 }
 
 pub(crate) type Answer = Result<Response, Problem>;
 
+/// Pages and files. A page without a session is a way to `/login`.
+const PAGES: &[Route] = &[
+    Route::get("", Handle::Public(|_| Ok(redirect("/live")))),
+    Route::post("", Handle::Public(page::choose)),
+    Route::get("live", Handle::Reader(page::live)),
+    Route::post("live", Handle::Public(page::choose)),
+    Route::get("events", Handle::Reader(page::events)),
+    Route::post("events", Handle::Public(page::choose)),
+    Route::get("plugins/{host}", Handle::Reader(page::host)),
+    Route::post("plugins/{host}", Handle::Public(page::choose)),
+    Route::get("favicon.svg", Handle::Public(icon::respond)),
+    Route::get("static/{file}", Handle::Public(asset::respond)),
+    Route::get("healthz", Handle::Public(api::health::respond)),
+];
+
 /// Answers a request. For HEAD the answer is that of GET: the shell sends its length without the
 /// body.
 pub fn respond(context: &Context<'_>, request: &Request<'_>) -> Response {
-    let answer = guard::check(context, request).and_then(|()| route(context, request));
-    let mut response = answer.unwrap_or_else(Problem::into_response);
+    let mut response = match guard::check(context, request) {
+        Ok(()) => route(context, request),
+        Err(problem) => problem.into_response(),
+    };
     header::finish(context, request, &mut response);
     response
 }
 
-fn route(context: &Context<'_>, request: &Request<'_>) -> Answer {
+fn route(context: &Context<'_>, request: &Request<'_>) -> Response {
     let method = if request.method == Method::Head { Method::Get } else { request.method };
-    let call = Call { context, request, query: Query::parse(request.query), method };
-    let segments: Option<Vec<Cow<'_, str>>> =
-        request.path.trim_start_matches('/').split('/').map(query::decode_segment).collect();
-    let segments = segments.ok_or_else(unknown_path)?;
-    let segments: Vec<&str> = segments.iter().map(|s| &**s).collect();
-    match segments.as_slice() {
-        ["api", "0", rest @ ..] => api::respond(&call, rest),
-        [""] => pages_only(&call, &|_| Ok(redirect("/live"))),
-        ["live"] => pages_only(&call, &page::live),
-        ["events"] => pages_only(&call, &page::events),
-        ["plugins", name] => pages_only(&call, &|call| page::host(call, name)),
-        ["favicon.svg"] => icon::respond(&call),
-        ["static", name] => context.pages.assets.respond(&call, name),
-        ["healthz"] => api::health::respond(&call),
-        ["api", ..] => Err(unknown_path()),
-        _ => page::error_page(&call, &unknown_path(), Vec::new()),
+    let caller = caller::identify(context, request);
+    let scoped = Context { view: authz::scoped(&context.view, &caller), ..context.clone() };
+    let mut call = Call {
+        context: &scoped,
+        request,
+        caller,
+        whole: Arc::clone(&context.view),
+        query: Query::parse(request.query),
+        method,
+        params: Vec::new(),
+    };
+    let segments = route::segments(request.path).unwrap_or_default();
+    if let Some(rest) = segments.strip_prefix(&[Cow::Borrowed("api"), Cow::Borrowed("0")]) {
+        return api::respond(&mut call, rest).unwrap_or_else(Problem::into_response);
     }
+    let answer = route::dispatch(&[PAGES], &mut call, &segments).unwrap_or_else(|| {
+        authz::signed_in(&call)?;
+        Err(unknown_path())
+    });
+    answer.unwrap_or_else(|problem| page_problem(&call, problem))
 }
 
-/// A page: shown by GET, and posted to with a choice of theme or zone.
-fn pages_only(call: &Call<'_>, show: &dyn Fn(&Call<'_>) -> Answer) -> Answer {
-    match call.method {
-        Method::Get => show(call),
-        Method::Post => page::choose(call),
-        _ => Err(Problem::not_allowed("GET, HEAD, POST")),
+/// A person gets a page; a program asked under `/api/`.
+fn page_problem(call: &Call<'_>, problem: Problem) -> Response {
+    let is_page = |path: &str| !path.starts_with("/api/") && path != "/healthz";
+    if !is_page(call.request.path) {
+        return problem.into_response();
+    }
+    if problem.status == 401 && call.method == Method::Get {
+        return redirect(&format!("/login?next={}", query::encode(&page::here(call))));
+    }
+    match page::error_page(call, &problem, Vec::new()) {
+        Ok(mut response) => {
+            response.headers.extend(problem.allow().map(|allow| ("Allow", allow)));
+            response
+        }
+        Err(_) => problem.into_response(),
     }
 }
 

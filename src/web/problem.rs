@@ -32,7 +32,7 @@ pub struct Document {
     pub problems: Vec<String>,
     /// Value of the `Allow` header of a 405.
     #[serde(skip)]
-    allow: Option<&'static str>,
+    allow: Option<String>,
 }
 
 impl Problem {
@@ -61,12 +61,18 @@ impl Problem {
     }
 
     /// 405 with the methods that the resource has.
-    pub fn not_allowed(allow: &'static str) -> Problem {
+    pub fn not_allowed(allow: impl Into<String>) -> Problem {
+        let allow = allow.into();
         let mut problem =
             Problem::new(405, "method_not_allowed", "The resource does not have this method.")
                 .hint(format!("Use {allow}."));
         problem.0.allow = Some(allow);
         problem
+    }
+
+    /// The value of the `Allow` header of a 405.
+    pub fn allow(&self) -> Option<String> {
+        self.0.allow.clone()
     }
 
     pub fn into_response(self) -> Response {
@@ -76,7 +82,10 @@ impl Problem {
             ("Cache-Control", "no-store".to_owned()),
         ];
         if let Some(allow) = self.0.allow {
-            headers.push(("Allow", allow.to_owned()));
+            headers.push(("Allow", allow));
+        }
+        if self.0.status == 401 {
+            headers.push(("WWW-Authenticate", "Bearer".to_owned()));
         }
         Response { status: self.0.status, headers, body: Body::Owned(body) }
     }
@@ -100,6 +109,7 @@ impl std::ops::DerefMut for Problem {
 pub const fn title(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",

@@ -73,6 +73,15 @@ impl App {
     }
 }
 
+/// No sessions yet: nobody is signed in.
+struct Nobody;
+
+impl web::Accounts for Nobody {
+    fn identify(&self, _: &str) -> Option<web::Identity> {
+        None
+    }
+}
+
 impl gate::App for App {
     /// A panic in a view costs this answer and nothing else: views are read only.
     fn respond(&self, request: &Request<'_>) -> Response {
@@ -87,6 +96,7 @@ impl gate::App for App {
                 facts: &self.shared.facts,
                 queues: &self.queues(),
                 engine: &hand,
+                accounts: &Nobody,
                 starting: false,
             };
             web::respond(&context, request)

@@ -3,7 +3,6 @@
 //! Reads the alerts as the view has them; judges nothing.
 
 use super::calm::{json_body, refused, unexpected};
-use super::host::find;
 use super::{no_content, ok};
 use crate::alert::Level;
 use crate::calm::{AckRequest, AckShown, Target};
@@ -12,6 +11,7 @@ use crate::engine::{Command, Outcome};
 use crate::glob;
 use crate::text;
 use crate::time::Wall;
+use crate::web::authz::{self, Access, Manager, Monitor, Unowned};
 use crate::web::problem::Problem;
 use crate::web::{Answer, Call};
 use serde::Serialize;
@@ -83,9 +83,8 @@ pub fn list(call: &Call<'_>) -> Answer {
 }
 
 /// `GET hosts/H/alerts`, with the same parameters.
-pub fn of_host(call: &Call<'_>, name: &str) -> Answer {
-    let host = find(&call.context.view, name)?;
-    answer(call, std::iter::once(host))
+pub fn of_host(call: &Call<'_>, access: &Access<'_, Monitor>) -> Answer {
+    answer(call, std::iter::once(access.host()))
 }
 
 /// Worst first, then the newest change.
@@ -249,7 +248,12 @@ pub fn acknowledge(call: &Call<'_>) -> Answer {
     if !unknown.is_empty() {
         return Err(no_such_alert(&unknown));
     }
-    match call.context.engine.act(Command::Acknowledge { request, by: None }) {
+    for id in &request.ids {
+        let host = id.split_once('/').map_or("", |(host, _)| host);
+        authz::access::<Manager>(call, host, Unowned::Open)?;
+    }
+    let by = call.caller.by();
+    match call.context.engine.act(Command::Acknowledge { request, by }) {
         Outcome::Acknowledged(acks) => {
             ok(&Acks { acks: acks.iter().map(|ack| AckShown::listed(ack)).collect() })
         }
@@ -258,11 +262,24 @@ pub fn acknowledge(call: &Call<'_>) -> Answer {
 }
 
 /// `DELETE alerts/ack/ID`, with the id of the acknowledgement or of its alert.
-pub fn unacknowledge(call: &Call<'_>, id: &str) -> Answer {
-    match call.context.engine.act(Command::Unacknowledge { id: canonical(id) }) {
+pub fn unacknowledge(call: &Call<'_>) -> Answer {
+    let id = canonical(call.param("id"));
+    if !call.caller.sees_all() {
+        let acks = &call.context.view.acknowledgements;
+        let alert = acks.iter().find(|ack| *ack.id == *id || *ack.alert == *id);
+        let alert = alert.map_or(&*id, |ack| &*ack.alert);
+        let Some((host, _)) = alert.split_once('/') else { return Err(no_such_id(&id)) };
+        authz::access::<Manager>(call, host, Unowned::Open)?;
+    }
+    match call.context.engine.act(Command::Unacknowledge { id }) {
         Outcome::Done => Ok(no_content()),
         outcome => Err(unexpected(outcome)),
     }
+}
+
+fn no_such_id(id: &str) -> Problem {
+    let shown = text::escape_control(text::cut(id, 160));
+    Problem::new(404, "no_such_id", format!("There is no acknowledgement {shown}."))
 }
 
 /// The host's part in lower case, as hosts are known.

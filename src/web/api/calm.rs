@@ -3,9 +3,11 @@
 
 use super::{no_content, ok};
 use crate::calm::{
-    Fault, FaultKind, MaintenanceRequest, MaintenanceShown, SilenceRequest, SilenceShown,
+    Fault, FaultKind, MaintenanceRequest, MaintenanceShown, Matcher, SilenceRequest, SilenceShown,
+    Target,
 };
 use crate::engine::{Command, Outcome};
+use crate::web::authz::{self, Level, Manager, Unowned};
 use crate::web::problem::Problem;
 use crate::web::{Answer, Call};
 use serde::Serialize;
@@ -24,11 +26,21 @@ pub fn silences(call: &Call<'_>) -> Answer {
 /// `POST silences {match,until,reason}`
 pub fn silence(call: &Call<'_>) -> Answer {
     let request = SilenceRequest::parse(json_body(call)?).map_err(refused)?;
-    made(call.context.engine.act(Command::Silence { request, by: None }))
+    may_quiet(call, exact_host(&request.matcher), &|t| request.matcher.concerns(t))?;
+    let by = call.caller.by();
+    made(call.context.engine.act(Command::Silence { request, by }))
 }
 
 /// `DELETE silences/ID`
-pub fn unsilence(call: &Call<'_>, id: &str) -> Answer {
+pub fn unsilence(call: &Call<'_>) -> Answer {
+    let id = call.param("id");
+    let known = call.context.view.silences.iter().find(|silence| *silence.id == *id);
+    match known {
+        Some(silence) => {
+            may_quiet(call, std::iter::empty(), &|t| silence.matcher.concerns(t))?;
+        }
+        None => must_see_all(call, id)?,
+    }
     done(call.context.engine.act(Command::Unsilence { id: id.to_owned() }))
 }
 
@@ -49,12 +61,70 @@ pub fn maintenances(call: &Call<'_>) -> Answer {
 /// `POST maintenance {hosts,tags,groups,start,end,repeat,days,zone,reason}`
 pub fn plan(call: &Call<'_>) -> Answer {
     let request = MaintenanceRequest::parse(json_body(call)?).map_err(refused)?;
-    made(call.context.engine.act(Command::Plan { request, by: None }))
+    may_quiet(call, exact(&request.hosts), &|t| request.covers(t))?;
+    let by = call.caller.by();
+    made(call.context.engine.act(Command::Plan { request, by }))
 }
 
 /// `DELETE maintenance/ID`: takes a window back, or ends it where it is running.
-pub fn end(call: &Call<'_>, id: &str) -> Answer {
+pub fn end(call: &Call<'_>) -> Answer {
+    let id = call.param("id");
+    let known = call.context.view.maintenances.iter().find(|(window, _)| *window.id == *id);
+    match known {
+        Some((window, _)) => may_quiet(call, std::iter::empty(), &|t| window.covers(t))?,
+        None => must_see_all(call, id)?,
+    }
     done(call.context.engine.act(Command::EndPlan { id: id.to_owned() }))
+}
+
+/// Whether the caller manages every host that this is for, and there are such hosts: a scope for
+/// hosts to come is the fleet's affair. `named` are hosts that it names without a glob.
+fn may_quiet<'a>(
+    call: &Call<'_>,
+    mut named: impl Iterator<Item = &'a str>,
+    is_for: &dyn Fn(&Target<'_>) -> bool,
+) -> Result<(), Problem> {
+    if call.caller.sees_all() {
+        return Ok(());
+    }
+    let too_wide = || {
+        Problem::new(403, "scope_too_wide", "The scope takes in more than the hosts you manage.")
+            .hint("Name hosts that you own or manage, or ask an admin.")
+    };
+    named.try_for_each(|name| authz::access::<Manager>(call, name, Unowned::Open).map(drop))?;
+    let mut some = false;
+    for host in call.whole.hosts.iter() {
+        let tags: Vec<String> = host.tags.iter().map(|tag| tag.to_string()).collect();
+        if is_for(&authz::target(host, &tags)) {
+            if authz::level(&call.caller, host) == Level::Nothing {
+                return Err(too_wide());
+            }
+            authz::access::<Manager>(call, &host.name, Unowned::Open)?;
+            some = true;
+        }
+    }
+    if some { Ok(()) } else { Err(too_wide()) }
+}
+
+/// Names among globs.
+fn exact(globs: &[String]) -> impl Iterator<Item = &str> {
+    globs.iter().map(|glob| &**glob).filter(|glob| !glob.contains(['*', '?', '[']))
+}
+
+fn exact_host(matcher: &Matcher) -> impl Iterator<Item = &str> {
+    matcher
+        .pairs()
+        .filter(|(kind, glob)| *kind == "host" && !glob.contains(['*', '?', '[']))
+        .map(|(_, glob)| glob)
+}
+
+/// The answer for an id that the caller does not see: as if there were none.
+fn must_see_all(call: &Call<'_>, id: &str) -> Result<(), Problem> {
+    if call.caller.sees_all() {
+        return Ok(());
+    }
+    let shown = crate::text::escape_control(crate::text::cut(id, 80));
+    Err(Problem::new(404, "no_such_id", format!("There is no {shown}.")))
 }
 
 fn made(outcome: Outcome) -> Answer {

@@ -1,15 +1,16 @@
 //! `ghosts`: names that were refused and may be accepted.
 
-use super::{body, control_only, ok};
+use super::{body, ok};
 use crate::engine::{Command, Outcome};
 use crate::text;
+use crate::web::authz::Admin;
 use crate::web::problem::Problem;
 use crate::web::{Answer, Call};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// `GET ghosts`
-pub fn list(call: &Call<'_>) -> Answer {
+pub fn list(call: &Call<'_>, _: &Admin) -> Answer {
     #[derive(Serialize)]
     struct GhostJson<'a> {
         name: &'a str,
@@ -35,7 +36,7 @@ pub fn list(call: &Call<'_>) -> Answer {
 }
 
 /// `POST ghosts/NAME {do}`
-pub fn decide(call: &Call<'_>, name: &str) -> Answer {
+pub fn decide(call: &Call<'_>, _: &Admin) -> Answer {
     #[derive(Clone, Copy, Serialize, Deserialize)]
     #[serde(rename_all = "lowercase")]
     enum Decision {
@@ -47,17 +48,12 @@ pub fn decide(call: &Call<'_>, name: &str) -> Answer {
     struct Wish {
         r#do: Decision,
     }
-    control_only(
-        call,
-        "Accepting or ignoring a name",
-        "Run `hbd ghosts accept NAME` on the server, or configure users.",
-    )?;
     let wish: Wish = body(call, "do")?;
     let unknown = || {
         Problem::new(404, "no_such_ghost", "No name of that kind is waiting to be accepted.")
             .hint("GET /api/0/ghosts lists those that are.")
     };
-    let name = text::parse_name(name).map_err(|_| unknown())?.into_owned();
+    let name = text::parse_name(call.param("name")).map_err(|_| unknown())?.into_owned();
     let accept = matches!(wish.r#do, Decision::Accept);
     match call.context.engine.act(Command::Ghost { name, accept }) {
         Outcome::NoSuchHost => Err(unknown()),

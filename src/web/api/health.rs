@@ -2,7 +2,7 @@
 
 use super::ok;
 use crate::web::problem::Problem;
-use crate::web::{Answer, Call, Method, QueueFact};
+use crate::web::{Answer, Call, QueueFact};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
@@ -35,9 +35,6 @@ struct Queue {
 
 /// `GET /healthz`: 200, or 503 while the server is starting. Open from loopback.
 pub fn respond(call: &Call<'_>) -> Answer {
-    if call.method != Method::Get {
-        return Err(Problem::not_allowed("GET, HEAD"));
-    }
     if !call.request.peer.is_loopback() && !has_metrics_token(call) {
         return Err(Problem::new(403, "loopback_only", "/healthz is open from loopback only.")
             .hint(
@@ -45,7 +42,7 @@ pub fn respond(call: &Call<'_>) -> Answer {
             ));
     }
     let context = call.context;
-    let view = &context.view;
+    let view = &call.whole;
     let full = context.queues.iter().any(|queue| queue.depth >= queue.capacity);
     let status = match (context.starting, full) {
         (true, _) => "starting",

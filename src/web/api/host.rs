@@ -1,10 +1,11 @@
 //! `hosts`, `hosts/H`, its watch flag, and dropping it.
 
 use super::json::{HostJson, raw};
-use super::{body, control_only, no_content, number, ok};
+use super::{body, no_content, number, ok};
 use crate::engine::view::{Host, View};
 use crate::engine::{Command, Outcome};
 use crate::text;
+use crate::web::authz::{self, Access, Manager, Monitor, Owner};
 use crate::web::near;
 use crate::web::problem::Problem;
 use crate::web::select::{Filter, Sort, parse_severity, parse_state, select};
@@ -34,18 +35,19 @@ pub fn list(call: &Call<'_>) -> Answer {
     };
     let limit = number(call, "limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT_MAX) as usize;
     let offset = number(call, "offset", 0..=LIMIT_MAX)?.unwrap_or(0) as usize;
-    let selection = select(&call.context.view, &filter, sort, offset, limit);
+    let view = authz::listed(&call.context.view, &call.caller);
+    let selection = select(&view, &filter, sort, offset, limit);
     let hosts = selection.hosts.iter().map(|host| HostJson::new(host)).collect();
     ok(&List { hosts, total: selection.total })
 }
 
 /// `GET hosts/H`
-pub fn one(call: &Call<'_>, name: &str) -> Answer {
+pub fn one(_: &Call<'_>, access: &Access<'_, Monitor>) -> Answer {
     #[derive(Serialize)]
     struct Roles<'a> {
         owner: Option<&'a str>,
-        managers: &'a [String],
-        monitors: &'a [String],
+        managers: Vec<&'a str>,
+        monitors: Vec<&'a str>,
     }
     #[derive(Serialize)]
     struct One<'a> {
@@ -56,8 +58,7 @@ pub fn one(call: &Call<'_>, name: &str) -> Answer {
         os_info: Option<&'a RawValue>,
         roles: Roles<'a>,
     }
-    let host = find(&call.context.view, name)?;
-    let declared = call.context.config.hosts.get(&*host.name);
+    let host = access.host();
     let latest = host.plugin("os_info").and_then(|plugin| plugin.latest());
     ok(&One {
         host: HostJson::new(host),
@@ -66,37 +67,32 @@ pub fn one(call: &Call<'_>, name: &str) -> Answer {
         os_info: latest.map(|sample| raw(&sample.data)),
         roles: Roles {
             owner: host.owner.as_deref(),
-            managers: declared.map_or(&[], |d| &d.managers),
-            monitors: declared.map_or(&[], |d| &d.monitors),
+            managers: host.managers.iter().map(|name| &**name).collect(),
+            monitors: host.monitors.iter().map(|name| &**name).collect(),
         },
     })
 }
 
 /// `PUT hosts/H/watch {watch}`
-pub fn watch(call: &Call<'_>, name: &str) -> Answer {
+pub fn watch(call: &Call<'_>, access: &Access<'_, Manager>) -> Answer {
     #[derive(Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Watch {
         watch: bool,
     }
     let wish: Watch = body(call, "watch")?;
-    let host = find(&call.context.view, name)?.name.to_string();
+    let host = access.name();
     match call.context.engine.act(Command::Watch { host, watch: wish.watch }) {
-        Outcome::NoSuchHost => Err(unknown(&call.context.view, name)),
+        Outcome::NoSuchHost => Err(unknown(&call.context.view, &access.name())),
         _ => ok(&wish),
     }
 }
 
 /// `DELETE hosts/H`
-pub fn drop(call: &Call<'_>, name: &str) -> Answer {
-    control_only(
-        call,
-        "Dropping a host",
-        "Run `hbd drop HOST --yes` on the server, or configure users.",
-    )?;
-    let host = find(&call.context.view, name)?.name.to_string();
+pub fn drop(call: &Call<'_>, access: &Access<'_, Owner>) -> Answer {
+    let host = access.name();
     match call.context.engine.act(Command::Drop { host }) {
-        Outcome::NoSuchHost => Err(unknown(&call.context.view, name)),
+        Outcome::NoSuchHost => Err(unknown(&call.context.view, &access.name())),
         _ => Ok(no_content()),
     }
 }

@@ -17,69 +17,57 @@ pub use explain::{Explained, explain};
 pub use host::find as find_host;
 pub use json::EventJson;
 
+use super::authz::{self, Admin};
 use super::live;
 use super::problem::Problem;
-use super::{Answer, Body, Call, Method, Peer, Response};
+use super::route::{self, Handle, Route};
+use super::{Answer, Body, Call, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
+
+/// What there is under `/api/0/`, with the right that each takes. An area's rows stand together.
+pub const ROUTES: &[Route] = &[
+    Route::get("hosts", Handle::Reader(host::list)),
+    Route::get("hosts/{host}", Handle::Monitor(host::one)),
+    Route::delete("hosts/{host}", Handle::Owner(host::drop))
+        .closed("Dropping a host", "Run `hbd drop HOST --yes` on the server, or configure users."),
+    Route::put("hosts/{host}/watch", Handle::Manager(host::watch)),
+    Route::get("hosts/{host}/plugins", Handle::Monitor(plugin::all)),
+    Route::get("hosts/{host}/plugins/{plugin}", Handle::Monitor(plugin::samples)),
+    // Alerts and what is quiet.
+    Route::get("hosts/{host}/alerts", Handle::Monitor(alert::of_host)),
+    Route::get("alerts", Handle::Reader(alert::list)),
+    Route::post("alerts/ack", Handle::Member(alert::acknowledge)),
+    Route::delete("alerts/ack/{id}", Handle::Member(alert::unacknowledge)),
+    Route::get("silences", Handle::Reader(calm::silences)),
+    Route::post("silences", Handle::Member(calm::silence)),
+    Route::delete("silences/{id}", Handle::Member(calm::unsilence)),
+    Route::get("maintenance", Handle::Reader(calm::maintenances)),
+    Route::post("maintenance", Handle::Member(calm::plan)),
+    Route::delete("maintenance/{id}", Handle::Member(calm::end)),
+    Route::get("thresholds", Handle::Reader(threshold::list)),
+    Route::get("explain", Handle::Reader(explain::respond)),
+    // The feed and the fleet as it changes.
+    Route::get("events", Handle::Reader(event::list)),
+    Route::get("messages", Handle::Reader(event::list)),
+    Route::get("live", Handle::Reader(live_frame)),
+    // The server.
+    Route::get("ghosts", Handle::Admin(ghost::list)),
+    Route::post("ghosts/{name}", Handle::Admin(ghost::decide)).closed(
+        "Accepting or ignoring a name",
+        "Run `hbd ghosts accept NAME` on the server, or configure users.",
+    ),
+    Route::post("reload", Handle::Admin(reload))
+        .closed("Reloading", "Run `hbd reload` on the server, or configure users."),
+];
 
 /// Answers `/api/0/REST`.
-pub fn respond(call: &Call<'_>, rest: &[&str]) -> Answer {
-    match (rest, call.method) {
-        (["hosts"], Method::Get) => host::list(call),
-        (["hosts"], _) => Err(Problem::not_allowed("GET, HEAD")),
-        (["hosts", name], Method::Get) => host::one(call, name),
-        (["hosts", name], Method::Delete) => host::drop(call, name),
-        (["hosts", _], _) => Err(Problem::not_allowed("GET, HEAD, DELETE")),
-        (["hosts", name, "watch"], Method::Put) => host::watch(call, name),
-        (["hosts", _, "watch"], _) => Err(Problem::not_allowed("PUT")),
-        (["hosts", name, "plugins"], Method::Get) => plugin::all(call, name),
-        (["hosts", name, "plugins", plugin], Method::Get) => plugin::samples(call, name, plugin),
-        (["hosts", _, "plugins"] | ["hosts", _, "plugins", _], _) => {
-            Err(Problem::not_allowed("GET, HEAD"))
-        }
-        (["hosts", name, "alerts"], Method::Get) => alert::of_host(call, name),
-        (["hosts", _, "alerts"], _) => Err(Problem::not_allowed("GET, HEAD")),
-        (["alerts" | "silences" | "maintenance" | "thresholds" | "explain", ..], _) => {
-            respond_alert(call, rest)
-        }
-        (["events" | "messages"], Method::Get) => event::list(call),
-        (["events" | "messages"], _) => Err(Problem::not_allowed("GET, HEAD")),
-        (["live"], Method::Get) => live_frame(call),
-        (["live"], _) => Err(Problem::not_allowed("GET, HEAD")),
-        (["ghosts"], Method::Get) => ghost::list(call),
-        (["ghosts"], _) => Err(Problem::not_allowed("GET, HEAD")),
-        (["ghosts", name], Method::Post) => ghost::decide(call, name),
-        (["ghosts", _], _) => Err(Problem::not_allowed("POST")),
-        (["reload"], Method::Post) => reload(call),
-        (["reload"], _) => Err(Problem::not_allowed("POST")),
-        _ => Err(unknown_path()),
-    }
-}
-
-/// Alerts, what is quiet, and the limits. Open while there are no users (SPEC section 6).
-fn respond_alert(call: &Call<'_>, rest: &[&str]) -> Answer {
-    match (rest, call.method) {
-        (["alerts"], Method::Get) => alert::list(call),
-        (["alerts"], _) => Err(Problem::not_allowed("GET, HEAD")),
-        (["alerts", "ack"], Method::Post) => alert::acknowledge(call),
-        (["alerts", "ack"], _) => Err(Problem::not_allowed("POST")),
-        (["alerts", "ack", id], Method::Delete) => alert::unacknowledge(call, id),
-        (["silences"], Method::Get) => calm::silences(call),
-        (["silences"], Method::Post) => calm::silence(call),
-        (["silences", id], Method::Delete) => calm::unsilence(call, id),
-        (["maintenance"], Method::Get) => calm::maintenances(call),
-        (["maintenance"], Method::Post) => calm::plan(call),
-        (["silences" | "maintenance"], _) => Err(Problem::not_allowed("GET, HEAD, POST")),
-        (["maintenance", id], Method::Delete) => calm::end(call, id),
-        (["alerts", "ack", _] | ["silences" | "maintenance", _], _) => {
-            Err(Problem::not_allowed("DELETE"))
-        }
-        (["thresholds"], Method::Get) => threshold::list(call),
-        (["explain"], Method::Get) => explain::respond(call),
-        (["thresholds" | "explain"], _) => Err(Problem::not_allowed("GET, HEAD")),
-        _ => Err(unknown_path()),
-    }
+pub fn respond<'a>(call: &mut Call<'a>, rest: &[Cow<'a, str>]) -> Answer {
+    route::dispatch(&[ROUTES], call, rest).unwrap_or_else(|| {
+        authz::signed_in(call)?;
+        Err(unknown_path())
+    })
 }
 
 fn unknown_path() -> Problem {
@@ -149,29 +137,15 @@ fn body<T: DeserializeOwned>(call: &Call<'_>, field: &'static str) -> Result<T, 
     })
 }
 
-/// What needs an owner or an admin is taken from the control socket alone while there are no users
-/// (SPEC 6).
-fn control_only(call: &Call<'_>, what: &str, command: &'static str) -> Result<(), Problem> {
-    if call.request.peer == Peer::Control {
-        return Ok(());
-    }
-    Err(Problem::new(
-        403,
-        "control_socket_only",
-        format!("{what} over the network needs a signed-in user, and no users are configured."),
-    )
-    .hint(command))
-}
-
 /// `GET live?since=EPOCH:SEQ`: what cannot be resumed from, or read, is answered by a snapshot.
 fn live_frame(call: &Call<'_>) -> Answer {
     let since = call.query.get("since").and_then(live::parse_since);
-    let text = live::get(&call.context.view, since, call.context.now);
+    let scope = authz::live_scope(&call.caller);
+    let text = live::get_scoped(&call.whole, since, call.context.now, &scope);
     Ok(json_response(text.into_bytes()))
 }
 
-fn reload(call: &Call<'_>) -> Answer {
-    control_only(call, "Reloading", "Run `hbd reload` on the server, or configure users.")?;
+fn reload(call: &Call<'_>, _: &Admin) -> Answer {
     #[derive(Serialize)]
     struct Changed {
         changed: Vec<String>,

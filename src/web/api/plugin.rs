@@ -1,9 +1,9 @@
 //! `hosts/H/plugins` and `hosts/H/plugins/P`: what the agents collected, as they sent it.
 
-use super::host::find;
 use super::json::raw;
 use super::{number, ok};
 use crate::engine::view::Plugin;
+use crate::web::authz::{Access, Monitor};
 use crate::web::problem::Problem;
 use crate::web::{Answer, Call};
 use serde::{Serialize, Serializer};
@@ -26,28 +26,28 @@ struct Collected<'a> {
 }
 
 /// `GET hosts/H/plugins`
-pub fn all(call: &Call<'_>, name: &str) -> Answer {
+pub fn all(_: &Call<'_>, access: &Access<'_, Monitor>) -> Answer {
     #[derive(Serialize)]
     struct All<'a> {
         host: &'a str,
         #[serde(serialize_with = "by_name")]
         plugins: &'a [Plugin],
     }
-    let host = find(&call.context.view, name)?;
+    let host = access.host();
     ok(&All { host: &host.name, plugins: &host.plugins })
 }
 
 /// `GET hosts/H/plugins/P?limit=50`, oldest first.
-pub fn samples(call: &Call<'_>, name: &str, plugin: &str) -> Answer {
+pub fn samples(call: &Call<'_>, access: &Access<'_, Monitor>) -> Answer {
     #[derive(Serialize)]
     struct Samples<'a> {
         host: &'a str,
         plugin: &'a str,
         samples: Vec<Collected<'a>>,
     }
-    let host = find(&call.context.view, name)?;
+    let host = access.host();
     let limit = number(call, "limit", 1..=SAMPLES_MAX)?.unwrap_or(SAMPLES_DEFAULT) as usize;
-    let plugin = host.plugin(plugin).ok_or_else(|| {
+    let plugin = host.plugin(call.param("plugin")).ok_or_else(|| {
         Problem::new(404, "no_such_plugin", "The host has not sent data of this plugin.")
             .hint(format!("GET /api/0/hosts/{}/plugins lists what it has sent.", host.name))
     })?;

@@ -71,7 +71,8 @@ struct Fact {
 }
 
 /// `GET /plugins/H`
-pub fn respond(call: &Call<'_>, name: &str) -> Answer {
+pub fn respond(call: &Call<'_>) -> Answer {
+    let name = call.param("host");
     let view = &call.context.view;
     let host = match find_host(view, name) {
         Ok(host) => host,

@@ -9,6 +9,7 @@ use super::spark::{Spark, spark};
 use super::{empty, number, page};
 use crate::engine::view::{ConnState, Connection, EventKind, Family, Host, Severity, View};
 use crate::time::{Duration, Wall};
+use crate::web::authz;
 use crate::web::query;
 use crate::web::select::{Filter, Sort, parse_severity, select};
 use crate::web::why::why;
@@ -120,13 +121,14 @@ struct PageLink {
 
 /// `GET /live?q=&state=&group=&sort=&page=`
 pub fn respond(call: &Call<'_>) -> Answer {
-    let view = &call.context.view;
+    let listed = authz::listed(&call.context.view, &call.caller);
+    let view = &listed;
     if view.hosts.len == 0 {
         return empty::respond(call);
     }
     let clock = shell::clock(call);
     let brief = shell::clock(call).brief();
-    let (filter, sort, form) = filter(call);
+    let (filter, sort, form) = filter(call, view);
     let total_pages = |total: usize| total.div_ceil(ROWS).max(1);
     let wish = call.query.get("page").and_then(|p| p.parse::<usize>().ok()).unwrap_or(1).max(1);
     let mut selection = select(view, &filter, sort, (wish - 1).saturating_mul(ROWS), ROWS);
@@ -150,7 +152,7 @@ pub fn respond(call: &Call<'_>) -> Answer {
     page(call, 200, "live.html", &context)
 }
 
-fn filter(call: &Call<'_>) -> (Filter, Sort, Form) {
+fn filter(call: &Call<'_>, view: &View) -> (Filter, Sort, Form) {
     let text = |name: &str| call.query.get(name).unwrap_or("").to_owned();
     let mut filter = Filter::default();
     let (q, state, group) = (text("q"), text("state"), text("group"));
@@ -158,7 +160,7 @@ fn filter(call: &Call<'_>) -> (Filter, Sort, Form) {
     filter.severities.extend(state.split(',').filter_map(parse_severity));
     filter.groups.extend((!group.is_empty()).then(|| group.clone()));
     let sort = call.query.get("sort").and_then(Sort::parse).unwrap_or_default();
-    let groups = groups(&call.context.view);
+    let groups = groups(view);
     let is_active = !filter.is_empty();
     let form = Form { q, state, group, sort: sort.as_str(), groups, is_active, unknown };
     (filter, sort, form)

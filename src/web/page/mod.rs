@@ -20,7 +20,7 @@ pub use error::error_page;
 pub use feed::respond as events;
 pub use host::respond as host;
 pub use live::respond as live;
-pub use shell::choose;
+pub use shell::{choose, here};
 
 use super::asset::Assets;
 use super::http::{Body, Response};

@@ -89,7 +89,7 @@ impl Shell {
             started: clock.since(view.started.wall),
             received: number::count(view.counters.received),
             refused: (rejected > 0).then(|| number::count(rejected)),
-            is_open: true,
+            is_open: context.config.users.is_empty(),
         }
     }
 }
@@ -157,7 +157,7 @@ fn bad_choice(field: &'static str) -> Problem {
 }
 
 fn theme(call: &Call<'_>) -> &'static str {
-    match cookie(call, "hb_theme") {
+    match call.request.cookie("hb_theme") {
         Some("light") => "light",
         Some("dark") => "dark",
         _ => "system",
@@ -165,19 +165,11 @@ fn theme(call: &Call<'_>) -> &'static str {
 }
 
 fn zone_choice(call: &Call<'_>) -> &'static str {
-    if cookie(call, "hb_tz") == Some("utc") { "utc" } else { "server" }
-}
-
-fn cookie<'a>(call: &Call<'a>, name: &str) -> Option<&'a str> {
-    let header = call.request.header("cookie")?;
-    header.split(';').find_map(|pair| {
-        let (own, value) = pair.trim().split_once('=')?;
-        (own == name).then_some(value)
-    })
+    if call.request.cookie("hb_tz") == Some("utc") { "utc" } else { "server" }
 }
 
 /// Path and query as they were asked for; a path of our own, never another site's.
-fn here(call: &Call<'_>) -> String {
+pub fn here(call: &Call<'_>) -> String {
     let path = call.request.path.trim_start_matches('/');
     match call.request.query {
         "" => format!("/{path}"),
@@ -203,7 +195,8 @@ fn banner(call: &Call<'_>) -> Option<Banner> {
         );
         return Some(Banner { key: "warn", text });
     }
-    (!context.facts.loopback_only).then(|| Banner {
+    let is_open = context.config.users.is_empty() && !context.facts.loopback_only;
+    is_open.then(|| Banner {
         key: "warn",
         text: "Open access: everybody who reaches these pages can read them. No users are \
                configured, and hbd_host is not limited to this machine."

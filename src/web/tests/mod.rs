@@ -4,4 +4,5 @@ mod alert;
 mod api;
 mod guard;
 mod page;
+mod right;
 mod token;
