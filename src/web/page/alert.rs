@@ -18,7 +18,7 @@ pub fn table(host: &Host, clock: &Clock) -> Option<Table> {
         return None;
     }
     let heads = [("Level", false), ("Alert", false), ("Limit", true), ("Clears at", true)];
-    let heads = heads.into_iter().chain([("Since", true), ("", false)]);
+    let heads = heads.into_iter().chain([("Since", true), ("Quiet", false)]);
     Some(Table {
         title: String::new(),
         heads: heads

@@ -1,0 +1,29 @@
+//! The pages in a real Chromium, driven through ChromeDriver, against a real hbd.
+//!
+//! Without Chromium the tests are skipped, unless HB_REQUIRE_PARTS is set. By default themes, widths, roles and
+//! scripts are combined pairwise; HB_BROWSER=all takes every combination (docs/TESTING.md). HB_SHOTS=DIR writes
+//! pictures of what was seen.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod axe;
+mod fleet;
+mod pages;
+mod reducer;
+mod rig;
+mod webdriver;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// One browser at a time: two of them would measure each other.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// `None` where there is no Chromium and nobody insists on it.
+pub fn turn() -> Option<MutexGuard<'static, ()>> {
+    let there = ["chromedriver", "chromium"].iter().all(|program| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|dir| dir.join(program).exists())
+    });
+    assert!(there || std::env::var_os("HB_REQUIRE_PARTS").is_none(), "chromium-driver is missing");
+    there.then(|| TURN.lock().unwrap_or_else(PoisonError::into_inner))
+}
