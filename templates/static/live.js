@@ -103,9 +103,17 @@ export function duration(seconds) {
   return two.map(([n, unit]) => `${n} ${unit}`).join(' ');
 }
 
+/** Formats are made once: making one takes longer than drawing a row. */
+const formats = new Map();
+const written = (date, locale, timeZone, options) => {
+  const key = locale + timeZone + Object.keys(options);
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(locale, { timeZone, ...options }));
+  return formats.get(key).format(date);
+};
+
 /** Day and time in a zone: `['20 Nov', '14:02:09']`. */
 export function civil(seconds, timeZone) {
-  const part = (locale, options) => new Date(seconds * 1000).toLocaleString(locale, { timeZone, ...options });
+  const part = (locale, options) => written(seconds * 1000, locale, timeZone, options);
   const day = `${part('en-US', { day: 'numeric' })} ${part('en-US', { month: 'short' })}`;
   return [day, part('en-GB', { timeStyle: 'medium' })];
 }
@@ -169,14 +177,16 @@ export function clock(seconds) {
 const SVG = 'http://www.w3.org/2000/svg';
 const capital = (word) => word[0].toUpperCase() + word.slice(1);
 const iso = (seconds) => new Date(seconds * 1000).toISOString();
-const put = (element, text) => { if (element.textContent !== text) element.textContent = text; };
+/** What misleads a reader (controls, overrides of direction) is shown as the server shows it. */
+const clean = (text) => String(text).replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, '␦');
+const put = (element, text) => { if (element.textContent !== clean(text)) element.textContent = clean(text); };
 
 const make = (name, attributes, ...children) => build(document.createElement(name), attributes, children);
 const draft = (name, attributes, ...children) => build(document.createElementNS(SVG, name), attributes, children);
 
 function build(element, attributes = {}, children = []) {
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, clean(value));
+  element.append(...children.map((child) => (child instanceof Node ? child : clean(child))));
   return element;
 }
 
@@ -470,7 +480,8 @@ function drawWhy(el, { why, state }) {
 
 function drawRtt(el, ms) {
   put(el, rtt(ms));
-  el.title = { lost: 'no heartbeat', '–': 'no round trip over this family' }[rtt(ms)] ?? '';
+  const title = { lost: 'no heartbeat', '–': 'no round trip over this family' }[rtt(ms)] ?? '';
+  if (el.title !== title) el.title = title;
   el.classList.toggle('t-down', rtt(ms) === 'lost');
   el.classList.toggle('ink3', ms === null);
 }
@@ -483,12 +494,13 @@ function drawAlerts(el, { ac, aw }) {
 
 function drawGauges(el, row) {
   const known = ['cpu', 'mem', 'disk'].map((name, i) => [name, row[name], i * 8]).filter(([, value]) => value !== null);
-  if (!known.length) return el.replaceChildren('–');
+  if (!known.length) return put(el, '–');
   const bar = ([name, value, x]) => {
     const height = Math.max(0.5, 0.18 * Math.min(100, value));
     return draft('rect', { 'data-gauge': name, x, y: (18 - height).toFixed(1), width: 6, height: height.toFixed(1) });
   };
   const label = known.map(([name, value]) => `${name} ${value} %`).join(', ');
+  if (el.querySelector('svg')?.getAttribute('aria-label') === label) return undefined;
   const ground = draft('path', { class: 'bg', d: 'M0 0h6v18H0zM8 0h6v18H8zM16 0h6v18h-6z' });
   const svg = draft('svg', { viewBox: '0 0 22 18', role: 'img', 'aria-label': label }, ground, ...known.map(bar));
   const [worst, value] = known.sort((a, b) => b[1] - a[1])[0];

@@ -8,6 +8,8 @@
 
 mod axe;
 mod fleet;
+mod hostile;
+mod live;
 mod pages;
 mod reducer;
 mod rig;

@@ -47,7 +47,7 @@ fn looks(page: usize) -> Vec<Look> {
                 for scripts in all {
                     // Half of the cube: every pair of the three occurs in it.
                     let (a, b, c) = (usize::from(dark), usize::from(phone), usize::from(scripts));
-                    let is_half = (a + b + c + page + at) % 2 == 0;
+                    let is_half = (a + b + c + page + at).is_multiple_of(2);
                     if whole || is_half {
                         looks.push(Look { role, dark, phone, scripts });
                     }

@@ -32,7 +32,8 @@ pub fn pause(length: Duration) {
 
 /// A server on free ports of loopback, with a directory of its own. Killed when dropped.
 pub struct Server {
-    pub dir: TempDir,
+    #[expect(dead_code, reason = "removed after the server has ended")]
+    dir: TempDir,
     child: Child,
     pub udp: SocketAddr,
     pub http: SocketAddr,
@@ -101,26 +102,20 @@ impl Server {
         assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
     }
 
-    /// A command of hbd against this server, over its control socket; its standard output.
-    #[track_caller]
-    pub fn hbd(&self, args: &[&str]) -> String {
-        let output = Command::new(env!("CARGO_BIN_EXE_hbd"))
-            .args(args)
-            .env_clear()
-            .env("HBD_CONFIG", self.dir.path().join("hbd.yaml"))
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{args:?}: {said}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
     /// Sends a message and waits for its answer, so that nothing is lost on the way.
     #[track_caller]
     pub fn send(&self, message: &Value) {
         self.socket.send(message.to_string().as_bytes()).unwrap();
         let mut buffer = [0; 2048];
         self.socket.recv(&mut buffer).expect("an answer");
+    }
+
+    /// Where it may not be answered: a refusal is silent.
+    pub fn try_send(&self, message: &Value) {
+        self.socket.send(message.to_string().as_bytes()).unwrap();
+        self.socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let _ = self.socket.recv(&mut [0; 2048]);
+        self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
     }
 
     pub fn heartbeat(&self, name: &str, interval: u32) {
