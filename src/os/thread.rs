@@ -1,5 +1,6 @@
 //! Threads with a name and a stack of stated size.
 
+use crate::time::Duration;
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
@@ -10,4 +11,10 @@ where
     F: FnOnce() + Send + 'static,
 {
     Builder::new().name(name.to_owned()).stack_size(stack).spawn(body)
+}
+
+/// Lets time pass, in a program that has nothing else to do: between two looks at a server.
+#[allow(clippy::disallowed_methods)]
+pub fn pause(span: Duration) {
+    std::thread::sleep(span);
 }

@@ -195,3 +195,18 @@ fn h1_what_is_no_handshake_harms_nobody() {
     assert_eq!(held.len(), 40);
     let _: &Hbd = &server;
 }
+
+#[test]
+fn subcommands_ask_over_https() {
+    let place = place_with_tls();
+    let server = place.start();
+    Sender::to(server.udp).heartbeat("web1");
+    let url = format!("https://localhost:{}", server.address("https").unwrap().port());
+    let ca = place.path().join("fullchain.pem");
+    let ca = ca.to_str().unwrap();
+    let output = place.run(&["hosts", "--names", "--server", &url, "--ca-file", ca]);
+    assert_eq!(crate::program::stdout(&output), "web1\n", "{output:?}");
+    let output = place.run(&["hosts", "--server", &url]);
+    assert_eq!(output.status.code(), Some(3), "a stranger's certificate is not trusted");
+    assert!(crate::program::stderr(&output).contains("cannot reach hbd at https://"), "{output:?}");
+}

@@ -18,8 +18,19 @@ pub struct Invocation {
     pub quiet: bool,
     pub with_agent: bool,
     pub server: Option<String>,
+    /// `--ca-file`: trusted beside the usual certificates.
+    pub ca_file: Option<PathBuf>,
     pub check: bool,
     pub json: bool,
+    pub jsonl: bool,
+    pub csv: bool,
+    /// `--color`: auto, always or never.
+    pub color: Option<String>,
+    pub columns: Option<String>,
+    pub names: bool,
+    /// `--watch`: draw it anew this often.
+    pub refresh: Option<String>,
+    pub follow: bool,
     pub print: bool,
     pub yes: bool,
     pub list: bool,
@@ -123,6 +134,10 @@ const TABLES: Taker = Taker::These(&[
     Action::Maintenance,
     Action::Explain,
 ]);
+/// Subcommands whose result is a list.
+const LISTS: Taker = Taker::These(&[Action::Hosts, Action::Events, Action::Ghosts, Action::Alerts]);
+const HOSTS: Taker = Taker::These(&[Action::Hosts]);
+const SINCE: Taker = Taker::These(&[Action::Journal, Action::Events]);
 /// Subcommands that are kept with a reason.
 const REASONED: Taker = Taker::These(&[Action::Ack, Action::Silence, Action::Maintenance]);
 const WINDOW: Taker = Taker::These(&[Action::Maintenance]);
@@ -134,12 +149,20 @@ pub const FLAGS: &[Flag] = &[
     flag(Some('v'), "verbose", "", Taker::All, "more log; repeat for more"),
     flag(Some('q'), "quiet", "", Taker::All, "no remarks, only results and errors"),
     flag(None, "server", "URL", Taker::Client, "ask this server, not the control socket"),
+    flag(None, "ca-file", "FILE", Taker::Client, "trust this certificate of an https server too"),
     flag(None, "json", "", TABLES, "one JSON document instead of a table"),
+    flag(None, "jsonl", "", LISTS, "one JSON document a line"),
+    flag(None, "csv", "", LISTS, "for spreadsheets"),
+    flag(None, "color", "WHEN", Taker::Client, "auto, always or never"),
+    flag(None, "columns", "LIST", HOSTS, "which, as state,host,why"),
+    flag(None, "names", "", HOSTS, "names alone"),
+    flag(None, "watch", "SECONDS", HOSTS, "draw it anew, until it is stopped"),
+    flag(Some('f'), "follow", "", Taker::These(&[Action::Events]), "go on as things happen"),
     flag(None, "check", "", Taker::These(&[Action::Status]), "answer as a Nagios plugin"),
     flag(None, "print", "", Taker::These(&[Action::CheckConfig]), "show what is in force"),
     flag(None, "limit", "N", Taker::These(&[Action::Events]), "how many, 1 to 1000"),
     flag(None, "host", "NAME", Taker::These(&[Action::Journal]), "lines of this host alone"),
-    flag(None, "since", "D", Taker::These(&[Action::Journal]), "lines of the last 90s, 5m, 2h, 7d"),
+    flag(None, "since", "D", SINCE, "of the last 90s, 5m, 2h, 7d"),
     flag(None, "yes", "", Taker::These(&[Action::Drop]), "really"),
     flag(None, "value", "V", Taker::These(&[Action::Explain]), "assume this value"),
     flag(None, "until", "T", Taker::These(&[Action::Ack]), "until then, or for so long"),
@@ -179,6 +202,7 @@ const FILTERS_MAX: usize = 16;
 /// The journal, its thousand backups, and the verb.
 const FILES_MAX: usize = 1002;
 
+const EVENTS: &str = "[-f] [--since D] [FILTER..]";
 const EXPLAIN: &str = "HOST METRIC [--value V]";
 const ACK: &str = "HOST [METRIC] [--until T] [--reason R]";
 const SILENCE: &str = "SCOPE.. --for D [--reason R]";
@@ -203,7 +227,7 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     subcommand("status", Action::Status, "[--check]", (0, 0), "the fleet on one screen"),
     subcommand("hosts", Action::Hosts, "[FILTER..]", (0, FILTERS_MAX), "hosts, worst first"),
     subcommand("host", Action::Host, "NAME", (1, 1), "all about one host"),
-    subcommand("events", Action::Events, "[--limit N]", (0, 0), "what happened, oldest first"),
+    subcommand("events", Action::Events, EVENTS, (0, FILTERS_MAX), "what happened, oldest first"),
     subcommand("alerts", Action::Alerts, "[HOST]", (0, 1), "what is wrong now, worst first"),
     subcommand(
         "explain",
@@ -284,6 +308,7 @@ fn set(invocation: &mut Invocation, flag: &Flag, parser: &mut Parser) -> Result<
     match flag.long {
         "config" => invocation.config = Some(value()?.into()),
         "server" => invocation.server = Some(text(value()?)?),
+        "ca-file" => invocation.ca_file = Some(value()?.into()),
         "limit" => invocation.limit = Some(text(value()?)?),
         "value" => invocation.value = Some(text(value()?)?),
         "until" => invocation.until = Some(text(value()?)?),
@@ -300,6 +325,13 @@ fn set(invocation: &mut Invocation, flag: &Flag, parser: &mut Parser) -> Result<
         "verbose" => invocation.verbosity = invocation.verbosity.saturating_add(1),
         "quiet" => invocation.quiet = true,
         "json" => invocation.json = true,
+        "jsonl" => invocation.jsonl = true,
+        "csv" => invocation.csv = true,
+        "color" => invocation.color = Some(text(value()?)?),
+        "columns" => invocation.columns = Some(text(value()?)?),
+        "names" => invocation.names = true,
+        "watch" => invocation.refresh = Some(text(value()?)?),
+        "follow" => invocation.follow = true,
         "check" => invocation.check = true,
         "print" => invocation.print = true,
         "yes" => invocation.yes = true,
@@ -348,11 +380,22 @@ fn is_complete(invocation: &Invocation) -> bool {
     }
 }
 
-fn check_flags(invocation: Invocation, given: &[&Flag], who: &str) -> Result<Invocation, Usage> {
-    match given.iter().find(|flag| !flag.taker.takes(invocation.action)) {
-        Some(flag) => Err(Usage(format!("{who} takes no --{}", flag.long))),
-        None => Ok(invocation),
+fn check_flags(
+    mut invocation: Invocation,
+    given: &[&Flag],
+    who: &str,
+) -> Result<Invocation, Usage> {
+    let action = invocation.action;
+    for flag in given.iter().filter(|flag| !flag.taker.takes(action)) {
+        // `-f` of the server is another `-f` of a subcommand.
+        let same = |other: &&Flag| {
+            other.short == flag.short && other.value.is_empty() && other.taker.takes(action)
+        };
+        let other = FLAGS.iter().filter(|_| flag.short.is_some()).find(same);
+        let other = other.ok_or_else(|| Usage(format!("{who} takes no --{}", flag.long)))?;
+        set(&mut invocation, other, &mut Parser::from_args(["x"]))?;
     }
+    Ok(invocation)
 }
 
 fn find(name: &str) -> Result<&'static Subcommand, Usage> {
@@ -393,6 +436,9 @@ mod tests {
         let hosts = parsed("hosts state:down web -c x --json --server http://h:1").unwrap();
         assert_eq!(hosts.words, ["state:down", "web"]);
         assert_eq!((hosts.action, hosts.json), (Action::Hosts, true));
+        let events = parsed("events -f --since 2h host:web*").unwrap();
+        assert!(events.follow && events.since.as_deref() == Some("2h"));
+        assert_eq!(parsed("-f events").unwrap().action, Action::Events);
         assert_eq!(parsed("-c x status --check").unwrap().action, Action::Status);
         assert_eq!(parsed("status --help").unwrap().action, Action::Help);
         assert_eq!(parsed("--limits").unwrap().action, Action::Limits);
@@ -424,6 +470,7 @@ mod tests {
             ("reload --json", "reload takes no --json"),
             ("--json", "the server takes no --json"),
             ("check-config --server x", "check-config takes no --server"),
+            ("events --foreground --columns x", "events takes no --columns"),
             ("-c", "--config needs FILE"),
             ("ack", "usage: hbd ack HOST [METRIC] [--until T] [--reason R]"),
             ("explain web1", "usage: hbd explain HOST METRIC [--value V]"),

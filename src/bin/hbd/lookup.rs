@@ -26,6 +26,11 @@ pub struct Environment {
     pub watchdog: (Option<String>, Option<String>),
     pub listen: (Option<String>, Option<String>),
     pub columns: Option<usize>,
+    /// `NO_COLOR` is set; a terminal that knows no colours.
+    pub no_color: bool,
+    pub dumb: bool,
+    /// The locale's characters are UTF-8.
+    pub utf8: bool,
     pub root: bool,
 }
 
@@ -51,9 +56,21 @@ impl Environment {
             watchdog: (text("WATCHDOG_USEC"), text("WATCHDOG_PID")),
             listen: (text("LISTEN_PID"), text("LISTEN_FDS")),
             columns: text("COLUMNS").and_then(|value| value.parse().ok()),
+            no_color: os("NO_COLOR").is_some(),
+            dumb: text("TERM").is_some_and(|term| term == "dumb"),
+            utf8: ["LC_ALL", "LC_CTYPE", "LANG"]
+                .into_iter()
+                .find_map(text)
+                .is_some_and(|locale| is_utf8(&locale)),
             root: nix::unistd::geteuid().is_root(),
         }
     }
+}
+
+/// `de_CH.UTF-8`, `C.utf8`
+fn is_utf8(locale: &str) -> bool {
+    let locale = locale.to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
 }
 
 /// The configuration files to read, the main one first.

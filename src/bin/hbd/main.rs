@@ -53,7 +53,7 @@ fn act(invocation: Invocation) -> u8 {
     let env = Environment::read();
     match invocation.action {
         Action::Help => help::print(invocation.words.first().map(String::as_str)),
-        Action::Version => println!("hbd {}", env!("CARGO_PKG_VERSION")),
+        Action::Version => println!("{}", version()),
         Action::Limits => print_limits(),
         Action::Topic => return help::topic(invocation.words.first().map(String::as_str)),
         Action::Serve => {
@@ -69,6 +69,18 @@ fn act(invocation: Invocation) -> u8 {
         _ => return ask::run(&invocation, &env),
     }
     EXIT_OK
+}
+
+/// Version, commit where the build was told it, and what it was built for.
+fn version() -> String {
+    let libc = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
+    format!(
+        "hbd {} ({}{}-{}-{libc}, features daemon)",
+        env!("CARGO_PKG_VERSION"),
+        option_env!("HB_COMMIT").map(|commit| format!("{commit}, ")).unwrap_or_default(),
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+    )
 }
 
 fn print_limits() {

@@ -1,7 +1,8 @@
 //! What `alerts` and `explain` print.
 
 use super::fleet::{field, list, local_time, number};
-use super::table::{Layout, ago, render};
+use super::screen::{Form, Screen};
+use super::table::ago;
 use super::{Asker, Printed, encode_segment, now};
 use heartbeat::text;
 use serde_json::Value;
@@ -13,7 +14,7 @@ impl Asker<'_> {
             Some(_) => self.get(&self.host_path("/alerts?kind=all"))?,
             None => self.get("/api/0/alerts?kind=all")?,
         };
-        self.printed(&value, || alert_table(self.layout, &value, now()))
+        Ok((crate::EXIT_OK, alert_table(&self.screen, &value, now())))
     }
 
     pub fn explain(&self) -> Printed {
@@ -28,13 +29,14 @@ impl Asker<'_> {
     }
 }
 
-fn alert_table(layout: Layout, value: &Value, now: f64) -> String {
-    let rows: Vec<Vec<String>> = list(value, "alerts").map(|alert| row(alert, now)).collect();
-    if rows.is_empty() {
+fn alert_table(screen: &Screen, value: &Value, now: f64) -> String {
+    let alerts: Vec<&Value> = list(value, "alerts").collect();
+    let rows: Vec<Vec<String>> = alerts.iter().map(|alert| row(alert, now)).collect();
+    if rows.is_empty() && screen.form == Form::Table {
         return "no alerts\n".to_owned();
     }
     let titles = ["LEVEL", "FOR", "HOST", "METRIC", "VALUE", "LIMIT", "CLEARS", "QUIET", "TEXT"];
-    render(layout, &titles, &rows)
+    screen.list(value, &alerts, &titles, &rows)
 }
 
 fn row(alert: &Value, now: f64) -> Vec<String> {
@@ -112,11 +114,14 @@ fn explained(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ask::table::Layout;
     use expect_test::expect;
     use serde_json::json;
 
     #[test]
     fn alerts_are_a_table_with_what_quiets_them() {
+        let layout = Layout::Terminal { columns: 120 };
+        let screen = Screen { layout, form: Form::Table, color: false, utf8: true };
         let value = json!({ "alerts": [
             { "level": "CRITICAL", "since": 940.0, "host": "web1",
               "metric_path": "cpu_monitor.cpu_percent", "value": 95.5, "threshold_value": 90,
@@ -132,8 +137,8 @@ mod tests {
             CRITICAL  1m   web1  cpu_monitor.cpu_percent  95.5   > 90   88.2    ack a1, silence s2  busy
             CRITICAL  10s  web2  host                     -      -      -       -                   2 heartbeats missed
         "#]]
-        .assert_eq(&alert_table(Layout::Terminal { columns: 120 }, &value, 1000.0));
-        assert_eq!(alert_table(Layout::Plain, &json!({ "alerts": [] }), 0.0), "no alerts\n");
+        .assert_eq(&alert_table(&screen, &value, 1000.0));
+        assert_eq!(alert_table(&screen, &json!({ "alerts": [] }), 0.0), "no alerts\n");
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! A small HTTP/1.1 client: one request, one answer, over the control socket or plain TCP. Bounded in time and
-//! size; no redirects, no proxies, no TLS.
+//! A small HTTP/1.1 client: one request, one answer, over the control socket, TCP or TLS. Bounded in time and
+//! size; no redirects, no proxies.
 
+use super::tls;
 use heartbeat::limits;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -21,6 +22,9 @@ pub enum Server {
     Url {
         /// `host:port` as it stands in the URL.
         authority: String,
+        secure: bool,
+        /// Trusted beside the usual certificates.
+        ca_file: Option<PathBuf>,
         token: Option<String>,
     },
 }
@@ -29,7 +33,8 @@ impl std::fmt::Display for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Server::Socket(path) => write!(f, "{}", path.display()),
-            Server::Url { authority, .. } => write!(f, "http://{authority}"),
+            Server::Url { authority, secure: false, .. } => write!(f, "http://{authority}"),
+            Server::Url { authority, .. } => write!(f, "https://{authority}"),
         }
     }
 }
@@ -41,33 +46,40 @@ pub struct Answer {
 }
 
 impl Server {
-    /// Reads `http://host[:port][/]`; the port is 50004 where none is given.
-    pub fn parse(url: &str, token: Option<String>) -> Result<Server, String> {
-        let rest = match url.split_once("://") {
-            Some(("http", rest)) => rest,
+    /// Reads `http://host[:port][/]` or `https://…`; where none is given, the port of http is 50004, that of
+    /// https 443.
+    pub fn parse(
+        url: &str,
+        token: Option<String>,
+        ca_file: Option<PathBuf>,
+    ) -> Result<Server, String> {
+        let (secure, rest) = match url.split_once("://") {
+            Some(("http", rest)) => (false, rest),
+            Some(("https", rest)) => (true, rest),
             Some((scheme, _)) => {
-                return Err(format!("{url}: {scheme} is not spoken here, only http"));
+                return Err(format!("{url}: {scheme} is not spoken here, only http and https"));
             }
-            None => url,
+            None => (false, url),
         };
         let authority = rest.trim_end_matches('/');
         let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]%".contains(&b);
         if authority.is_empty() || !authority.bytes().all(plain) {
-            return Err(format!("{url}: not an address of the form http://HOST:PORT"));
+            return Err(format!("{url}: not an address of the form https://HOST:PORT"));
         }
         let after_address = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest);
         let authority = match after_address.contains(':') {
             true => authority.to_owned(),
+            false if secure => format!("{authority}:443"),
             false => format!("{authority}:50004"),
         };
-        Ok(Server::Url { authority, token })
+        Ok(Server::Url { authority, secure, ca_file, token })
     }
 
     /// Sends one request. The path is already encoded.
     pub fn ask(&self, method: &str, path: &str, body: Option<&str>) -> io::Result<Answer> {
         let (host, token) = match self {
             Server::Socket(_) => ("localhost", None),
-            Server::Url { authority, token } => (authority.as_str(), token.as_deref()),
+            Server::Url { authority, token, .. } => (authority.as_str(), token.as_deref()),
         };
         let request = render_request(method, path, host, token, body);
         let bytes = match self {
@@ -77,11 +89,15 @@ impl Server {
                 stream.set_write_timeout(Some(STALL))?;
                 exchange(stream, &request)?
             }
-            Server::Url { authority, .. } => {
+            Server::Url { authority, secure, ca_file, .. } => {
                 let stream = connect(authority)?;
                 stream.set_read_timeout(Some(STALL))?;
                 stream.set_write_timeout(Some(STALL))?;
-                exchange(stream, &request)?
+                if *secure {
+                    exchange(tls::wrap(stream, authority, ca_file.as_deref())?, &request)?
+                } else {
+                    exchange(stream, &request)?
+                }
             }
         };
         parse_answer(&bytes)
@@ -128,8 +144,12 @@ fn render_request(
 fn exchange<S: Read + Write>(mut stream: S, request: &[u8]) -> io::Result<Vec<u8>> {
     stream.write_all(request)?;
     let mut bytes = Vec::new();
-    stream.take(ANSWER_MAX).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    match stream.take(ANSWER_MAX).read_to_end(&mut bytes) {
+        // A peer that ends TLS without a goodbye: whether all came is seen by the length.
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && !bytes.is_empty() => Ok(bytes),
+        Err(e) => Err(e),
+        Ok(_) => Ok(bytes),
+    }
 }
 
 /// Splits a complete answer; `None` where it is none, or was cut off.
@@ -188,7 +208,7 @@ mod tests {
 
     #[test]
     fn urls_of_servers() {
-        let authority = |url| match Server::parse(url, None) {
+        let authority = |url| match Server::parse(url, None, None) {
             Ok(Server::Url { authority, .. }) => Some(authority),
             _ => None,
         };
@@ -197,7 +217,8 @@ mod tests {
             ("mon.example.net", Some("mon.example.net:50004")),
             ("http://[::1]", Some("[::1]:50004")),
             ("http://[::1]:9", Some("[::1]:9")),
-            ("https://mon", None),
+            ("https://mon", Some("mon:443")),
+            ("ftp://mon", None),
             ("http://", None),
             ("http://mon/x\r\nEvil: 1", None),
         ];

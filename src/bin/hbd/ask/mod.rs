@@ -4,9 +4,12 @@
 
 mod alert;
 mod calm;
+mod event;
 mod fleet;
 mod http;
+mod screen;
 mod table;
+mod tls;
 
 use crate::args::{Action, Invocation};
 use crate::lookup::{self, Environment};
@@ -14,8 +17,9 @@ use crate::reading::Source;
 use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_NOT_ALLOWED, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE};
 use heartbeat::os::clock;
 use http::{Answer, Server, encode_segment};
+use screen::Screen;
 use serde_json::Value;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use table::Layout;
 
 const RELOAD: &str = "/api/0/reload";
@@ -33,8 +37,11 @@ fn failure(status: u8, words: impl Into<String>) -> Failure {
 
 /// Runs one subcommand; returns the exit status.
 pub fn run(invocation: &Invocation, env: &Environment) -> u8 {
-    let result = server(invocation, env)
-        .and_then(|server| Asker { server, invocation, layout: layout(env) }.run());
+    let screen = Screen::of(invocation, env).map_err(|usage| failure(EXIT_USAGE, usage.0));
+    let result = screen.and_then(|screen| {
+        let server = server(invocation, env)?;
+        Asker { server, invocation, layout: screen.layout, screen }.run()
+    });
     match result {
         Ok((status, text)) => {
             // A reader that has seen enough (`| head`) is no failure.
@@ -55,7 +62,8 @@ pub fn run(invocation: &Invocation, env: &Environment) -> u8 {
 fn server(invocation: &Invocation, env: &Environment) -> Result<Server, Failure> {
     if let Some(url) = invocation.server.as_ref().or(env.hbd_url.as_ref()) {
         let token = env.hbd_token.clone();
-        return Server::parse(url, token).map_err(|words| failure(EXIT_USAGE, words));
+        let ca_file = invocation.ca_file.clone();
+        return Server::parse(url, token, ca_file).map_err(|words| failure(EXIT_USAGE, words));
     }
     let source = Source::new(invocation.config.clone(), env.clone(), false);
     let reading = source.read();
@@ -66,11 +74,6 @@ fn server(invocation: &Invocation, env: &Environment) -> Result<Server, Failure>
     }
     let state_dir = lookup::state_dir(&reading.server, env).map_err(|e| failure(EXIT_FAILED, e))?;
     Ok(Server::Socket(lookup::control_socket(&reading.server, env, &state_dir)))
-}
-
-fn layout(env: &Environment) -> Layout {
-    let stdout = std::io::stdout();
-    Layout::new(stdout.is_terminal(), env.columns, terminal_width())
 }
 
 fn terminal_width() -> Option<usize> {
@@ -86,6 +89,7 @@ struct Asker<'a> {
     server: Server,
     invocation: &'a Invocation,
     layout: Layout,
+    screen: Screen,
 }
 
 impl Asker<'_> {
@@ -151,13 +155,7 @@ impl Asker<'_> {
             return Err(failure(EXIT_USAGE, "usage: hbd ghosts [accept|ignore NAME]"));
         }
         let value = self.get("/api/0/ghosts")?;
-        self.printed(&value, || fleet::ghost_table(self.layout, &value, now()))
-    }
-
-    fn events(&self) -> Printed {
-        let limit = self.invocation.limit.as_deref().unwrap_or("100");
-        let value = self.get(&format!("/api/0/events?limit={}", encode_segment(limit)))?;
-        self.printed(&value, || fleet::event_lines(&value))
+        self.ghost_table(&value)
     }
 
     fn drop_host(&self) -> Printed {
