@@ -91,6 +91,16 @@ limits! {
     /// Longest glob of a silence or a maintenance window.
     GLOB_MAX: usize = 256, "bytes";
     CMD_QUEUE: usize = 32, "commands a host";
+    /// Commands of a host that are remembered, those that are over included.
+    CMD_KEPT: usize = 64, "commands a host";
+    CMD_ARGS: usize = 8, "arguments";
+    CMD_ARG_MAX: usize = 128, "bytes";
+    /// Of a command's output, what the agent sends: its end.
+    CMD_OUT_MAX: usize = 800, "bytes";
+    /// Keys in `keys_file`: two a host.
+    KEYS_MAX: usize = 200_000, "keys";
+    /// What that file may hold.
+    KEYS_FILE_MAX: usize = 64 << 20, "bytes";
     JOURNAL_QUEUE: usize = 8192, "records";
     /// What those records may hold together.
     JOURNAL_QUEUE_BYTES: usize = 16 << 20, "bytes";

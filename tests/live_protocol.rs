@@ -168,6 +168,7 @@ fn random_host(id: HostId, prng: &mut Prng) -> Host {
         sealed: prng.chance(0.5),
         maintenance: false,
         connections: [None, None],
+        confirmed: [None, None],
         alerts: AlertCounts {
             warning: prng.below(3) as u32,
             critical: prng.below(3) as u32,

@@ -207,6 +207,7 @@ impl Recode<'_> {
             attempt: htb.attempt,
             up: htb.up,
             version: htb.version,
+            ack: None,
         }
         .encode(self.json);
         let Some(datagram) = self.decode() else { return };

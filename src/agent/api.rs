@@ -107,6 +107,12 @@ pub enum Event<'a> {
         kind: Kind,
         text: &'a str,
     },
+    /// What came of `Effect::Update`, told to the server that asked.
+    Updated {
+        server: usize,
+        cid: u64,
+        result: Result<&'a str, &'a str>,
+    },
     /// Nothing happened; do what is due.
     Tick,
     /// Say goodbye where that is wanted, then `Effect::Exit`.
@@ -144,6 +150,17 @@ pub enum Effect {
     /// This server has acknowledged a message.
     Told {
         server: usize,
+    },
+    /// A server with a key asks for another version of the agent, and has noted that this one has
+    /// accepted: fetch, verify and install it as the configuration's `update` says. Answered by
+    /// `Event::Updated`, unless the process is replaced before.
+    Update {
+        server: usize,
+        cid: u64,
+        ver: String,
+        /// 64 hexadecimal digits.
+        sha256: String,
+        size: u64,
     },
     /// Nothing is left to do.
     Exit,

@@ -47,6 +47,7 @@ impl Writer {
             attempt,
             up: self.booted.map(|booted| now.since(booted).as_secs()),
             version: Some(self.version),
+            ack: None,
         }
         .encode(&mut self.json);
         self.pack()

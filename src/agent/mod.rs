@@ -91,7 +91,7 @@ impl Agent {
             Event::SendFailed { link } => self.send_failed(now, link),
             Event::Sample { plugin, result } => self.sample(now, plugin, result),
             Event::Message { kind, text } => self.tell(now, kind, text),
-            Event::Tick => {}
+            Event::Updated { .. } | Event::Tick => {}
             Event::Stop => self.stop(now),
         }
         self.advance(now);

@@ -118,6 +118,7 @@ impl Rig {
                 }
                 Effect::Hung { plugin } => self.note(format_args!("hung {plugin}")),
                 Effect::Told { .. } => self.told += 1,
+                Effect::Update { ver, .. } => self.note(format_args!("update {ver}")),
                 Effect::Exit => {
                     self.note(format_args!("exit"));
                     self.exited = true;

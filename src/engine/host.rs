@@ -45,6 +45,10 @@ impl Raised {
 
 pub struct Record {
     pub links: [Option<Link>; 2],
+    /// By family, where a round trip has shown that the host is (sealed hosts only).
+    pub confirmed: [Option<IpAddr>; 2],
+    /// It has a key: plain datagrams of its name never count.
+    pub keyed: bool,
     pub patience: Patience,
     /// When this host is judged next, on the listening clock; `Mono::MAX` where nothing is due.
     pub timer: Mono,
@@ -100,6 +104,8 @@ impl Record {
     pub fn new(now: Now, config: &server::Server, host: Option<&server::Host>) -> Record {
         let mut record = Record {
             links: [None, None],
+            confirmed: [None, None],
+            keyed: false,
             patience: Patience::new(30.0, None, Duration::ZERO),
             timer: Mono::MAX,
             promised: None,
@@ -276,6 +282,7 @@ impl Record {
                     last_seen: link.heard_wall,
                 });
         }
+        host.confirmed = self.confirmed;
         host.last_seen = self.links.iter().flatten().map(|l| l.heard_wall).max();
         let (minute, sum, count) = self.rtt_minute;
         if count > 0 {

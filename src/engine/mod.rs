@@ -261,6 +261,7 @@ impl Engine {
                 self.table.refresh(id, |host| {
                     (host.connections, host.last_seen, host.rtt_hour) =
                         (shown.connections, shown.last_seen, shown.rtt_hour);
+                    host.confirmed = shown.confirmed;
                 });
             }
         }

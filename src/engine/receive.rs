@@ -58,6 +58,9 @@ impl Engine {
         let address = path.from.ip();
         if let Some(id) = self.table.id(datagram.name) {
             let record = self.table.record(id).ok_or(Reject::UnknownHost)?;
+            if record.keyed {
+                return Err(Reject::PlainForKeyed);
+            }
             if !record.allows(address) {
                 return Err(Reject::AddressNotAllowed);
             }

@@ -158,6 +158,7 @@ impl Engine {
             sealed: false,
             maintenance: false,
             connections: [None, None],
+            confirmed: [None, None],
             alerts: AlertCounts::default(),
             alert_list: Arc::default(),
             flapping: false,

@@ -325,9 +325,13 @@ pub struct Host {
     pub last_seen: Option<Wall>,
     pub boot_time: Option<Wall>,
     pub version: Option<Arc<str>>,
+    /// It has a key: nothing plain counts for it.
     pub sealed: bool,
     pub maintenance: bool,
     pub connections: [Option<Connection>; 2],
+    /// By family, the address that a sealed host has twice shown to be reached at, an interval apart:
+    /// the only one that may move its DNS record (THREATS U12). `None` for plain hosts.
+    pub confirmed: [Option<IpAddr>; 2],
     pub alerts: AlertCounts,
     /// By path; those that are OK included.
     pub alert_list: Arc<[Alert]>,
@@ -359,6 +363,12 @@ impl Host {
     /// The address the newest heartbeat came from.
     pub fn address(&self) -> Option<IpAddr> {
         self.connections().max_by_key(|c| c.last_seen).map(|c| c.address)
+    }
+
+    /// The address of a family that the host was proven to be reached at by a round trip; it may differ
+    /// from that of the connection, which is where the newest datagram came from.
+    pub fn confirmed(&self, family: Family) -> Option<IpAddr> {
+        self.confirmed[family as usize]
     }
 
     /// The worst metric that is not OK and nobody has acknowledged; of equals the newest.

@@ -265,6 +265,11 @@ impl Shell {
                     }
                 }
                 Effect::Told { .. } => self.tally.told += 1,
+                Effect::Update { server, cid, ver, .. } => {
+                    let result = Err("this agent does not update itself");
+                    log::warn!("no update to {ver}: not configured");
+                    self.agent.handle(clock::now_awake(), Event::Updated { server, cid, result });
+                }
                 Effect::Exit => return true,
             }
         }

@@ -364,6 +364,7 @@ pub fn host(id: HostId, name: &str, severity: Severity, prng: &mut Prng) -> Host
         sealed: id % 2 == 1,
         maintenance: severity == Severity::Maintenance,
         connections: if heard { [Some(v4), v6] } else { [None, None] },
+        confirmed: [None, None],
         alerts: match severity {
             Severity::Critical => AlertCounts { warning: 0, critical: 1, unknown: 0 },
             Severity::Warning => AlertCounts { warning: 1, critical: 0, unknown: 0 },

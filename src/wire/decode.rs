@@ -6,11 +6,14 @@
 use super::Reject;
 use super::arena::{ARENA_BYTES, Arena};
 use super::data::Data;
-use super::envelope::{self, Envelope, Field, Scalar};
+use super::envelope::{self, Envelope, Extra, Field, Scalar};
 use super::inflate::{Inflater, is_zlib};
+use super::keyring::Keyring;
 use super::lease::LeafLease;
 use super::mend;
-use super::message::{Datagram, Htb, Kind, Leaf, Message, Msg, Plg};
+use super::message::{Datagram, Htb, Kind, Leaf, Message, Msg, Plg, SealedMessage};
+use super::opened::{self, Content, Opened, Unopened};
+use super::seal::{self, Header, SealKind};
 use super::walk::Budget;
 use crate::limits;
 use crate::text::{check_name, cut, is_plugin_name};
@@ -24,7 +27,7 @@ const AGE_MS_MAX: f64 = 86_400_000.0;
 const TRY_MAX: f64 = 9.0;
 const PART_MAX: f64 = 64.0;
 
-/// Decodes plain datagrams into buffers that it owns and reuses; make one per thread and keep it.
+/// Decodes datagrams into buffers that it owns and reuses; make one per thread and keep it.
 pub struct Decoder {
     inflater: Inflater,
     arena: Box<[u8]>,
@@ -32,6 +35,8 @@ pub struct Decoder {
     path: String,
     keys: Vec<u64>,
     mended: String,
+    /// The plaintext of a sealed datagram.
+    plain: Vec<u8>,
 }
 
 impl Default for Decoder {
@@ -50,6 +55,7 @@ impl Decoder {
             path: String::new(),
             keys: Vec::new(),
             mended: String::new(),
+            plain: Vec::new(),
         }
     }
 
@@ -58,7 +64,7 @@ impl Decoder {
     /// Python writes NaN and Infinity, which are no JSON: they are read as null, at the price of a
     /// second pass.
     pub fn decode<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Datagram<'a>, Reject> {
-        let Decoder { inflater, arena, leaves, path, keys, mended } = self;
+        let Decoder { inflater, arena, leaves, path, keys, mended, .. } = self;
         let json = match class(bytes)? {
             Class::Json => bytes,
             Class::Zlib => inflater.inflate(bytes)?,
@@ -82,6 +88,62 @@ impl Decoder {
             read => (text, read?),
         };
         datagram(json, envelope, budget)
+    }
+
+    /// Opens one sealed datagram and decodes what is in it. Nothing is inflated or parsed before
+    /// its tag is right; whether it is new is for the caller to judge.
+    pub fn open<'a>(&'a mut self, bytes: &'a [u8], ring: &Keyring) -> Result<Opened<'a>, Unopened> {
+        let header = Header::parse(bytes)?;
+        let slot = ring.find(header.key_id).ok_or(Reject::Sealed)?;
+        let key = &ring.slots()[slot].key;
+        if !matches!(header.kind, SealKind::Data | SealKind::Hello) {
+            return Err(Reject::Sealed.into());
+        }
+        seal::open(key, bytes, &mut self.plain)
+            .map_err(|reason| Unopened { reason, slot: Some(slot) })?;
+        if header.kind == SealKind::Hello && (header.deflated || !self.plain.is_empty()) {
+            return Err(Reject::Sealed.into());
+        }
+        let content = match header.kind {
+            SealKind::Hello => None,
+            _ => Some(self.read_plain(header.deflated)),
+        };
+        Ok(Opened { header, slot, content })
+    }
+
+    fn read_plain(&mut self, deflated: bool) -> Result<Content<'_>, Reject> {
+        let Decoder { inflater, arena, leaves, path, keys, plain, .. } = self;
+        let json = if deflated { inflater.inflate(plain)? } else { &plain[..] };
+        let text = std::str::from_utf8(json).map_err(|_| Reject::BadUtf8)?;
+        let mut budget = Budget {
+            arena: Arena::new(arena),
+            leaves: leaves.lease(),
+            path,
+            last_key: None,
+            nodes: 0,
+            strings_cut: 0,
+            fault: None,
+        };
+        let envelope = envelope::read(text, &mut budget, keys)?;
+        let part = part(envelope.part)?;
+        let strings_cut = budget.strings_cut;
+        let leaves: &[Leaf<'_>] = budget.leaves;
+        if leaves.len() > limits::LEAVES_SEALED_MAX {
+            return Err(Reject::TooManyLeaves);
+        }
+        let ack = opened::optional_u53(envelope.extra(Extra::Ack))?;
+        let message = match envelope.field(Field::Id) {
+            Scalar::Text("RES") => SealedMessage::Res(opened::res(&envelope)?),
+            Scalar::Text("MSG") if envelope.field(Field::Kind) == Scalar::Text("maintenance") => {
+                opened::maintenance(&envelope)?
+            }
+            field => SealedMessage::Plain(match id(field)? {
+                Id::Htb => Message::Htb(htb(envelope, part, leaves)?),
+                Id::Plg => Message::Plg(plg(&envelope, part, leaves)?),
+                Id::Msg => Message::Msg(msg(&envelope)?),
+            }),
+        };
+        Ok(Content { message, ack, strings_cut, json: text })
     }
 }
 
@@ -273,7 +335,7 @@ fn part(text: Option<&str>) -> Result<Option<(u8, u8)>, Reject> {
     Err(Reject::BadField)
 }
 
-fn u53(field: Scalar<'_>) -> Option<u64> {
+pub(super) fn u53(field: Scalar<'_>) -> Option<u64> {
     match field {
         Scalar::Uint(n) if n <= U53_MAX => Some(n),
         Scalar::Float(x) if x.fract() == 0.0 && (0.0..=U53_MAX as f64).contains(&x) => {
@@ -297,7 +359,7 @@ fn number(field: Scalar<'_>) -> Result<Option<f64>, Reject> {
     }
 }
 
-fn within(field: Scalar<'_>, min: f64, max: f64) -> Result<Option<f64>, Reject> {
+pub(super) fn within(field: Scalar<'_>, min: f64, max: f64) -> Result<Option<f64>, Reject> {
     match number(field)? {
         Some(x) if !(min..=max).contains(&x) => Err(Reject::BadField),
         x => Ok(x),
@@ -305,7 +367,7 @@ fn within(field: Scalar<'_>, min: f64, max: f64) -> Result<Option<f64>, Reject> 
 }
 
 /// An integer in any of its spellings: `30`, `30.0`, `"30"`.
-fn whole(field: Scalar<'_>, min: f64, max: f64) -> Result<Option<u64>, Reject> {
+pub(super) fn whole(field: Scalar<'_>, min: f64, max: f64) -> Result<Option<u64>, Reject> {
     match within(field, min, max)? {
         Some(x) if x.fract() != 0.0 => Err(Reject::BadField),
         x => Ok(x.map(|x| x as u64)),

@@ -1,7 +1,7 @@
 //! Messages to JSON and to datagrams, as our agents send them (PROTOCOL C1, C8).
 
 use super::deflate::deflate;
-use super::message::Kind;
+use super::message::{Kind, ResState};
 use std::fmt::Write as _;
 
 /// Up to this length text goes out as it is: deflate costs more than it saves.
@@ -21,6 +21,8 @@ pub struct HtbOut<'a> {
     /// Seconds since the machine booted.
     pub up: Option<u64>,
     pub version: Option<&'a str>,
+    /// Sealed only: the highest number of the server's that was heard.
+    pub ack: Option<u64>,
 }
 
 /// A plugin's sample, or a part of one, to be sent.
@@ -59,6 +61,7 @@ impl HtbOut<'_> {
         if let Some(version) = self.version {
             text(out, "v", version);
         }
+        integer(out, "ack", self.ack);
         out.push('}');
     }
 }
@@ -99,6 +102,57 @@ impl MsgOut<'_> {
     }
 }
 
+/// The progress of a command, sealed only.
+#[derive(Clone, Copy, Debug)]
+pub struct ResOut<'a> {
+    pub cid: u64,
+    pub state: ResState,
+    /// Negative: the signal that ended it.
+    pub code: Option<i16>,
+    /// At most `limits::CMD_OUT_MAX` bytes.
+    pub output: &'a str,
+    pub millis: Option<u64>,
+}
+
+impl ResOut<'_> {
+    /// Replaces `out` by the message as compact JSON.
+    pub fn encode(&self, out: &mut String) {
+        open(out, "RES", "", None);
+        integer(out, "cid", Some(self.cid));
+        text(out, "st", self.state.as_str());
+        if let Some(code) = self.code {
+            key_of(out, "rc");
+            let _ = write!(out, "{code}");
+        }
+        integer(out, "ms", self.millis);
+        if !self.output.is_empty() {
+            text(out, "out", self.output);
+        }
+        out.push('}');
+    }
+}
+
+/// A machine that plans its own maintenance, sealed only.
+#[derive(Clone, Copy, Debug)]
+pub struct MaintenanceOut<'a> {
+    /// 0 ends it.
+    pub seconds: u32,
+    pub text: &'a str,
+    pub mid: u64,
+}
+
+impl MaintenanceOut<'_> {
+    /// Replaces `out` by the message as compact JSON.
+    pub fn encode(&self, out: &mut String) {
+        open(out, "MSG", "", None);
+        text(out, "kind", "maintenance");
+        integer(out, "s", Some(u64::from(self.seconds)));
+        text(out, "text", self.text);
+        integer(out, "mid", Some(self.mid));
+        out.push('}');
+    }
+}
+
 /// Replaces `out` by the datagram for `json`: zlib where that is shorter and the text over 600
 /// bytes.
 pub fn pack(json: &str, out: &mut Vec<u8>) {
@@ -131,21 +185,24 @@ pub fn push_string(out: &mut String, value: &str) {
     out.push('"');
 }
 
-fn open(out: &mut String, id: &str, name: &str, seq: Option<u64>) {
+pub(super) fn open(out: &mut String, id: &str, name: &str, seq: Option<u64>) {
     out.clear();
     out.push_str(r#"{"ID":""#);
     out.push_str(id);
     out.push('"');
-    text(out, "name", name);
+    // A sealed message carries none: its key names the host.
+    if !name.is_empty() {
+        text(out, "name", name);
+    }
     integer(out, "seq", seq);
 }
 
-fn text(out: &mut String, key: &str, value: &str) {
+pub(super) fn text(out: &mut String, key: &str, value: &str) {
     key_of(out, key);
     push_string(out, value);
 }
 
-fn integer(out: &mut String, key: &str, value: Option<u64>) {
+pub(super) fn integer(out: &mut String, key: &str, value: Option<u64>) {
     if let Some(value) = value {
         key_of(out, key);
         let _ = write!(out, "{value}");
@@ -192,6 +249,7 @@ mod tests {
             attempt: 2,
             up: Some(77),
             version: Some("0.1\"\u{1}"),
+            ack: None,
         };
         whole.encode(&mut out);
         let want = concat!(
@@ -266,7 +324,7 @@ mod tests {
         ) {
             prop_assume!(!name.contains(".."));
             let out = HtbOut {
-                name: &name, seq, interval, rtt, attempt, up, version: version.as_deref(),
+                name: &name, seq, interval, rtt, attempt, up, version: version.as_deref(), ack: None,
             };
             let (mut json, mut bytes) = (String::new(), Vec::new());
             out.encode(&mut json);

@@ -51,9 +51,24 @@ pub(super) enum Field {
 
 const FIELDS: usize = Field::Mid as usize + 1;
 
+/// Fields that only sealed messages have; they have no room of their own in a plain one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extra {
+    Ack,
+    Cid,
+    State,
+    Code,
+    Output,
+    Millis,
+    Seconds,
+}
+
+const EXTRAS: usize = Extra::Seconds as usize + 1;
+
 #[derive(Default)]
 pub(super) struct Envelope<'a> {
     fields: [Scalar<'a>; FIELDS],
+    extras: Option<Box<[Scalar<'a>; EXTRAS]>>,
     pub time: Option<&'a str>,
     pub part: Option<&'a str>,
     /// `data`, where it is an object.
@@ -65,6 +80,10 @@ pub(super) struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     pub fn field(&self, field: Field) -> Scalar<'a> {
         self.fields[field as usize]
+    }
+
+    pub fn extra(&self, extra: Extra) -> Scalar<'a> {
+        self.extras.as_ref().map_or(Scalar::Absent, |extras| extras[extra as usize])
     }
 }
 
@@ -96,6 +115,7 @@ pub(super) fn read_scalar<'a>(
 
 enum Key {
     Field(Field),
+    Extra(Extra),
     Time,
     Part,
     Data,
@@ -124,6 +144,13 @@ fn key_of(key: &str) -> Key {
         "part" => return Key::Part,
         "data" => return Key::Data,
         "plugins" => return Key::Plugins,
+        "ack" => return Key::Extra(Extra::Ack),
+        "cid" => return Key::Extra(Extra::Cid),
+        "st" => return Key::Extra(Extra::State),
+        "rc" => return Key::Extra(Extra::Code),
+        "out" => return Key::Extra(Extra::Output),
+        "ms" => return Key::Extra(Extra::Millis),
+        "s" => return Key::Extra(Extra::Seconds),
         _ => return Key::Other,
     })
 }
@@ -155,6 +182,11 @@ impl<'a> Visitor<'a> for Top<'_, 'a> {
                 (Key::Field(field), _) => {
                     let seed = ScalarSeed { budget: &mut *budget, depth: 2 };
                     envelope.fields[field as usize] = members.next_value_seed(seed)?;
+                }
+                (Key::Extra(extra), _) => {
+                    let seed = ScalarSeed { budget: &mut *budget, depth: 2 };
+                    let value = members.next_value_seed(seed)?;
+                    envelope.extras.get_or_insert_default()[extra as usize] = value;
                 }
                 (Key::Other, _) => {
                     let seed = Walk { budget: &mut *budget, depth: 2, collect: false };

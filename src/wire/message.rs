@@ -97,3 +97,54 @@ pub enum Kind {
     Boot,
     Shutdown,
 }
+
+/// What an agent says sealed: the plain messages, and two that are taken sealed only.
+#[derive(Debug, PartialEq)]
+pub enum SealedMessage<'a> {
+    Plain(Message<'a>),
+    Res(Res<'a>),
+    /// The machine's own maintenance: from now on, for so long; 0 seconds end it.
+    Maintenance {
+        /// `0..=604800`
+        seconds: u32,
+        /// At most 1024 bytes.
+        text: &'a str,
+        mid: Option<u64>,
+    },
+}
+
+/// What became of a command so far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Res<'a> {
+    pub cid: u64,
+    pub state: ResState,
+    /// `-255..=255`, negative where a signal ended it.
+    pub code: Option<i16>,
+    /// At most `limits::CMD_OUT_MAX` bytes.
+    pub output: &'a str,
+    pub millis: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResState {
+    Accepted,
+    Done,
+    Refused,
+    Failed,
+}
+
+impl ResState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ResState::Accepted => "accepted",
+            ResState::Done => "done",
+            ResState::Refused => "refused",
+            ResState::Failed => "failed",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<ResState> {
+        let all = [ResState::Accepted, ResState::Done, ResState::Refused, ResState::Failed];
+        all.into_iter().find(|state| state.as_str() == text)
+    }
+}

@@ -29,6 +29,10 @@ reasons! {
     BadMagic => "bad_magic", "neither JSON nor zlib nor a sealed datagram";
     /// A sealed datagram of a version, shape or key that this server does not have.
     Sealed => "sealed", "sealed, but no key of this server opens it";
+    /// The key is known, but the tag is not its own.
+    BadSeal => "bad_seal", "sealed, but not with the key that it names";
+    /// The number was taken before, or is too old to tell.
+    Replayed => "replayed", "a sealed datagram that was taken before";
     BadZlib => "bad_zlib", "bad zlib header or data";
     TooBig => "too_big", "inflates to more than 128 KiB";
     BadUtf8 => "bad_utf8", "not UTF-8";
