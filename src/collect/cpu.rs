@@ -1,6 +1,7 @@
 //! `cpu_monitor`: how busy the processors are, load, pressure, temperature.
 
 use super::kernel_file::{BYTES_MAX, KernelFile, LONG_MAX};
+use super::pressure::Pressure;
 use super::sensor::{Frequency, Temperature};
 use super::stat::{self, Share, Stat, Ticks};
 use super::{CollectError, ObjectWriter, Plugin, PluginKind, Source};
@@ -16,7 +17,7 @@ pub struct CpuMonitor {
     stat: KernelFile,
     loadavg: KernelFile,
     uptime: KernelFile,
-    pressure: Option<KernelFile>,
+    pressure: Pressure,
     frequency: Frequency,
     temperature: Temperature,
     per_core: bool,
@@ -33,12 +34,11 @@ impl CpuMonitor {
         let mut buffer = Vec::new();
         let last = stat::parse_stat(stat.require(&mut buffer)?, settings.per_core)
             .ok_or_else(|| stat.unusable("no cpu line"))?;
-        let pressure = source.procfs.join("pressure/cpu");
         Ok(CpuMonitor {
             stat,
             loadavg: proc("loadavg", BYTES_MAX),
             uptime: proc("uptime", BYTES_MAX),
-            pressure: pressure.exists().then(|| KernelFile::new(pressure, BYTES_MAX)),
+            pressure: Pressure::find(source, "cpu"),
             frequency: Frequency::find(source),
             temperature: Temperature::find(source),
             per_core: settings.per_core,
@@ -122,10 +122,7 @@ impl CpuMonitor {
         let uptime = self.uptime.read(buffer).ok().and_then(stat::parse_uptime);
         object.number_if("uptime_seconds", uptime, 2);
         object.number_if("frequency_mhz", self.frequency.read(buffer), 0);
-        if let Some(pressure) = &mut self.pressure {
-            let some = pressure.read(buffer).ok().and_then(stat::parse_pressure);
-            object.number_if("psi_cpu_some_avg10", some, 2);
-        }
+        self.pressure.write("psi_cpu_some_avg10", None, buffer, object);
         object.number_if("temperature_c", self.temperature.read(buffer), 1);
     }
 }

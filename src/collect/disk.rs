@@ -3,6 +3,7 @@
 use super::diskstats::{self, Disk};
 use super::kernel_file::{KernelFile, LONG_MAX};
 use super::mount::{Choice, Mount, Table};
+use super::pressure::Pressure;
 use super::rate::Interval;
 use super::space::Surveyor;
 use super::{CollectError, ObjectWriter, Plugin, PluginKind, Source, scan};
@@ -20,6 +21,7 @@ pub struct DiskMonitor {
     mounts: Table,
     /// `None` where the kernel keeps none, or `io: false`.
     diskstats: Option<KernelFile>,
+    pressure: Pressure,
     settings: agent::Plugin,
     rootfs: PathBuf,
     surveyor: Surveyor,
@@ -39,6 +41,7 @@ impl DiskMonitor {
         Ok(DiskMonitor {
             mounts,
             diskstats: last.is_some().then_some(diskstats),
+            pressure: Pressure::find(source, "io"),
             settings: agent::Plugin { all: false, ..settings.clone() },
             rootfs: source.rootfs.clone(),
             surveyor: Surveyor::default(),
@@ -100,6 +103,10 @@ impl Plugin for DiskMonitor {
             return partitions;
         }
         self.write_io(now.mono, &mut object);
+        if self.settings.io {
+            let (some, full) = ("psi_io_some_avg10", "psi_io_full_avg10");
+            self.pressure.write(some, Some(full), &mut self.buffer, &mut object);
+        }
         object.finish();
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! (`size` minus `c_min`) counts as available here. `arc_mb` is its whole size.
 
 use super::kernel_file::{BYTES_MAX, KernelFile};
+use super::pressure::Pressure;
 use super::{CollectError, ObjectWriter, Plugin, PluginKind, Source, scan};
 use crate::time::Now;
 
@@ -91,6 +92,7 @@ pub struct MemoryMonitor {
     meminfo: KernelFile,
     /// Only where ZFS is loaded at the start: an absent file is not asked for again each time.
     arcstats: Option<KernelFile>,
+    pressure: Pressure,
     buffer: Vec<u8>,
 }
 
@@ -101,7 +103,8 @@ impl MemoryMonitor {
         meminfo.require(&mut buffer)?;
         let path = source.procfs.join("spl/kstat/zfs/arcstats");
         let arcstats = path.exists().then(|| KernelFile::new(path, BYTES_MAX));
-        Ok(MemoryMonitor { meminfo, arcstats, buffer })
+        let pressure = Pressure::find(source, "memory");
+        Ok(MemoryMonitor { meminfo, arcstats, pressure, buffer })
     }
 }
 
@@ -125,17 +128,20 @@ impl Plugin for MemoryMonitor {
             Some(file) => file.read(&mut self.buffer).ok().and_then(parse_arcstats),
             None => None,
         };
-        write(&info, arc, out);
+        let mut object = ObjectWriter::new(out);
+        write(&info, arc, &mut object);
+        let (some, full) = ("psi_memory_some_avg10", "psi_memory_full_avg10");
+        self.pressure.write(some, Some(full), &mut self.buffer, &mut object);
+        object.finish();
         Ok(())
     }
 }
 
-fn write(info: &Meminfo, arc: Option<Arc>, out: &mut String) {
+fn write(info: &Meminfo, arc: Option<Arc>, object: &mut ObjectWriter<'_>) {
     let mb = |kib: u64| kib as f64 / 1024.0;
     let available = info.available(arc);
     let used = info.total - available;
     let swap_used = info.swap_total.saturating_sub(info.swap_free);
-    let mut object = ObjectWriter::new(out);
     object.number_to("percent", used as f64 / info.total as f64 * 100.0, 2);
     object.number_to("total_mb", mb(info.total), 2);
     object.number_to("available_mb", mb(available), 2);
@@ -149,7 +155,6 @@ fn write(info: &Meminfo, arc: Option<Arc>, out: &mut String) {
     let swap_percent =
         if info.swap_total > 0 { swap_used as f64 / info.swap_total as f64 * 100.0 } else { 0.0 };
     object.number_to("swap_percent", swap_percent, 2);
-    object.finish();
 }
 
 #[cfg(test)]

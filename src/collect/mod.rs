@@ -23,6 +23,7 @@ mod osinfo;
 mod own;
 pub mod ping;
 mod ping_monitor;
+pub mod pressure;
 mod program;
 mod rate;
 pub mod release;
@@ -32,6 +33,7 @@ pub mod socket;
 mod space;
 pub mod stat;
 mod stream;
+mod system_monitor;
 mod virtualization;
 mod zfs;
 pub mod zpool;
@@ -129,7 +131,7 @@ pub fn probe(config: &Agent, mini: bool) -> Vec<Probe> {
     let source = Source::new(config);
     let names = [osinfo::NAME, cpu::NAME, memory::NAME, disk::NAME, network::NAME];
     let full = if mini { &[][..] } else { &[filesystem::NAME, zfs::NAME] };
-    let errands = [ping_monitor::NAME, nagios_runner::NAME];
+    let errands = [system_monitor::NAME, ping_monitor::NAME, nagios_runner::NAME];
     let built_in = names.iter().chain(full).chain(&errands).map(|name| {
         let defaults = agent::Plugin::default();
         let settings = config.plugins.get(*name).unwrap_or(&defaults);
@@ -180,6 +182,7 @@ fn open(
         disk::NAME => Box::new(disk::DiskMonitor::new(source, settings)?),
         network::NAME => Box::new(network::NetworkMonitor::new(source, settings)?),
         filesystem::NAME => Box::new(filesystem::FilesystemInfo::new(source, settings)?),
+        system_monitor::NAME => Box::new(system_monitor::SystemMonitor::new(source, settings)?),
         ping_monitor::NAME => Box::new(ping_monitor::PingMonitor::new(settings)?),
         nagios_runner::NAME => Box::new(nagios_runner::NagiosRunner::new(settings)?),
         zfs::NAME => Box::new(zfs::ZfsMonitor::new(settings)?),

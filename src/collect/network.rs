@@ -1,8 +1,9 @@
-//! `network_monitor`: traffic, errors and state of the interfaces, and numbers of connections.
+//! `network_monitor`: traffic, errors and state of the interfaces, numbers of connections, and how
+//! full the table of tracked connections is.
 
 use super::kernel_file::{BYTES_MAX, KernelFile, LONG_MAX};
 use super::rate::{self, Interval};
-use super::{CollectError, ObjectWriter, Plugin, PluginKind, Source, socket};
+use super::{CollectError, ObjectWriter, Plugin, PluginKind, Source, scan, socket};
 use super::{link::Link, netdev};
 use crate::config::agent;
 use crate::glob;
@@ -20,6 +21,8 @@ pub struct NetworkMonitor {
     sockstat: KernelFile,
     /// Absent where IPv6 is.
     sockstat6: Option<KernelFile>,
+    /// Of the firewall: entries and their bound. Absent where it tracks nothing.
+    conntrack: Option<[KernelFile; 2]>,
     class: PathBuf,
     include: Vec<String>,
     exclude: Vec<String>,
@@ -48,6 +51,7 @@ impl NetworkMonitor {
             snmp: KernelFile::new(net.join("snmp"), BYTES_MAX),
             sockstat: KernelFile::new(net.join("sockstat"), BYTES_MAX),
             sockstat6: sockstat6.exists().then(|| KernelFile::new(sockstat6, BYTES_MAX)),
+            conntrack: conntrack(source),
             class: source.sysfs.join("class/net"),
             include: settings.include.clone(),
             exclude,
@@ -85,7 +89,27 @@ impl NetworkMonitor {
         };
         let udp = v4.udp.map(|count| count.saturating_add(v6.udp.unwrap_or(0)));
         object.integer_if("udp_sockets", udp);
+        self.write_conntrack(object);
     }
+
+    fn write_conntrack(&mut self, object: &mut ObjectWriter<'_>) {
+        let Some([count, max]) = &mut self.conntrack else { return };
+        let buffer = &mut self.buffer;
+        let count = count.read(buffer).ok().and_then(|bytes| scan::number(bytes.trim_ascii()));
+        let max = max.read(buffer).ok().and_then(|bytes| scan::number(bytes.trim_ascii()));
+        object.integer_if("conntrack_count", count);
+        object.integer_if("conntrack_max", max);
+        let share = count.zip(max.filter(|max| *max > 0));
+        let percent = share.map(|(count, max)| count as f64 / max as f64 * 100.0);
+        object.number_if("conntrack_percent", percent, 2);
+    }
+}
+
+fn conntrack(source: &Source) -> Option<[KernelFile; 2]> {
+    let dir = source.procfs.join("sys/net/netfilter");
+    let files = ["nf_conntrack_count", "nf_conntrack_max"].map(|name| dir.join(name));
+    let all = files.iter().all(|path| path.exists());
+    all.then(|| files.map(|path| KernelFile::new(path, BYTES_MAX)))
 }
 
 /// Whether the settings want an interface.

@@ -1,14 +1,17 @@
-//! Clock frequency and temperature of the processor, from whichever file of this machine tells it.
+//! Clock frequency and temperature of the processor, from whichever file of this machine tells it;
+//! and every other thermometer.
 //!
 //! The files are chosen and opened once: to scan `/sys` each time would cost more than the rest.
 
 use super::kernel_file::{BYTES_MAX, KernelFile, read_once};
-use super::{Source, scan};
+use super::{ObjectWriter, Source, scan};
 use std::path::{Path, PathBuf};
 
 /// Directories looked at below `hwmon` and `thermal`, and files read of one sensor.
 const SENSORS_MAX: usize = 64;
 const INPUTS_MAX: usize = 4;
+const THERMOMETERS_MAX: usize = 32;
+const CHIP_INPUTS_MAX: usize = 12;
 /// The first processor's entry is in here; reading on would make the kernel print all of them.
 const CPUINFO_HEAD: usize = 2048;
 /// Colder or hotter than this (millidegrees) is a sensor without a sensor.
@@ -93,6 +96,75 @@ impl Temperature {
         };
         self.inputs.iter_mut().filter_map(millidegrees).reduce(f64::max).map(|value| value / 1000.0)
     }
+}
+
+/// Every sensor of the machine under the name of its chip.
+pub struct Thermometers(Vec<(String, KernelFile)>);
+
+impl Thermometers {
+    /// Those of hwmon, else the thermal zones.
+    pub fn find(source: &Source) -> Thermometers {
+        let chips = entries(&source.sysfs.join("class/hwmon"));
+        let mut found: Vec<(String, PathBuf)> = chips.iter().flat_map(|dir| chip(dir)).collect();
+        if found.is_empty() {
+            let zones = entries(&source.sysfs.join("class/thermal"));
+            let named = |dir: &PathBuf| Some((word(&dir.join("type"))?, dir.join("temp")));
+            found = zones.iter().filter_map(named).filter(|(_, path)| path.exists()).collect();
+        }
+        let mut sensors: Vec<(String, KernelFile)> = Vec::new();
+        for (name, path) in found.into_iter().take(THERMOMETERS_MAX) {
+            let taken = |name: &String| sensors.iter().any(|(other, _)| other == name);
+            let numbered = (2..).map(|number| format!("{name}_{number}"));
+            let free = std::iter::once(name.clone()).chain(numbered).find(|name| !taken(name));
+            sensors.push((free.unwrap_or(name), KernelFile::new(path, BYTES_MAX)));
+        }
+        Thermometers(sensors)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Degrees Celsius of each that gives a likely value.
+    pub fn write(&mut self, buffer: &mut Vec<u8>, object: &mut ObjectWriter<'_>) {
+        if self.is_empty() {
+            return;
+        }
+        object.begin("temperatures");
+        for (name, file) in &mut self.0 {
+            let bytes = file.read(buffer).ok();
+            let value = bytes.and_then(|bytes| scan::decimal(bytes.trim_ascii()));
+            let value = value.filter(|value| MILLIDEGREES.contains(value));
+            object.number_if(name, value.map(|value| value / 1000.0), 1);
+        }
+        object.end();
+    }
+}
+
+/// The inputs of one chip: `nvme`, or `nct6775_cpu` where it has several and says which is which.
+/// Of coretemp only the package: the others are single cores, each of which is woken by being read.
+fn chip(dir: &Path) -> Vec<(String, PathBuf)> {
+    let Some(name) = word(&dir.join("name")) else { return Vec::new() };
+    let count = if name == "coretemp" { 1 } else { CHIP_INPUTS_MAX };
+    let inputs = (1..=count).map(|n| (n, dir.join(format!("temp{n}_input"))));
+    let inputs: Vec<_> = inputs.filter(|(_, path)| path.exists()).collect();
+    if let [(_, path)] = &inputs[..] {
+        return vec![(name, path.clone())];
+    }
+    let named = |(n, path)| {
+        let label = word(&dir.join(format!("temp{n}_label"))).unwrap_or(format!("temp{n}"));
+        (format!("{name}_{label}"), path)
+    };
+    inputs.into_iter().map(named).collect()
+}
+
+/// The first line of a small file as a key: what is no letter, digit, `-` or `_` becomes `_`.
+fn word(path: &Path) -> Option<String> {
+    let bytes = read_once(path.to_owned(), 64)?;
+    let keep = |b: &u8| b.is_ascii_alphanumeric() || b"-_".contains(b);
+    let letter = |b: &u8| if keep(b) { char::from(b.to_ascii_lowercase()) } else { '_' };
+    let word: String = bytes.trim_ascii().iter().map(letter).collect();
+    (!word.is_empty()).then_some(word)
 }
 
 /// `temp1_input` of each processor chip: the package of coretemp, the die of k10temp. The further

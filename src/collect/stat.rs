@@ -1,4 +1,4 @@
-//! The kernel's own counters: `/proc/stat`, `loadavg`, `uptime`, `pressure/cpu`. Pure parsers.
+//! The kernel's own counters: `/proc/stat`, `loadavg`, `uptime`. Pure parsers.
 
 use super::scan;
 
@@ -143,13 +143,6 @@ pub fn parse_uptime(bytes: &[u8]) -> Option<f64> {
     scan::decimal(scan::words(bytes).next()?).filter(|seconds| *seconds >= 0.0)
 }
 
-/// Reads `/proc/pressure/cpu`: percent of the last 10 s in which some task waited.
-pub fn parse_pressure(bytes: &[u8]) -> Option<f64> {
-    let line = scan::lines(bytes).find_map(|line| line.strip_prefix(b"some "))?;
-    let value = scan::words(line).find_map(|word| word.strip_prefix(b"avg10="))?;
-    scan::decimal(value).filter(|percent| (0.0..=100.0).contains(percent))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,9 +189,6 @@ mod tests {
         assert_eq!(parse_loadavg(b"nan inf -1 1/2 3"), None);
         assert_eq!(parse_uptime(b"1146.38 2167.25\n"), Some(1146.38));
         assert_eq!(parse_uptime(b"\n"), None);
-        let pressure = b"some avg10=0.68 avg60=0.88 avg300=0.39 total=8549484\nfull avg10=9.00";
-        assert_eq!(parse_pressure(pressure), Some(0.68));
-        assert_eq!(parse_pressure(b"some avg10=1e9"), None);
     }
 
     proptest! {
@@ -214,7 +204,6 @@ mod tests {
                 }
                 parse_loadavg(bytes);
                 parse_uptime(bytes);
-                parse_pressure(bytes);
             }
         }
     }

@@ -28,6 +28,7 @@ pub const BUILT_IN: &[(&str, &[Key])] = &[
         ],
     ),
     ("network_monitor", &[ENABLED, INTERVAL, TIMEOUT, INCLUDE, EXCLUDE]),
+    ("system_monitor", &[ENABLED, INTERVAL, TIMEOUT]),
     (
         "ping_monitor",
         &[
@@ -132,7 +133,7 @@ fn check_one(report: &mut Report<'_>, at: &At<'_>, key: &node::Key) -> Plugin {
             set(&mut plugin.pools, section.texts(report, "pools"));
             plugin.zpool = section.path(report, "zpool");
         }
-        "os_info" | "memory_monitor" => {}
+        "os_info" | "memory_monitor" | "system_monitor" => {}
         _ => check_own(&section, report, &mut plugin),
     }
     plugin
