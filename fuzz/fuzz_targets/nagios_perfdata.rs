@@ -5,4 +5,10 @@
 #[path = "../oracle/nagios_perfdata.rs"]
 mod oracle;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| oracle::check(bytes));
+use std::cell::RefCell;
+
+thread_local! {
+    static ORACLE: RefCell<oracle::Oracle> = RefCell::default();
+}
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| ORACLE.with_borrow_mut(|oracle| oracle.check(bytes)));

@@ -85,9 +85,11 @@ fn parse_perf<'a>(mut data: &'a str, perf: &mut Vec<Perf<'a>>) {
 /// The label before a `=`, and what is behind it.
 fn label(data: &str) -> Option<(String, &str)> {
     let Some(quoted) = data.strip_prefix('\'') else {
-        let (label, rest) = data.split_once('=')?;
-        let plain = !label.is_empty() && !label.contains(char::is_whitespace);
-        return plain.then(|| (label.to_owned(), rest));
+        // Within the word: looking on for it would take the square of what a check prints.
+        let end = data.find(|c: char| c == '=' || c.is_whitespace())?;
+        let (label, rest) = data.split_at(end);
+        let rest = rest.strip_prefix('=').filter(|_| end > 0)?;
+        return Some((label.to_owned(), rest));
     };
     let mut rest = quoted;
     let mut label = String::new();

@@ -34,11 +34,12 @@ impl Counters {
 pub fn parse_netdev(bytes: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Vec<Counters> {
     let parse = |line: &[u8]| {
         let colon = line.iter().rposition(|&b| b == b':')?;
-        let name = line[..colon].trim_ascii();
-        if name.is_empty() || !wanted(name) {
+        let bytes = line[..colon].trim_ascii();
+        let name = scan::text(bytes);
+        if name.is_empty() || !wanted(bytes) {
             return None;
         }
-        parse_counters(scan::text(name), &line[colon + 1..])
+        parse_counters(name, &line[colon + 1..])
     };
     scan::lines(bytes).filter_map(parse).take(INTERFACES_MAX).collect()
 }

@@ -2,6 +2,7 @@
 //! functions; whatever cannot be read is left out.
 
 use super::scan;
+use crate::text;
 use std::collections::BTreeMap;
 
 /// The columns that [`parse_list`] wants: `zpool list -Hp -o …`.
@@ -121,10 +122,10 @@ pub fn parse_status(output: &str) -> BTreeMap<String, Status> {
             }
             ("scan" | "scrub", Some((_, status))) => {
                 section = "scan";
-                status.scan = Some(value.to_owned());
+                status.scan = Some(text::cut(value, SCAN_MAX).to_owned());
             }
             ("errors", Some((_, status))) => {
-                status.errors_total = leaf_errors(&devices) + data_errors(value);
+                status.errors_total = leaf_errors(&devices).saturating_add(data_errors(value));
                 devices.clear();
             }
             _ => {}
