@@ -10,7 +10,6 @@ use crate::os::child::{self, Child, Ended, Exit, Program};
 use crate::os::errand;
 use crate::text;
 use crate::time::{Duration, Mono, Now};
-use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
@@ -127,7 +126,7 @@ impl Errand for SystemMonitor {
                 let words = [systemctl.as_str()].into_iter().chain(words);
                 let argv = words.map(str::to_owned).collect();
                 let timeout = Some(self.timeout);
-                Child::start(&Program { argv, env: BTreeMap::new(), timeout }, now.mono)
+                Child::start(&Program { argv, timeout, ..Program::default() }, now.mono)
             }
             (None, None) => {
                 self.write(None, out);
