@@ -3,7 +3,7 @@
 //! Layers, lowest first; a module uses its own layer's helpers and any lower layer, never upward
 //! (`tests/tidy.rs` holds the table):
 //! `time text glob prng ring limits` · `wire config yaml` ·
-//! `collect alert calm notice` · `agent engine` · `web journal` · `os`.
+//! `collect alert calm notice` · `agent engine` · `web journal history` · `os`.
 //! The programs in `src/bin/` and `agent-mini/` are threads around these.
 
 pub mod glob;
@@ -30,6 +30,8 @@ pub mod engine;
 #[cfg(feature = "daemon")]
 pub mod notice;
 
+#[cfg(feature = "daemon")]
+pub mod history;
 #[cfg(feature = "daemon")]
 pub mod journal;
 #[cfg(feature = "daemon")]

@@ -376,7 +376,7 @@ impl Stage {
                     rows.into_iter().for_each(|row| keep(&mut self.store, row))
                 }
                 // What is journalled is what is told and answered above; its form has tests of its own.
-                Effect::Journal(_) => {}
+                Effect::Journal(_) | Effect::Record(_) => {}
                 Effect::Answer { outcome, .. } => {
                     let _ = writeln!(self.out, "  {at:+.1} answer {outcome:?}");
                 }

@@ -139,6 +139,9 @@ pub enum Effect {
     Persist(Vec<Saved>),
     /// A line of the message journal. Comes after the ACK; may be lost, then it is counted.
     Journal(Record),
+    /// A number, or a change of a host's standing, for the history and whoever else keeps them (`engine::record`).
+    /// May be lost by who takes it, then it is counted there.
+    Record(super::Recorded),
     /// A message for a channel's worker, answered with `Event::Delivered`.
     Notify(Box<Message>),
     /// The answer to a command.

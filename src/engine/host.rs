@@ -4,6 +4,7 @@ use super::admit::Bucket;
 use super::link::{Link, Patience, Silence};
 use super::metric::Metric;
 use super::outage::Flaps;
+use super::record::Shape;
 use super::view::{self, ConnState, Family, RttHour, Severity, State};
 use crate::alert::RulesetId;
 use crate::config::server::{self, Cidr};
@@ -95,6 +96,8 @@ pub struct Record {
     pub metrics: usize,
     /// Plugins whose leaves are counted in `metrics`, in the order of `view::Host::plugins`.
     pub metrics_by_plugin: Vec<(Arc<str>, u16)>,
+    /// The numbers of its samples, by plugin and part.
+    pub shapes: Vec<(u8, Arc<Shape>)>,
     /// Round trips of the current minute: sum and count.
     pub rtt_minute: (i64, f32, u32),
     timing: Timing,
@@ -132,6 +135,7 @@ impl Record {
             watch_override: None,
             metrics: 0,
             metrics_by_plugin: Vec::new(),
+            shapes: Vec::new(),
             rtt_minute: (i64::MIN, 0.0, 0),
             timing: Timing::default(),
         };

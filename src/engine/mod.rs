@@ -14,6 +14,7 @@ mod metric;
 mod outage;
 pub mod outbox;
 mod receive;
+pub mod record;
 mod request;
 mod roster;
 mod sample;
@@ -26,6 +27,7 @@ pub mod view;
 mod tests;
 
 pub use api::{Command, Effect, Entry, Event, Outcome, Path, Record, Reply, Saved};
+pub use record::Recorded;
 
 use crate::alert::RulesetTable;
 use crate::calm::{Calendar, Zones};
@@ -74,6 +76,7 @@ pub struct Engine {
     newcomers: admit::AddressLimiter,
     accepted: BTreeSet<String>,
     samples: sample::SampleBudget,
+    shapes: record::ShapeTable,
     rules: RulesetTable,
     /// Reminders and staleness by when they are due on the listening clock; stale entries are ignored.
     metric_timers: BinaryHeap<Reverse<(Mono, HostId, Arc<str>)>>,
@@ -122,6 +125,7 @@ impl Engine {
             newcomers: admit::AddressLimiter::new(prng.next_u64(), now.mono),
             accepted: BTreeSet::new(),
             samples: sample::SampleBudget::new(limits::HISTORY_BYTES),
+            shapes: record::ShapeTable::default(),
             rules: RulesetTable::compile(&config),
             metric_timers: BinaryHeap::new(),
             escalations: BinaryHeap::new(),
@@ -183,6 +187,7 @@ impl Engine {
             Event::Stop => self.save_all(),
         }
         self.drain_outbox(now);
+        self.record_standings(now);
     }
 
     /// The next thing to do outside. Drain to `None` before sleeping.

@@ -140,6 +140,7 @@ impl Engine {
             self.revive(now, id, family, address);
         }
         if let Some(rtt) = htb.rtt {
+            self.record_rtt(now, id, family, rtt, interval);
             self.judge_rtt(now, id, rtt, interval);
         }
         self.note_uptime(now, id, htb.up);
@@ -227,6 +228,7 @@ impl Engine {
             Ok(()) => self.dirty = true,
             Err(reason) => return self.refuse(now, path.from.ip(), reason),
         }
+        self.record_sample(id, plg, at);
         // What waited in an agent's spool fills the history and raises nothing.
         if plg.age_ms.is_none() {
             self.judge_sample(now, id, plg);

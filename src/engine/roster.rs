@@ -296,6 +296,7 @@ impl Engine {
         self.outbox.close_host(self.turn, &host.name);
         self.calendar.forget_host(&host.name);
         self.outbox_stirred = true;
+        self.record_gone(&host.name);
         self.effects.push_back(Effect::Persist(vec![Saved::HostGone { name: host.name.clone() }]));
     }
 

@@ -4,6 +4,7 @@
 //! version is forgotten.
 
 use super::host::Record;
+use super::record::Standing;
 use super::view::{CHUNK, Host, HostId, HostTable, Key};
 use crate::limits;
 use std::collections::{HashMap, VecDeque};
@@ -21,6 +22,8 @@ pub struct Table {
     /// Grows with every visible change.
     ver: u64,
     counts: [u32; 8],
+    /// Hosts that are new, or whose standing changed, since this was taken last.
+    turned: Vec<HostId>,
 }
 
 impl Table {
@@ -60,6 +63,7 @@ impl Table {
         let at = names.partition_point(|(n, _)| **n < *name);
         names.insert(at, (name.clone(), id));
         self.by_name.insert(name, id);
+        self.turned.push(id);
         id
     }
 
@@ -113,7 +117,11 @@ impl Table {
         let host = Arc::make_mut(host);
         self.ver += 1;
         self.counts[host.severity.code() as usize] -= 1;
+        let standing = slow.then(|| Standing::of(host));
         edit(host);
+        if standing.is_some_and(|before| before != Standing::of(host)) {
+            self.turned.push(id);
+        }
         self.counts[host.severity.code() as usize] += 1;
         host.fast_ver = self.ver;
         if slow {
@@ -121,6 +129,14 @@ impl Table {
         }
         *key = key_of(host);
         chunk.ver_max = self.ver;
+    }
+
+    /// Hosts that are new, or whose standing changed, since the last call; each once.
+    pub fn take_turned(&mut self) -> Vec<HostId> {
+        let mut turned = std::mem::take(&mut self.turned);
+        turned.sort_unstable();
+        turned.dedup();
+        turned
     }
 
     pub fn shown(&self) -> HostTable {

@@ -20,6 +20,7 @@ struct Rig {
     sent: usize,
     store: Vec<Saved>,
     journal: Vec<Record>,
+    recorded: Vec<Recorded>,
 }
 
 impl Rig {
@@ -36,6 +37,7 @@ impl Rig {
             sent: 0,
             store: Vec::new(),
             journal: Vec::new(),
+            recorded: Vec::new(),
         };
         rig.drain();
         rig
@@ -48,6 +50,7 @@ impl Rig {
                 Effect::Publish(event) => self.told.push(event.text.to_string()),
                 Effect::Persist(rows) => self.store.extend(rows),
                 Effect::Journal(record) => self.journal.push(record),
+                Effect::Record(recorded) => self.recorded.push(recorded),
                 Effect::Answer { .. } | Effect::Notify(_) => {}
             }
         }
@@ -566,4 +569,79 @@ fn acknowledgement_of_an_outage_ends_with_it() {
     assert_eq!(&*rig.engine.view().acknowledgements[0].alert, "pc/host");
     rig.htb(V4, "pc");
     assert!(rig.engine.view().acknowledgements.is_empty());
+}
+
+#[test]
+fn numbers_are_recorded_with_shared_shapes_and_nothing_where_nobody_records() {
+    let mut rig = Rig::new(Server::default());
+    let leaf = |path, n| Leaf { path, value: LeafValue::Number(n) };
+    let leaves = [leaf("cpu_percent", 1.5), Leaf { path: "x", value: LeafValue::Text("t") }];
+    rig.plg("a", "cpu_monitor", "{}", &leaves, false);
+    rig.plg("b", "cpu_monitor", "{}", &leaves, false);
+    rig.plg("b", "os_info", "{}", &[leaf("cpu_count", 4.0)], true);
+    let plg = Plg {
+        plugin: "cpu_monitor",
+        data: "{}",
+        leaves: &leaves,
+        every: Some(60),
+        info: false,
+        age_ms: Some(90_000),
+        part: None,
+    };
+    rig.send(V4, "a", None, Message::Plg(plg));
+    let htb = Htb { interval: Some(30.0), rtt: Some(4.25), ..Htb::default() };
+    rig.send(V6, "a", None, Message::Htb(htb));
+    let now = rig.now.wall;
+    let samples: Vec<_> = rig
+        .recorded
+        .iter()
+        .filter_map(|r| match r {
+            Recorded::Sample(numbers) => Some(numbers.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(samples.len(), 3, "an info plugin measures nothing");
+    assert!(Arc::ptr_eq(&samples[0].shape, &samples[1].shape));
+    assert_eq!(samples[0].shape.leaves(), [Box::from("cpu_percent")]);
+    assert_eq!((&*samples[0].values, samples[0].late, samples[0].at), (&[1.5][..], false, now));
+    assert_eq!((samples[2].late, samples[2].every), (true, Some(60)));
+    assert_eq!(samples[2].at, now - Duration::from_secs(90));
+    let trip = rig.recorded.iter().find_map(|r| match r {
+        Recorded::RoundTrip(trip) => Some(trip),
+        _ => None,
+    });
+    let trip = trip.unwrap();
+    assert_eq!((&*trip.host, trip.family, trip.ms), ("a", view::Family::V6, 4.25));
+
+    let mut silent = Rig::new(Server { history_enabled: false, ..Server::default() });
+    silent.plg("a", "cpu_monitor", "{}", &leaves, false);
+    silent.htb(V4, "a");
+    assert_eq!(silent.recorded, []);
+}
+
+#[test]
+fn standings_are_recorded_when_they_change() {
+    let declared = [("gw".to_owned(), Host::default())].into();
+    let mut rig = Rig::new(Server { hosts: declared, ..Server::default() });
+    rig.htb(V4, "pc");
+    rig.elapse(20.0);
+    rig.htb(V4, "pc");
+    rig.elapse(120.0);
+    rig.htb(V4, "pc");
+    rig.engine
+        .handle(rig.now, Event::Command { id: 1, command: Command::Drop { host: "pc".into() } });
+    rig.drain();
+    let start = rig.now.wall - Duration::from_secs(140);
+    let told: Vec<String> = rig
+        .recorded
+        .iter()
+        .map(|r| match r {
+            Recorded::Standing { host, at, standing } => {
+                format!("{host} {standing:?} {}", at.since(start).as_secs())
+            }
+            Recorded::Gone { host } => format!("{host} gone"),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told, ["gw Unknown 0", "pc Up 0", "pc Down 85", "pc Up 140", "pc gone"]);
 }

@@ -8,6 +8,7 @@ use super::{
 use crate::config::server::Server;
 use crate::engine::view::*;
 use crate::engine::{Command, Outcome};
+use crate::history::{PastSample, Reader, Series, SeriesAsk, Span, Unavailable};
 use crate::prng::Prng;
 use crate::time::{Duration, Mono, Now, Wall};
 use std::collections::{BTreeMap, VecDeque};
@@ -52,6 +53,35 @@ impl Accounts for Names {
     }
 }
 
+/// A history that answers what it was given; without anything, that there is none.
+#[derive(Default)]
+pub struct Past {
+    pub series: Option<Series>,
+    pub standings: Option<Vec<Span>>,
+    pub samples: Vec<PastSample>,
+}
+
+impl Reader for Past {
+    fn series(&self, _ask: &SeriesAsk<'_>) -> Result<Series, Unavailable> {
+        self.series.clone().ok_or(Unavailable::Disabled)
+    }
+
+    fn standings(&self, _host: &str, _from: Wall, _to: Wall) -> Result<Vec<Span>, Unavailable> {
+        self.standings.clone().ok_or(Unavailable::Disabled)
+    }
+
+    fn samples(
+        &self,
+        _host: &str,
+        _plugin: &str,
+        before: Wall,
+        limit: usize,
+    ) -> Result<Vec<PastSample>, Unavailable> {
+        let older: Vec<_> = self.samples.iter().filter(|s| s.at < before).cloned().collect();
+        Ok(older[older.len().saturating_sub(limit)..].to_vec())
+    }
+}
+
 /// A server around a view, to put requests to.
 pub struct Bench {
     pub view: Arc<View>,
@@ -59,6 +89,7 @@ pub struct Bench {
     pub pages: Pages,
     pub facts: Facts,
     pub engine: Recorder,
+    pub history: Past,
     pub starting: bool,
 }
 
@@ -70,6 +101,7 @@ impl Bench {
             pages: Pages::built_in().with_zone(Some("CET-1CEST,M3.5.0,M10.5.0/3")),
             facts: facts(),
             engine: Recorder::default(),
+            history: Past::default(),
             starting: false,
         }
     }
@@ -85,6 +117,7 @@ impl Bench {
             queues: &queues,
             engine: &self.engine,
             accounts: &Names,
+            history: &self.history,
             starting: self.starting,
         };
         respond(&context, request)

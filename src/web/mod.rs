@@ -39,6 +39,7 @@ pub use page::Pages;
 use crate::config;
 use crate::engine::view::View;
 use crate::engine::{Command, Outcome};
+use crate::history;
 use crate::time::Now;
 use problem::Problem;
 use query::Query;
@@ -108,6 +109,8 @@ pub struct Context<'a> {
     pub queues: &'a [QueueFact],
     pub engine: &'a dyn Act,
     pub accounts: &'a dyn Accounts,
+    /// Numbers and standings over time.
+    pub history: &'a dyn history::Reader,
     /// The saved state is not loaded yet: `/healthz` says 503.
     pub starting: bool,
 }

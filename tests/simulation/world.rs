@@ -427,7 +427,7 @@ impl World {
                     self.pending.extend(rows.into_iter().map(|row| (at, row)));
                 }
                 Effect::Notify(message) => self.hand_over(message),
-                Effect::Answer { .. } | Effect::Journal(_) => {}
+                Effect::Answer { .. } | Effect::Journal(_) | Effect::Record(_) => {}
             }
         }
     }

@@ -7,9 +7,10 @@ use crossbeam_channel::{Sender, bounded};
 use heartbeat::config::server::Server;
 use heartbeat::engine::view::View;
 use heartbeat::engine::{Command, Outcome};
+use heartbeat::history::{PastSample, Reader, Series, SeriesAsk, Span, Unavailable};
 use heartbeat::limits;
 use heartbeat::os::clock;
-use heartbeat::time::Now;
+use heartbeat::time::{Now, Wall};
 use heartbeat::web::{self, Act, Body, Context, Pages, QueueFact, Request, Response};
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
@@ -97,6 +98,7 @@ impl gate::App for App {
                 queues: &self.queues(),
                 engine: &hand,
                 accounts: &Nobody,
+                history: &NoHistory,
                 starting: false,
             };
             web::respond(&context, request)
@@ -122,6 +124,29 @@ impl gate::App for App {
 
     fn machine_names(&self) -> Vec<String> {
         self.shared.facts.names()
+    }
+}
+
+/// Nothing is kept yet.
+struct NoHistory;
+
+impl Reader for NoHistory {
+    fn series(&self, _ask: &SeriesAsk<'_>) -> Result<Series, Unavailable> {
+        Err(Unavailable::Disabled)
+    }
+
+    fn standings(&self, _host: &str, _from: Wall, _to: Wall) -> Result<Vec<Span>, Unavailable> {
+        Err(Unavailable::Disabled)
+    }
+
+    fn samples(
+        &self,
+        _host: &str,
+        _plugin: &str,
+        _before: Wall,
+        _limit: usize,
+    ) -> Result<Vec<PastSample>, Unavailable> {
+        Err(Unavailable::Disabled)
     }
 }
 

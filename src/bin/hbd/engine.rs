@@ -365,6 +365,8 @@ impl Loop {
                 Effect::Publish(_) => {}
                 Effect::Persist(records) => self.store.save(records),
                 Effect::Journal(record) => self.journal.write(record),
+                // Nobody keeps it yet.
+                Effect::Record(_) => {}
                 Effect::Answer { id, outcome } => self.answered.push((id, outcome)),
                 Effect::Notify(message) => self.undelivered.push(message.id),
             }
