@@ -111,6 +111,13 @@ impl Reply {
         true
     }
 
+    /// Takes what `write` puts at the head of an empty reply; it says how much that is.
+    pub fn fill(&mut self, write: impl FnOnce(&mut [u8]) -> usize) -> usize {
+        let written = write(&mut self.bytes).min(Reply::LEN_MAX);
+        self.len = written as u8;
+        written
+    }
+
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len as usize]
     }

@@ -163,7 +163,7 @@ impl Engine {
     pub fn handle(&mut self, now: Now, event: Event<'_>) {
         self.open_turn(now);
         match event {
-            Event::Datagram { path, len, decoded } => self.receive(now, path, len, decoded),
+            Event::Datagram { path, len, ref decoded } => self.receive(now, path, len, decoded),
             Event::Tick => self.tick(now),
             Event::Command { id, command } => {
                 let outcome = self.command(now, command);

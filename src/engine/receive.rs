@@ -23,27 +23,27 @@ impl Engine {
         now: Now,
         path: Path,
         len: usize,
-        decoded: Result<Datagram<'_>, Reject>,
+        decoded: &Result<Datagram<'_>, Reject>,
     ) {
         self.counters.received += 1;
-        let admitted = decoded.and_then(|datagram| {
-            let id = self.admit(now, path, &datagram)?;
-            Ok((id, datagram))
-        });
-        let (id, datagram) = match admitted {
-            Ok(admitted) => admitted,
+        let datagram = match decoded {
+            Ok(datagram) => datagram,
+            Err(reason) => return self.refuse(now, path.from.ip(), *reason),
+        };
+        let id = match self.admit(now, path, datagram) {
+            Ok(id) => id,
             Err(reason) => return self.refuse(now, path.from.ip(), reason),
         };
         self.counters.accepted += 1;
         self.heard_somebody(now);
-        self.acknowledge(path, len, &datagram);
+        self.acknowledge(path, len, datagram);
         if self.config.journal_enabled {
             let entry = super::Entry::Message { from: path.from, json: datagram.json.into() };
             self.effects.push_back(Effect::Journal(Record { at: now.wall, entry }));
         }
-        match datagram.message {
+        match &datagram.message {
             Message::Htb(htb) => self.heartbeat(now, id, path, htb),
-            Message::Plg(plg) => self.take_sample(now, id, path, &plg),
+            Message::Plg(plg) => self.take_sample(now, id, path, plg),
             Message::Msg(msg) => self.one_off(now, id, msg),
         }
         self.note_seq(id, path, datagram.seq);
@@ -87,11 +87,10 @@ impl Engine {
 
     /// Answers with an ACK that is never longer than the request (THREATS U3).
     fn acknowledge(&mut self, path: Path, len: usize, datagram: &Datagram<'_>) {
-        let mut bytes = [0; Reply::LEN_MAX];
-        let written =
-            wire::encode_ack(&mut bytes, datagram.seq, datagram.time, len.min(Reply::LEN_MAX));
         let mut reply = Reply::new();
-        if written == 0 || written > len || !reply.push(&bytes[..written]) {
+        let written = reply
+            .fill(|bytes| wire::encode_ack(bytes, datagram.seq, datagram.time, len.min(bytes.len())));
+        if written == 0 || written > len {
             debug_assert!(written <= len, "an ACK longer than its request");
             self.counters.acks_withheld += 1;
             return;
@@ -107,7 +106,7 @@ impl Engine {
         }
     }
 
-    fn heartbeat(&mut self, now: Now, id: HostId, path: Path, htb: Htb<'_>) {
+    fn heartbeat(&mut self, now: Now, id: HostId, path: Path, htb: &Htb<'_>) {
         let listening = self.listening(now.mono);
         let address = path.from.ip().to_canonical();
         let family = Family::of(address);
@@ -339,7 +338,7 @@ impl Engine {
         }
     }
 
-    fn one_off(&mut self, now: Now, id: HostId, msg: Msg<'_>) {
+    fn one_off(&mut self, now: Now, id: HostId, msg: &Msg<'_>) {
         let Some(record) = self.table.record(id) else { return };
         if record.is_repeated(msg.mid) {
             return;

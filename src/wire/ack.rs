@@ -6,7 +6,6 @@ use super::inflate::is_zlib;
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 use serde::Deserialize;
 use std::borrow::Cow;
-use std::io::{Cursor, Write};
 
 /// An ACK is far smaller; whatever inflates to more is none.
 const ACK_INFLATE_MAX: usize = 4096;
@@ -27,37 +26,64 @@ pub struct Ack {
 /// agents may expect: `"seq":SEQ` and `"time":TIME`, `time` being JSON text.
 pub fn encode_ack(out: &mut [u8], seq: Option<u64>, time: Option<&str>, len_max: usize) -> usize {
     let len_max = len_max.min(out.len());
-    let mut ack = AckText { out: Cursor::new(&mut out[..len_max]) };
-    if ack.out.write_all(br#"{"ID":"ACK"}"#).is_err() {
+    let mut ack = AckText { out: &mut out[..len_max], len: 0 };
+    if !ack.put(&[br#"{"ID":"ACK"}"#]) {
         return 0;
     }
-    if let Some(seq) = seq
-        && ack.member("ack", seq)
-    {
-        ack.member("seq", seq);
+    if let Some(seq) = seq {
+        let mut digits = [0; DIGITS_MAX];
+        let digits = decimal(seq, &mut digits);
+        if ack.member(br#","ack":"#, digits) {
+            ack.member(br#","seq":"#, digits);
+        }
     }
     if let Some(time) = time {
-        ack.member("time", time);
+        ack.member(br#","time":"#, time.as_bytes());
     }
-    ack.out.position() as usize
+    ack.len
+}
+
+/// As many digits as a `u64` has at most.
+const DIGITS_MAX: usize = 20;
+
+/// `value` in decimal. An ACK is written for every datagram, and `core::fmt` costs as much as the rest of it.
+fn decimal(mut value: u64, digits: &mut [u8; DIGITS_MAX]) -> &[u8] {
+    let mut at = DIGITS_MAX;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            return &digits[at..];
+        }
+    }
 }
 
 struct AckText<'o> {
-    out: Cursor<&'o mut [u8]>,
+    out: &'o mut [u8],
+    len: usize,
 }
 
 impl AckText<'_> {
-    /// Adds a member before the closing brace, or leaves everything as it is; says which.
-    fn member(&mut self, key: &str, value: impl std::fmt::Display) -> bool {
-        let end = self.out.position();
-        self.out.set_position(end - 1);
-        if write!(self.out, r#","{key}":{value}}}"#).is_ok() {
-            return true;
+    /// Appends all parts, or nothing where they do not fit; says which.
+    fn put(&mut self, parts: &[&[u8]]) -> bool {
+        let end = self.len + parts.iter().map(|part| part.len()).sum::<usize>();
+        if end > self.out.len() {
+            return false;
         }
-        self.out.set_position(end - 1);
-        let brace = self.out.write_all(b"}");
-        debug_assert!(brace.is_ok(), "there was a brace here");
-        false
+        for part in parts {
+            self.out[self.len..self.len + part.len()].copy_from_slice(part);
+            self.len += part.len();
+        }
+        true
+    }
+
+    /// Adds a member before the closing brace, or leaves everything as it is; says which.
+    fn member(&mut self, key: &[u8], value: &[u8]) -> bool {
+        self.len -= 1;
+        let added = self.put(&[key, value, b"}"]);
+        self.len += usize::from(!added);
+        added
     }
 }
 
