@@ -14,6 +14,10 @@ pub struct Shape {
     pub straggle: f64,
     /// Chance a second that a host is cut off, one way or both, for up to 10 minutes.
     pub partition: f64,
+    /// Chance a second that a site, three hosts in ten, is cut off together, for up to an hour.
+    pub site: f64,
+    /// Chance a second that all hosts are cut off together, for up to 15 minutes.
+    pub everybody: f64,
     /// Chance a second that the server stands still for 0.5 to 300 s.
     pub stall: f64,
     /// Chance a second that the server is killed and started again within 90 s.
@@ -38,6 +42,8 @@ impl Shape {
             duplicate: 0.0,
             straggle: 0.0,
             partition: 0.0,
+            site: 0.0,
+            everybody: 0.0,
             stall: 0.0,
             restart: 0.0,
             agent_death: 0.0,
@@ -52,9 +58,6 @@ impl Shape {
     pub fn of_seed(seed: u64) -> Shape {
         let mut prng = Prng::new(seed ^ 0x5ee_d0ff);
         let mut pick = |choices: &[f64]| choices[prng.below(choices.len() as u64) as usize];
-        let step = pick(&[0.0, 0.001]);
-        // The end of a silence goes by the wall clock too; the shadow does not follow that.
-        let silence = if step > 0.0 { 0.0 } else { pick(&[0.0, 0.002, 0.005]) };
         Shape {
             loss: pick(&[0.0, 0.05, 0.2, 0.3, 0.5]),
             burst: pick(&[0.0, 0.002]),
@@ -64,10 +67,12 @@ impl Shape {
             stall: pick(&[0.0, 0.001, 0.004]),
             restart: pick(&[0.0, 0.001, 0.004]),
             agent_death: pick(&[0.0, 0.0005, 0.002]),
-            step,
+            step: pick(&[0.0, 0.001]),
             channel: pick(&[0.0, 0.1, 0.6]),
-            silence,
+            silence: pick(&[0.0, 0.002, 0.005]),
             flood: pick(&[0.0, 0.0, 5.0]) as u64,
+            site: pick(&[0.0, 0.0, 0.0005]),
+            everybody: pick(&[0.0, 0.0, 0.0003]),
         }
     }
 }

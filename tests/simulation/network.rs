@@ -11,6 +11,15 @@ struct Cut {
     to_agent: bool,
 }
 
+impl Cut {
+    /// One way, the other way or both, from `now` on.
+    fn begin(now: Mono, secs_max: f64, prng: &mut Prng) -> Cut {
+        let ways = prng.below(3);
+        let until = now + seconds(prng, secs_max);
+        Cut { until, to_server: ways != 1, to_agent: ways != 2 }
+    }
+}
+
 pub struct Network {
     shape: Shape,
     burst_until: Mono,
@@ -36,10 +45,21 @@ impl Network {
         }
         for cut in &mut self.cuts {
             if prng.chance(self.shape.partition) {
-                let ways = prng.below(3);
-                let until = now + seconds(prng, 600.0);
-                *cut = Cut { until, to_server: ways != 1, to_agent: ways != 2 };
+                *cut = Cut::begin(now, 600.0, prng);
             }
+        }
+        let hosts = self.cuts.len() as u64;
+        if prng.chance(self.shape.site) {
+            // A site is three hosts in ten that stand side by side.
+            let (first, count) = (prng.below(hosts), (hosts * 3).div_ceil(10));
+            let cut = Cut::begin(now, 3600.0, prng);
+            for host in first..first + count {
+                self.cuts[(host % hosts) as usize] = cut;
+            }
+        }
+        if prng.chance(self.shape.everybody) {
+            let cut = Cut::begin(now, 900.0, prng);
+            self.cuts.fill(cut);
         }
     }
 
