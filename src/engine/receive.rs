@@ -88,8 +88,9 @@ impl Engine {
     /// Answers with an ACK that is never longer than the request (THREATS U3).
     fn acknowledge(&mut self, path: Path, len: usize, datagram: &Datagram<'_>) {
         let mut reply = Reply::new();
-        let written = reply
-            .fill(|bytes| wire::encode_ack(bytes, datagram.seq, datagram.time, len.min(bytes.len())));
+        let written = reply.fill(|bytes| {
+            wire::encode_ack(bytes, datagram.seq, datagram.time, len.min(bytes.len()))
+        });
         if written == 0 || written > len {
             debug_assert!(written <= len, "an ACK longer than its request");
             self.counters.acks_withheld += 1;
