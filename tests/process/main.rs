@@ -6,10 +6,12 @@
 mod agent;
 mod alert;
 mod control;
+mod fault;
 mod journal;
 mod life;
 mod mini;
 mod program;
 mod state;
+mod systemd;
 mod tls;
 mod wire;

@@ -94,7 +94,12 @@ pub struct Hbd {
 }
 
 impl Hbd {
-    pub fn start(mut command: Command) -> Hbd {
+    pub fn start(command: Command) -> Hbd {
+        Hbd::try_start(command).unwrap_or_else(|log| panic!("not ready: {log}"))
+    }
+
+    /// What it wrote where it ended before it was ready.
+    pub fn try_start(mut command: Command) -> Result<Hbd, String> {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let (sender, lines) = channel();
@@ -108,7 +113,11 @@ impl Hbd {
         thread::spawn("stderr", 128 << 10, reader).unwrap();
         let mut log = String::new();
         let ready = loop {
-            let line = lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("not ready: {log}"));
+            let Ok(line) = lines.recv_timeout(PATIENCE) else {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(log);
+            };
             log.push_str(&line);
             log.push('\n');
             if line.starts_with("ready ") {
@@ -117,7 +126,7 @@ impl Hbd {
         };
         let udp = named(&ready, "udp").unwrap();
         let http = named(&ready, "http").unwrap();
-        Hbd { child, udp, http, ready, lines, log }
+        Ok(Hbd { child, udp, http, ready, lines, log })
     }
 
     /// What the line `ready` says: `http`, `ws`, `https`, `wss`.
@@ -132,6 +141,31 @@ impl Hbd {
     pub fn signal(&self, signal: i32) {
         // SAFETY: a signal to our own child, which has not been waited for yet.
         assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
+    }
+
+    /// As `signal`, where it may be gone already.
+    pub fn signal_if_alive(&self, signal: i32) {
+        // SAFETY: a signal to our own child; it stays a zombie until it is waited for.
+        unsafe { libc::kill(self.pid(), signal) };
+    }
+
+    /// Whether it has ended.
+    pub fn ended(&mut self) -> Option<()> {
+        self.child.try_wait().unwrap().map(drop)
+    }
+
+    /// As `ask`, where it may go away meanwhile, and says nothing for a while.
+    pub fn try_ask(&self, method: &str, path: &str, body: &str) -> std::io::Result<()> {
+        let mut stream = TcpStream::connect(self.http)?;
+        stream.set_read_timeout(Some(Duration::from_millis(200)))?;
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.http,
+            body.len()
+        )?;
+        stream.take(1 << 24).read_to_end(&mut Vec::new()).map(drop)
     }
 
     /// Everything written to stderr up to now.

@@ -6,6 +6,7 @@
 
 use crate::fault;
 use crate::journal;
+use crate::pulse;
 use crate::shared::Shared;
 use crate::store;
 use crate::udp::{Inbound, Outbound};
@@ -208,11 +209,14 @@ impl Loop {
         let mut events = Events::with_capacity(16);
         let mut now = clock::now();
         while !self.stopping {
+            pulse::waits();
             if let Err(error) = self.poll.poll(&mut events, self.timeout(now.mono))
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 panic!("poll: {error}");
             }
+            pulse::works();
+            fault::point("engine");
             for event in &events {
                 if let Some(port) = self.ports.get_mut(event.token().0) {
                     port.readable = true;
@@ -241,7 +245,6 @@ impl Loop {
         if self.shared.is_view_wanted() && now.mono >= self.publish_at {
             self.publish();
         }
-        self.shared.engine_turns.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How long nothing will happen by itself.
@@ -251,7 +254,6 @@ impl Loop {
         }
         let publish = self.shared.is_view_wanted().then_some(self.publish_at);
         let next = [self.engine.poll_timeout(), publish].into_iter().flatten().min();
-        // A turn at least every second stamps the progress counter that the watchdog reads.
         Some(next.map_or(Duration::MAX, |at| at.since(now)).min(Duration::from_secs(1)))
     }
 
@@ -388,7 +390,9 @@ impl Loop {
         if self.engine.dirty() {
             self.shared.mark_stale();
         }
+        fault::point("engine_before_reply");
         let dropped = self.ports.iter_mut().map(Port::flush).sum();
+        fault::point("engine_after_reply");
         self.count_dropped(dropped);
         self.journal.hand_over();
     }
@@ -410,6 +414,7 @@ impl Loop {
     /// What changed something is told once it is on disk, anything else at once. Nobody may be waiting any more:
     /// that is no error.
     fn answer(&mut self) {
+        fault::point("engine_before_answer");
         for (id, outcome) in self.answered.drain(..) {
             let Some(answer) = self.waiting.remove(&id) else { continue };
             if outcome == Outcome::Done {

@@ -25,6 +25,8 @@ pub struct Environment {
     pub notify_socket: Option<OsString>,
     pub watchdog: (Option<String>, Option<String>),
     pub listen: (Option<String>, Option<String>),
+    /// `HBD_FAULT`, for tests alone.
+    pub fault: Option<String>,
     pub columns: Option<usize>,
     /// `NO_COLOR` is set; a terminal that knows no colours.
     pub no_color: bool,
@@ -56,6 +58,7 @@ impl Environment {
             watchdog: (text("WATCHDOG_USEC"), text("WATCHDOG_PID")),
             listen: (text("LISTEN_PID"), text("LISTEN_FDS")),
             columns: text("COLUMNS").and_then(|value| value.parse().ok()),
+            fault: text("HBD_FAULT"),
             no_color: os("NO_COLOR").is_some(),
             dumb: text("TERM").is_some_and(|term| term == "dumb"),
             utf8: ["LC_ALL", "LC_CTYPE", "LANG"]

@@ -18,6 +18,7 @@ mod journal_command;
 mod lookup;
 mod owner;
 mod pool;
+mod pulse;
 mod reading;
 mod serve;
 mod shared;

@@ -8,6 +8,7 @@
 use crate::gate::App;
 use crate::gate::counter::{Count, Counters};
 use crate::gate::exchange::{CONTROL, PEER_FIELD, SECURE_FIELD};
+use crate::{fault, pulse};
 use heartbeat::limits;
 use heartbeat::os;
 use heartbeat::time::Duration;
@@ -123,7 +124,10 @@ impl Pool {
     fn work(&self, app: &dyn App, counters: &Counters) {
         while !self.stopping.load(Ordering::Acquire) {
             let current = self.current().clone();
-            match current.server.recv() {
+            pulse::waits();
+            let received = current.server.recv();
+            pulse::works();
+            match received {
                 Ok(request) => answer(request, app, counters),
                 Err(_) if self.stopping.load(Ordering::Acquire) => return,
                 Err(_) => self.renew(&current),
@@ -208,6 +212,7 @@ fn is_deserted(dir: &Path) -> bool {
 
 fn answer(mut request: tiny_http::Request, app: &dyn App, counters: &Counters) {
     let mut body = Vec::new();
+    fault::point("http");
     let read = request.as_reader().take(limits::BODY_MAX as u64).read_to_end(&mut body);
     let response = match (read, Parts::of(&request)) {
         (Ok(_), Some(parts)) => respond(&parts.request(&body), app, counters),
@@ -216,9 +221,11 @@ fn answer(mut request: tiny_http::Request, app: &dyn App, counters: &Counters) {
             failure()
         }
     };
+    fault::point("http_before_answer");
     if let Err(e) = request.respond(render(response)) {
         log::debug!("an answer was not taken error={e}");
     }
+    fault::point("http_after_answer");
 }
 
 /// Views are read-only and may fail alone. What panics while it changes something ends the process.

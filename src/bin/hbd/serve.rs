@@ -43,6 +43,10 @@ pub fn run(options: Options) -> u8 {
     fault::install();
     limit_arenas();
     let env = options.source.env.clone();
+    if let Err(error) = fault::arm(env.fault.as_deref()) {
+        let _ = writeln!(std::io::stderr(), "hbd: {error}");
+        return EXIT_FAILED;
+    }
     let inherited = bind::inherited(env.listen.0.as_deref(), env.listen.1.as_deref());
     let reading = options.source.read();
     if !reading.problems.is_empty() {
@@ -285,6 +289,7 @@ impl Running {
         if let Some(agent) = self.agent {
             agent.stop();
         }
+        fault::point("engine_before_stop");
         if !self.inbox.send(engine::Order::Stop) {
             return Err("the engine does not take the order to stop".to_owned());
         }

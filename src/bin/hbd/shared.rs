@@ -32,8 +32,6 @@ pub struct Shared {
     waker: OnceLock<Arc<Waker>>,
     config: RwLock<Arc<Server>>,
     pub facts: Facts,
-    /// Stamped by each turn of the engine's thread.
-    pub engine_turns: AtomicU64,
     /// Replies that the kernel did not take.
     pub replies_dropped: AtomicU64,
     /// Orders that found the engine's inbox full.
@@ -50,7 +48,6 @@ impl Shared {
             waker: OnceLock::new(),
             config: RwLock::new(config),
             facts,
-            engine_turns: AtomicU64::new(0),
             replies_dropped: AtomicU64::new(0),
             orders_dropped: AtomicU64::new(0),
         }

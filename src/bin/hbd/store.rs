@@ -5,7 +5,7 @@
 //! works. A commit is durable when it returns; there is at most one every 250 ms, or at once where somebody
 //! waits for an answer. A disk that is full or read-only stops nothing: told once, tried again every 10 s.
 
-use crate::fault;
+use crate::{fault, pulse};
 use heartbeat::engine::Saved;
 use heartbeat::os::{clock, thread};
 use heartbeat::time::Mono;
@@ -434,9 +434,13 @@ fn run(store: Store, inbox: &Inbox) {
     let mut healthy = true;
     let mut not_before = clock::now().mono;
     loop {
+        pulse::waits();
         let mut batch = inbox.take(not_before);
+        pulse::works();
+        fault::point("store");
         let promises = std::mem::take(&mut batch.promises);
         let written = batch.is_empty() || commit(&mut database, &path, &batch);
+        fault::point("store_before_promise");
         for promise in promises {
             promise(written);
         }
@@ -488,6 +492,7 @@ fn commit(database: &mut Option<Database>, path: &Path, batch: &Waiting) -> bool
 }
 
 fn write(database: &Database, batch: &Waiting) -> Result<(), redb::Error> {
+    fault::point("store_before_write");
     let write = database.begin_write()?;
     {
         let mut meta = write.open_table(META)?;
@@ -514,7 +519,9 @@ fn write(database: &Database, batch: &Waiting) -> Result<(), redb::Error> {
             }
         }
     }
+    fault::point("store_before_commit");
     write.commit()?;
+    fault::point("store_after_commit");
     Ok(())
 }
 

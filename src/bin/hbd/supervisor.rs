@@ -2,10 +2,11 @@
 
 use crate::app::App;
 use crate::certificate::Certificate;
+use crate::pulse::Watch;
 use crate::reading::{self, Reading};
 use crate::shared::Shared;
 use crate::systemd::Notifier;
-use crate::{engine, journal};
+use crate::{engine, fault, journal};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use heartbeat::config::server::{Server, difference};
 use heartbeat::engine::view::Severity;
@@ -15,7 +16,6 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 /// Orders that may wait: signals are merged by the kernel, reloads come from people.
@@ -24,6 +24,8 @@ const STATUS_EVERY: Duration = Duration::from_secs(10);
 /// The supervisor looks at the clock this often when nothing comes in.
 const TURN: Duration = Duration::from_secs(1);
 const STACK: usize = 128 << 10;
+/// Without a watchdog, a thread that works on one thing for so long is named in the log.
+const STILL: Duration = Duration::from_secs(30);
 
 pub enum Order {
     Signal(i32),
@@ -76,9 +78,12 @@ impl Supervisor {
     pub fn run(&self) {
         let mut status_at = Mono::ZERO;
         let mut watchdog_at = Mono::ZERO;
-        let mut turns_seen = 0;
+        let mut watch = Watch::default();
+        let mut stood_still = false;
+        let tick = self.watchdog_every.unwrap_or(TURN).min(TURN);
+        let mut looked = clock::now().mono;
         loop {
-            match self.orders.recv_timeout(self.watchdog_every.unwrap_or(TURN).min(TURN)) {
+            match self.orders.recv_timeout(tick) {
                 Ok(Order::Signal(SIGHUP)) => {
                     if let Err(error) = sink::reopen() {
                         log::error!("log file cannot be opened anew error={error}");
@@ -102,15 +107,33 @@ impl Supervisor {
                 self.notifier.tell(&self.status());
             }
             self.renew_certificate();
-            // Only a server whose engine still turns is alive (THREATS S11).
-            let turns = self.shared.engine_turns.load(Ordering::Relaxed);
+            fault::point("supervisor");
+            // A look that comes late says nothing of the threads: the process was stopped, or slept.
+            let since = now.since(std::mem::replace(&mut looked, now)).min(2 * tick);
+            let still = watch.look(since, self.watchdog_every.unwrap_or(STILL));
+            self.tell_still(still.as_ref(), stood_still);
+            stood_still = still.is_some();
             if let Some(every) = self.watchdog_every
                 && now >= watchdog_at
-                && turns != turns_seen
+                && still.is_none()
             {
-                (watchdog_at, turns_seen) = (now + every, turns);
+                watchdog_at = now + every;
                 self.notifier.tell("WATCHDOG=1");
             }
+        }
+    }
+
+    /// Only a server whose every thread moves is alive (THREATS S11): under a watchdog one that does not ends
+    /// itself at the end of the time, with the reason in the log, and is started anew.
+    fn tell_still(&self, still: Option<&(String, Duration)>, told: bool) {
+        let Some((name, span)) = still else { return };
+        if !told {
+            log::error!("a thread stands still thread={name} seconds={}", span.as_secs());
+        }
+        if self.watchdog_every.is_some_and(|every| *span >= 2 * every) {
+            log::error!("ending: a thread stands still thread={name}");
+            log::logger().flush();
+            std::process::abort();
         }
     }
 
@@ -124,7 +147,9 @@ impl Supervisor {
     fn reload(&self) -> Result<Vec<String>, Vec<String>> {
         self.notifier
             .tell(&format!("RELOADING=1\nMONOTONIC_USEC={}", clock::now().mono.as_nanos() / 1000));
+        fault::point("reload_before");
         let result = self.replace_config(self.source.read());
+        fault::point("reload_after");
         self.notifier.tell("READY=1");
         result
     }

@@ -9,6 +9,7 @@ use crate::gate::App;
 use crate::gate::counter::{Count, Counters};
 use crate::gate::peer;
 use crate::gate::stream::{Stream, unblocked};
+use crate::{fault, pulse};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use heartbeat::engine::view::View;
 use heartbeat::limits;
@@ -134,11 +135,14 @@ impl Live {
         let mut stop_at: Option<Mono> = None;
         loop {
             let timeout = self.timeout(self.app.now().mono, stop_at);
+            pulse::waits();
             if let Err(e) = self.poll.poll(&mut events, timeout)
                 && e.kind() != io::ErrorKind::Interrupted
             {
                 log::error!("the live thread cannot wait for events error={e}");
             }
+            pulse::works();
+            fault::point("ws");
             let now = self.app.now();
             for event in &events {
                 let Some(slot) = event.token().0.checked_sub(1) else { continue };

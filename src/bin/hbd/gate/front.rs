@@ -10,7 +10,7 @@ use super::exchange::Exchange;
 use super::request::Stage;
 use super::{App, Budget};
 use crate::pool::Pool;
-use crate::ws;
+use crate::{fault, pulse, ws};
 use heartbeat::time::{Duration, Mono, Now};
 use mio::event::Event;
 use mio::{Events, Poll, Token};
@@ -114,11 +114,14 @@ impl Gate {
         let mut events = Events::with_capacity(256);
         loop {
             let timeout = self.timeout(self.app.now().mono);
+            pulse::waits();
             if let Err(e) = self.poll.poll(&mut events, timeout)
                 && e.kind() != io::ErrorKind::Interrupted
             {
                 log::error!("the gate cannot wait for events error={e}");
             }
+            pulse::works();
+            fault::point("gate");
             let now = self.app.now();
             for event in &events {
                 self.handle(event, now);

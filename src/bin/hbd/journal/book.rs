@@ -1,6 +1,7 @@
 //! The journal's file: opening, appending whole lines, rotating. Knows no threads and keeps no records.
 
 use super::Settings;
+use crate::fault;
 use heartbeat::engine::Record;
 use heartbeat::journal::{Renderer, Step};
 use heartbeat::limits::JOURNAL_LINE_MAX;
@@ -183,7 +184,10 @@ impl Book {
         for step in self.settings.rotation.steps(exists) {
             let result = match step {
                 Step::Rename { from, to } => {
-                    std::fs::rename(self.settings.path(from), self.settings.path(to))
+                    fault::point("journal_before_rename");
+                    let moved = std::fs::rename(self.settings.path(from), self.settings.path(to));
+                    fault::point("journal_after_rename");
+                    moved
                 }
                 Step::Remove(n) => std::fs::remove_file(self.settings.path(n)),
             };

@@ -8,6 +8,7 @@ mod inbox;
 
 pub use inbox::{Handle, Pen};
 
+use crate::{fault, pulse};
 use book::Book;
 use heartbeat::config::server::Server;
 use heartbeat::engine::Record;
@@ -114,7 +115,10 @@ impl Scribe {
         let mut not_before = Mono::ZERO;
         loop {
             let busy = !self.held.is_empty() || self.untold.is_some();
+            pulse::waits();
             let orders = self.handle.take(not_before, self.health.retry_at(), busy, &mut self.held);
+            pulse::works();
+            fault::point("journal");
             if orders.reopen
                 && let Some(book) = &mut self.book
             {
@@ -139,7 +143,9 @@ impl Scribe {
             return;
         }
         let Some(book) = &mut self.book else { return self.give_up() };
+        fault::point("journal_before_write");
         let (written, failure) = book.write(&self.held);
+        fault::point("journal_after_write");
         self.handle.done(self.held.drain(..written));
         let now = clock::now().mono;
         match failure {
