@@ -37,6 +37,7 @@ impl Fleet {
     fn new(epoch: u32, tombstones_max: usize) -> Fleet {
         let view = View {
             isolated_since: None,
+            keys: Default::default(),
             silences: Default::default(),
             acknowledgements: Default::default(),
             maintenances: Default::default(),
@@ -169,6 +170,7 @@ fn random_host(id: HostId, prng: &mut Prng) -> Host {
         maintenance: false,
         connections: [None, None],
         confirmed: [None, None],
+        commands: Arc::default(),
         alerts: AlertCounts {
             warning: prng.below(3) as u32,
             critical: prng.below(3) as u32,

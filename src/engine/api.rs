@@ -1,11 +1,12 @@
 //! What goes into the engine and what comes out: two closed enums.
 
+pub use super::command::{Package, Wish};
 use super::view;
 use crate::calm::{AckRequest, Acknowledgement, Fault, MaintenanceRequest, SilenceRequest};
 use crate::config::server;
 use crate::notice::Message;
 use crate::time::Wall;
-use crate::wire::{Datagram, Reject};
+use crate::wire::{Datagram, Keyring, Opened, Reject, Unopened};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -21,6 +22,12 @@ pub struct Path {
 pub enum Event<'a> {
     /// A datagram as `wire` decoded it. `len` is its size on the wire: no reply is longer.
     Datagram { path: Path, len: usize, decoded: Result<Datagram<'a>, Reject> },
+    /// A sealed datagram as `wire` opened it, with the keys that were given last.
+    Sealed { path: Path, len: usize, opened: Result<Opened<'a>, Unopened> },
+    /// The pre-shared keys from now on.
+    Keys(Arc<Keyring>),
+    /// What became of `Effect::Secure`.
+    Secured { token: u64, saved: bool },
     /// Nothing happened; judge what is due. The shell drains the socket first.
     Tick,
     /// A request that changes something, answered by `Effect::Answer` with the same id.
@@ -46,6 +53,17 @@ pub enum Command {
     },
     Drop {
         host: String,
+    },
+    /// Has a sealed host run one of its own commands.
+    Run {
+        host: String,
+        wish: Wish,
+    },
+    /// Has a sealed host fetch and install another version of its agent.
+    Upgrade {
+        host: String,
+        package: Package,
+        by: Option<String>,
     },
     Ghost {
         name: String,
@@ -79,6 +97,12 @@ pub enum Command {
 pub enum Outcome {
     Done,
     NoSuchHost,
+    /// The command is in the queue, under this number.
+    Queued(u64),
+    /// The host has no key, and so no way for commands.
+    NoKey,
+    /// As many commands as can be wait for the host already.
+    QueueFull,
     /// The id of what was made.
     Made(String),
     Acknowledged(Vec<Arc<Acknowledgement>>),
@@ -140,6 +164,10 @@ impl std::fmt::Debug for Reply {
 pub enum Effect {
     /// Send a reply back along a path.
     Send { path: Path, reply: Reply },
+    /// Send what nobody asked for, an order to an agent: at most `limits::SEND_MAX` bytes.
+    Order { path: Path, bytes: Box<[u8]> },
+    /// Say by `Event::Secured` when everything persisted so far is on disk.
+    Secure { token: u64 },
     /// A new entry of the event feed (also in the next view).
     Publish(Arc<view::Event>),
     /// Make these records durable, within a second.

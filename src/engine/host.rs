@@ -50,6 +50,8 @@ pub struct Record {
     pub confirmed: [Option<IpAddr>; 2],
     /// It has a key: plain datagrams of its name never count.
     pub keyed: bool,
+    /// When plain datagrams of a keyed host were told of last.
+    pub plain_told: Option<Mono>,
     pub patience: Patience,
     /// When this host is judged next, on the listening clock; `Mono::MAX` where nothing is due.
     pub timer: Mono,
@@ -109,6 +111,7 @@ impl Record {
             links: [None, None],
             confirmed: [None, None],
             keyed: false,
+            plain_told: None,
             patience: Patience::new(30.0, None, Duration::ZERO),
             timer: Mono::MAX,
             promised: None,

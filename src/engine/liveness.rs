@@ -34,6 +34,7 @@ impl Engine {
         self.tick_restored(now);
         self.tick_isolation(now);
         self.tick_escalations(now);
+        self.tick_commands(now);
         self.turn_calendar(now);
         if self.hold_until.is_some_and(|until| now.mono >= until) {
             self.hold_until = None;

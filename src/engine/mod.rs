@@ -6,6 +6,7 @@
 
 mod admit;
 mod api;
+mod command;
 mod feed;
 mod host;
 mod link;
@@ -19,14 +20,18 @@ mod request;
 mod roster;
 mod sample;
 mod saved;
+mod sealed;
+mod session;
 mod table;
 mod tell;
 pub mod view;
 
 #[cfg(test)]
+mod sealed_test;
+#[cfg(test)]
 mod tests;
 
-pub use api::{Command, Effect, Entry, Event, Outcome, Path, Record, Reply, Saved};
+pub use api::{Command, Effect, Entry, Event, Outcome, Package, Path, Record, Reply, Saved, Wish};
 pub use record::Recorded;
 
 use crate::alert::RulesetTable;
@@ -75,6 +80,11 @@ pub struct Engine {
     refusals: admit::RefusalTable,
     newcomers: admit::AddressLimiter,
     accepted: BTreeSet<String>,
+    vault: sealed::Vault,
+    /// By host, oldest first.
+    commands: BTreeMap<Arc<str>, Vec<command::Ticket>>,
+    /// The number of the last command of all.
+    last_command: u64,
     samples: sample::SampleBudget,
     shapes: record::ShapeTable,
     rules: RulesetTable,
@@ -124,6 +134,9 @@ impl Engine {
             refusals: admit::RefusalTable::default(),
             newcomers: admit::AddressLimiter::new(prng.next_u64(), now.mono),
             accepted: BTreeSet::new(),
+            vault: sealed::Vault::default(),
+            commands: BTreeMap::new(),
+            last_command: 0,
             samples: sample::SampleBudget::new(limits::HISTORY_BYTES),
             shapes: record::ShapeTable::default(),
             rules: RulesetTable::compile(&config),
@@ -164,6 +177,9 @@ impl Engine {
         self.open_turn(now);
         match event {
             Event::Datagram { path, len, ref decoded } => self.receive(now, path, len, decoded),
+            Event::Sealed { path, len, opened } => self.receive_sealed(now, path, len, opened),
+            Event::Keys(ring) => self.take_keys(now, ring),
+            Event::Secured { token, saved } => self.secured(token, saved),
             Event::Tick => self.tick(now),
             Event::Command { id, command } => {
                 let outcome = self.command(now, command);
@@ -244,6 +260,7 @@ impl Engine {
             isolated_since: self
                 .isolation
                 .map(|i| self.turn.wall - self.listening(self.turn.mono).since(i.since)),
+            keys: self.vault.show(),
             silences: Arc::new(self.calendar.silences().cloned().collect()),
             acknowledgements: Arc::new(self.calendar.acknowledgements().cloned().collect()),
             maintenances: Arc::new(

@@ -59,6 +59,7 @@ impl Engine {
         if let Some(id) = self.table.id(datagram.name) {
             let record = self.table.record(id).ok_or(Reject::UnknownHost)?;
             if record.keyed {
+                self.tell_plain_for_keyed(now, id, path);
                 return Err(Reject::PlainForKeyed);
             }
             if !record.allows(address) {
@@ -79,10 +80,6 @@ impl Engine {
             return Err(Reject::NewHostRate);
         }
         Ok(self.add_host(now, datagram.name))
-    }
-
-    pub(super) fn policy(&self) -> UdpPolicy {
-        self.config.udp_policy.unwrap_or(UdpPolicy::Open)
     }
 
     /// Answers with an ACK that is never longer than the request (THREATS U3).
@@ -107,7 +104,7 @@ impl Engine {
         }
     }
 
-    fn heartbeat(&mut self, now: Now, id: HostId, path: Path, htb: &Htb<'_>) {
+    pub(super) fn heartbeat(&mut self, now: Now, id: HostId, path: Path, htb: &Htb<'_>) {
         let listening = self.listening(now.mono);
         let address = path.from.ip().to_canonical();
         let family = Family::of(address);
@@ -222,7 +219,7 @@ impl Engine {
         }
     }
 
-    fn take_sample(&mut self, now: Now, id: HostId, path: Path, plg: &Plg<'_>) {
+    pub(super) fn take_sample(&mut self, now: Now, id: HostId, path: Path, plg: &Plg<'_>) {
         let at = sample::collected_at(now.wall, plg.age_ms);
         match self.keep_sample(id, plg, at) {
             Ok(()) => self.dirty = true,
@@ -339,7 +336,7 @@ impl Engine {
         }
     }
 
-    fn one_off(&mut self, now: Now, id: HostId, msg: &Msg<'_>) {
+    pub(super) fn one_off(&mut self, now: Now, id: HostId, msg: &Msg<'_>) {
         let Some(record) = self.table.record(id) else { return };
         if record.is_repeated(msg.mid) {
             return;

@@ -212,6 +212,12 @@ impl Engine {
         if let Some(key) = key.strip_prefix(CALM) {
             return self.calendar.restore(now, key, json).ok();
         }
+        if let Some(id) = key.strip_prefix(super::sealed::KEYS) {
+            return self.restore_key(id, json);
+        }
+        if key.starts_with("command") {
+            return self.restore_command(now, key, json);
+        }
         self.outbox.restore(now, key.strip_prefix(OUTBOX)?, json)
     }
 }

@@ -159,6 +159,7 @@ impl Engine {
             maintenance: false,
             connections: [None, None],
             confirmed: [None, None],
+            commands: Arc::default(),
             alerts: AlertCounts::default(),
             alert_list: Arc::default(),
             flapping: false,
@@ -205,7 +206,7 @@ impl Engine {
             let was_declared = self.table.host(id).is_some_and(|h| h.declared);
             let Some(record) = self.table.record(id) else { continue };
             let never_heard = record.links.iter().all(Option::is_none);
-            if declared.is_none() && never_heard && was_declared {
+            if declared.is_none() && never_heard && was_declared && !record.keyed {
                 self.remove_host(&name);
                 continue;
             }
@@ -213,6 +214,7 @@ impl Engine {
             let (watch_override, interval) = (record.watch_override, record.interval(&config));
             self.table.change(id, |host| {
                 describe(host, &config, watch_override);
+                host.declared |= host.sealed;
                 host.interval = interval;
             });
             self.use_ruleset(id);
@@ -229,6 +231,8 @@ impl Engine {
         match command {
             Command::Watch { host, watch } => self.set_watch(now, &host, watch),
             Command::Drop { host } => self.drop_host(now, &host),
+            Command::Run { host, wish } => self.run(now, &host, wish),
+            Command::Upgrade { host, package, by } => self.upgrade(now, &host, package, by),
             Command::Ghost { name, accept } => self.answer_ghost(now, &name, accept),
             Command::Acknowledge { request, by } => {
                 let made = self.calendar.acknowledge(now, request, by.as_deref());
@@ -282,12 +286,13 @@ impl Engine {
         let (from, to, level, host) = (None, None, None, None);
         let text = format!("{name} was dropped");
         self.publish(now, Entry { kind: EventKind::Config, host, level, from, to, text });
-        // A declared host stays declared: it waits for its first heartbeat anew.
+        // A declared host stays declared: it waits for its first heartbeat anew. So does one with a key.
         self.declare(now);
+        self.declare_keyed(now);
         Outcome::Done
     }
 
-    fn remove_host(&mut self, name: &str) {
+    pub(super) fn remove_host(&mut self, name: &str) {
         let Some(host) = self.table.id(name).and_then(|id| self.table.remove(id)) else { return };
         for sample in host.plugins.iter().flat_map(|p| &p.samples) {
             self.samples.forget(sample);
@@ -297,6 +302,7 @@ impl Engine {
         self.calendar.forget_host(&host.name);
         self.outbox_stirred = true;
         self.record_gone(&host.name);
+        self.forget_commands(&host.name);
         self.effects.push_back(Effect::Persist(vec![Saved::HostGone { name: host.name.clone() }]));
     }
 

@@ -51,7 +51,8 @@ impl Rig {
                 Effect::Persist(rows) => self.store.extend(rows),
                 Effect::Journal(record) => self.journal.push(record),
                 Effect::Record(recorded) => self.recorded.push(recorded),
-                Effect::Answer { .. } | Effect::Notify(_) => {}
+                Effect::Answer { .. } | Effect::Notify(_) | Effect::Order { .. } => {}
+                Effect::Secure { .. } => {}
             }
         }
     }

@@ -339,6 +339,8 @@ pub struct Host {
     pub flapping: bool,
     pub gauges: Gauges,
     pub rtt_hour: Option<Arc<RttHour>>,
+    /// Commands and updates, oldest first.
+    pub commands: Arc<[CommandShown]>,
     /// By name.
     pub plugins: Arc<Vec<Plugin>>,
     /// Why it is in the state that it is in, in words; empty for a host that is up.
@@ -539,6 +541,78 @@ pub struct Event {
     pub user: Option<Arc<str>>,
 }
 
+/// Where a command of a host stands (PROTOCOL C7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandState {
+    Queued,
+    Sent,
+    Accepted,
+    Done,
+    Refused,
+    Failed,
+    Expired,
+}
+
+impl CommandState {
+    pub const ALL: [CommandState; 7] = [
+        CommandState::Queued,
+        CommandState::Sent,
+        CommandState::Accepted,
+        CommandState::Done,
+        CommandState::Refused,
+        CommandState::Failed,
+        CommandState::Expired,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CommandState::Queued => "queued",
+            CommandState::Sent => "sent",
+            CommandState::Accepted => "accepted",
+            CommandState::Done => "done",
+            CommandState::Refused => "refused",
+            CommandState::Failed => "failed",
+            CommandState::Expired => "expired",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<CommandState> {
+        CommandState::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// A command or an update that a host was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandShown {
+    /// Unique for ever.
+    pub id: u64,
+    pub name: Arc<str>,
+    pub args: Arc<[Arc<str>]>,
+    pub state: CommandState,
+    /// Who asked; `None`: the control socket.
+    pub by: Option<Arc<str>>,
+    pub queued: Wall,
+    pub sent: Option<Wall>,
+    pub accepted: Option<Wall>,
+    pub finished: Option<Wall>,
+    pub expires: Wall,
+    pub exit_code: Option<i32>,
+    pub signal: Option<i32>,
+    /// The end of what it printed.
+    pub output: Arc<str>,
+    /// Why it was refused or failed.
+    pub reason: Option<Arc<str>>,
+}
+
+/// A pre-shared key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyShown {
+    pub host: Arc<str>,
+    pub id: crate::wire::KeyId,
+    pub created: Wall,
+    pub last_used: Option<Wall>,
+}
+
 /// A name that was refused and may be accepted.
 #[derive(Clone, Debug)]
 pub struct Ghost {
@@ -603,6 +677,8 @@ pub struct View {
     /// While the server hears nobody: since when, by the wall clock.
     pub isolated_since: Option<Wall>,
     pub silences: Arc<Vec<Arc<Silence>>>,
+    /// Pre-shared keys, without what is secret of them.
+    pub keys: Arc<Vec<KeyShown>>,
     /// Those of outages among them, which stand with no metric.
     pub acknowledgements: Arc<Vec<Arc<Acknowledgement>>>,
     /// With whether it is running now.

@@ -37,8 +37,8 @@ pub use http::{Body, Method, Peer, Request, Response};
 pub use page::Pages;
 
 use crate::config;
-use crate::engine::view::View;
-use crate::engine::{Command, Outcome};
+use crate::engine::view::{self, View};
+use crate::engine::{Command, Outcome, Package};
 use crate::history;
 use crate::time::Now;
 use problem::Problem;
@@ -90,6 +90,10 @@ pub trait Act {
     fn act(&self, command: Command) -> Outcome;
     /// Loads the configuration again, all or nothing: the keys that changed, or the problems.
     fn reload(&self) -> Result<Vec<String>, Vec<String>>;
+    /// Reads the pre-shared keys anew; on an error the old ones stay.
+    fn load_keys(&self) -> Result<(), String>;
+    /// The agent in `agent_dir` that this host would install, or why there is none.
+    fn package(&self, host: &view::Host, version: Option<&str>) -> Result<Package, String>;
 }
 
 /// Who is signed in. Called on a thread of HTTP; never waits for a disk to look something up.

@@ -2,11 +2,11 @@
 
 use crate::engine::{self, NotSaved};
 use crate::shared::Shared;
-use crate::{fault, gate, journal, supervisor};
+use crate::{fault, gate, journal, package, supervisor};
 use crossbeam_channel::{Sender, bounded};
 use heartbeat::config::server::Server;
-use heartbeat::engine::view::View;
-use heartbeat::engine::{Command, Outcome};
+use heartbeat::engine::view::{Host, View};
+use heartbeat::engine::{Command, Outcome, Package};
 use heartbeat::history::{PastSample, Reader, Series, SeriesAsk, Span, Unavailable};
 use heartbeat::limits;
 use heartbeat::os::clock;
@@ -198,6 +198,23 @@ impl Act for Hand<'_> {
                 Outcome::Done
             }
         }
+    }
+
+    fn load_keys(&self) -> Result<(), String> {
+        let (answer, answered) = bounded(1);
+        if self.app.supervisor.try_send(supervisor::Order::Keys { answer }).is_err() {
+            self.failure.set(Some(Failure::Busy));
+            return Ok(());
+        }
+        answered.recv_timeout(RELOAD_WITHIN).unwrap_or_else(|_| {
+            self.failure.set(Some(Failure::Busy));
+            Ok(())
+        })
+    }
+
+    fn package(&self, host: &Host, version: Option<&str>) -> Result<Package, String> {
+        let config = self.app.shared.config();
+        package::find(config.agent_dir.as_deref(), host, version)
     }
 
     fn reload(&self) -> Result<Vec<String>, Vec<String>> {

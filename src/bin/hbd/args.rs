@@ -45,6 +45,8 @@ pub struct Invocation {
     pub reason: Option<String>,
     pub host: Option<String>,
     pub since: Option<String>,
+    pub wait: bool,
+    pub ttl: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,6 +74,10 @@ pub enum Action {
     Maintenance,
     Explain,
     Journal,
+    Key,
+    Run,
+    Commands,
+    Upgrade,
 }
 
 /// Who takes an option.
@@ -99,7 +105,10 @@ impl Taker {
 impl Action {
     /// Whether it talks to a running server.
     pub fn asks_a_server(self) -> bool {
-        !matches!(self, Action::Serve | Action::CheckConfig | Action::Journal | Action::Topic)
+        !matches!(
+            self,
+            Action::Serve | Action::CheckConfig | Action::Journal | Action::Topic | Action::Key
+        )
     }
 }
 
@@ -133,6 +142,9 @@ const TABLES: Taker = Taker::These(&[
     Action::Alerts,
     Action::Maintenance,
     Action::Explain,
+    Action::Key,
+    Action::Run,
+    Action::Commands,
 ]);
 /// Subcommands whose result is a list.
 const LISTS: Taker = Taker::These(&[Action::Hosts, Action::Events, Action::Ghosts, Action::Alerts]);
@@ -164,6 +176,8 @@ pub const FLAGS: &[Flag] = &[
     flag(None, "host", "NAME", Taker::These(&[Action::Journal]), "lines of this host alone"),
     flag(None, "since", "D", SINCE, "of the last 90s, 5m, 2h, 7d"),
     flag(None, "yes", "", Taker::These(&[Action::Drop]), "really"),
+    flag(None, "wait", "", Taker::These(&[Action::Run]), "until it is over; exit as it did"),
+    flag(None, "ttl", "D", Taker::These(&[Action::Run]), "given up if not begun within (5m)"),
     flag(None, "value", "V", Taker::These(&[Action::Explain]), "assume this value"),
     flag(None, "until", "T", Taker::These(&[Action::Ack]), "until then, or for so long"),
     flag(None, "for", "D", Taker::These(&[Action::Silence, Action::Maintenance]), "how long"),
@@ -208,6 +222,9 @@ const ACK: &str = "HOST [METRIC] [--until T] [--reason R]";
 const SILENCE: &str = "SCOPE.. --for D [--reason R]";
 const MAINTENANCE: &str = "SCOPE.. --for D [--start T] [--zone Z] | --list | --end ID";
 const SCOPES_MAX: usize = 16;
+
+const RUN: &str = "HOST NAME [ARG..] [--wait]";
+const KEY: &str = "new|add HOST | drop HOST [ID] | list [HOST]";
 
 pub const SUBCOMMANDS: &[Subcommand] = &[
     subcommand(
@@ -257,6 +274,10 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
         (1, FILES_MAX),
         "verify, cat or stats of it",
     ),
+    subcommand("run", Action::Run, RUN, (2, 10), "have a sealed host run its command NAME"),
+    subcommand("commands", Action::Commands, "HOST", (1, 1), "what a host was asked to run"),
+    subcommand("upgrade", Action::Upgrade, "HOST", (1, 1), "have a sealed host update its agent"),
+    subcommand("key", Action::Key, KEY, (1, 3), "pre-shared keys; a new one is printed alone"),
     subcommand("reload", Action::Reload, "", (0, 0), "load the configuration again"),
 ];
 
@@ -317,6 +338,8 @@ fn set(invocation: &mut Invocation, flag: &Flag, parser: &mut Parser) -> Result<
         "end" => invocation.end = Some(text(value()?)?),
         "zone" => invocation.zone = Some(text(value()?)?),
         "reason" => invocation.reason = Some(text(value()?)?),
+        "wait" => invocation.wait = true,
+        "ttl" => invocation.ttl = Some(text(value()?)?),
         "list" => invocation.list = true,
         "host" => invocation.host = Some(text(value()?)?),
         "since" => invocation.since = Some(text(value()?)?),

@@ -9,14 +9,14 @@ use crate::journal;
 use crate::pulse;
 use crate::shared::Shared;
 use crate::store;
-use crate::udp::{Inbound, Outbound};
+use crate::udp::{self, Inbound, Outbound};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use heartbeat::config::server::Server;
 use heartbeat::engine::view::{EventKind, Level};
 use heartbeat::engine::{Command, Effect, Engine, Event, Outcome, Path, Reply};
 use heartbeat::os::{clock, thread};
 use heartbeat::time::{Mono, Now};
-use heartbeat::wire::{Decoder, Reject};
+use heartbeat::wire::{Decoder, Keyring, Reject, is_sealed};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::collections::BTreeMap;
 use std::io;
@@ -50,6 +50,13 @@ pub enum Order {
         answer: Sender<Answer>,
     },
     Reload(Arc<Server>),
+    /// The pre-shared keys from now on.
+    Keys(Arc<Keyring>),
+    /// What was to be on disk is, or could not be written.
+    Secured {
+        token: u64,
+        saved: bool,
+    },
     /// A worker has something to tell.
     Tell {
         kind: EventKind,
@@ -106,11 +113,13 @@ pub fn start(
         poll.registry().register(socket, Token(i), Interest::READABLE)?;
     }
     shared.set_waker(Arc::clone(&waker));
-    let body = move || match Loop::new(poll, engine, sockets, orders, ends, shared) {
+    let inbox = Inbox { orders: sender, waker };
+    let own = inbox.clone();
+    let body = move || match Loop::new(poll, engine, sockets, (own, orders), ends, shared) {
         Ok(turns) => turns.run(),
         Err(error) => panic!("cannot set up the sockets: {error}"),
     };
-    Ok((Inbox { orders: sender, waker }, thread::spawn("engine", STACK, body)?))
+    Ok((inbox, thread::spawn("engine", STACK, body)?))
 }
 
 /// One bound socket and the replies that wait to leave through it.
@@ -153,6 +162,10 @@ struct Loop {
     poll: Poll,
     engine: Engine,
     decoder: Decoder,
+    /// The same that the engine was given last.
+    keys: Arc<Keyring>,
+    /// Where the store says that something is on disk.
+    inbox: Inbox,
     inbound: Inbound,
     ports: Vec<Port>,
     orders: Receiver<Order>,
@@ -178,15 +191,18 @@ impl Loop {
         poll: Poll,
         engine: Engine,
         sockets: Vec<mio::net::UdpSocket>,
-        orders: Receiver<Order>,
+        (inbox, orders): (Inbox, Receiver<Order>),
         (store, journal): (store::Handle, journal::Pen),
         shared: Arc<Shared>,
     ) -> io::Result<Loop> {
         let ports = sockets.into_iter().map(Port::new).collect::<io::Result<_>>()?;
+        let keys = engine.keyring();
         Ok(Loop {
             poll,
             engine,
             decoder: Decoder::new(),
+            keys,
+            inbox,
             inbound: Inbound::new()?,
             ports,
             orders,
@@ -284,12 +300,22 @@ impl Loop {
     fn take(&mut self, now: Now, at: usize, i: usize) {
         let (mut path, bytes, drops) = self.inbound.datagram(i);
         path.to = path.to.or(self.ports[at].own);
-        let decoder = &mut self.decoder;
+        let (decoder, len) = (&mut self.decoder, bytes.len());
         // The decoder keeps nothing between calls, so a panic of it costs one datagram (THREATS S12).
-        let decoded = fault::guard(move || decoder.decode(bytes));
-        let poison = decoded.is_none();
-        let decoded = decoded.unwrap_or(Err(Reject::BadField));
-        self.engine.handle(now, Event::Datagram { path, len: bytes.len(), decoded });
+        let poison = if is_sealed(bytes) {
+            let keys = &*self.keys;
+            let opened = fault::guard(move || decoder.open(bytes, keys));
+            let poison = opened.is_none();
+            let opened = opened.unwrap_or_else(|| Err(Reject::BadField.into()));
+            self.engine.handle(now, Event::Sealed { path, len, opened });
+            poison
+        } else {
+            let decoded = fault::guard(move || decoder.decode(bytes));
+            let poison = decoded.is_none();
+            let decoded = decoded.unwrap_or(Err(Reject::BadField));
+            self.engine.handle(now, Event::Datagram { path, len, decoded });
+            poison
+        };
         if poison {
             let head: String = bytes.iter().take(64).map(|b| format!("{b:02x}")).collect();
             log::error!("decoder failed from={} len={} bytes={head}", path.from, bytes.len());
@@ -324,6 +350,13 @@ impl Loop {
                 Order::Reload(config) => {
                     self.engine.set_zones(now, crate::serve::zones(&config));
                     self.engine.handle(now, Event::Reload(config));
+                }
+                Order::Keys(ring) => {
+                    self.engine.handle(now, Event::Keys(ring));
+                    self.keys = self.engine.keyring();
+                }
+                Order::Secured { token, saved } => {
+                    self.engine.handle(now, Event::Secured { token, saved });
                 }
                 Order::Tell { kind, level, text } => {
                     self.engine.handle(now, Event::Worker { kind, level, text });
@@ -363,6 +396,15 @@ impl Loop {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
                 Effect::Send { path, reply } => self.send(&path, reply),
+                Effect::Order { path, bytes } => self.send_order(&path, &bytes),
+                Effect::Secure { token } => {
+                    let inbox = self.inbox.clone();
+                    self.store.promise(Box::new(move |saved| {
+                        if !inbox.send(Order::Secured { token, saved }) {
+                            log::debug!("not told that it is on disk token={token}");
+                        }
+                    }));
+                }
                 // It is in the next view, and the engine has logged it.
                 Effect::Publish(_) => {}
                 Effect::Persist(records) => self.store.save(records),
@@ -383,6 +425,14 @@ impl Loop {
             None => 1,
         };
         self.count_dropped(dropped);
+    }
+
+    /// Orders are few and leave at once.
+    fn send_order(&mut self, path: &Path, bytes: &[u8]) {
+        let sent = self.ports.iter().find(|port| port.carries(path)).is_some_and(|port| {
+            udp::send(port.socket.as_fd(), path, bytes, port.own.is_none()).is_ok()
+        });
+        self.count_dropped(u64::from(!sent));
     }
 
     /// The ACKs first, then the journal.
@@ -417,7 +467,7 @@ impl Loop {
         fault::point("engine_before_answer");
         for (id, outcome) in self.answered.drain(..) {
             let Some(answer) = self.waiting.remove(&id) else { continue };
-            if outcome == Outcome::Done {
+            if matches!(outcome, Outcome::Done | Outcome::Made(_) | Outcome::Queued(_)) {
                 self.store.promise(Box::new(move |saved| {
                     let _ = answer.try_send(if saved { Ok(outcome) } else { Err(NotSaved) });
                 }));

@@ -22,6 +22,8 @@ pub struct Environment {
     pub runtime_directory: Option<PathBuf>,
     pub logs_directory: Option<PathBuf>,
     pub xdg_state_home: Option<PathBuf>,
+    /// Where systemd puts credentials.
+    pub credentials_directory: Option<PathBuf>,
     pub notify_socket: Option<OsString>,
     pub watchdog: (Option<String>, Option<String>),
     pub listen: (Option<String>, Option<String>),
@@ -54,6 +56,7 @@ impl Environment {
             runtime_directory: first("RUNTIME_DIRECTORY"),
             logs_directory: first("LOGS_DIRECTORY"),
             xdg_state_home: path("XDG_STATE_HOME"),
+            credentials_directory: path("CREDENTIALS_DIRECTORY"),
             notify_socket: os("NOTIFY_SOCKET"),
             watchdog: (text("WATCHDOG_USEC"), text("WATCHDOG_PID")),
             listen: (text("LISTEN_PID"), text("LISTEN_FDS")),

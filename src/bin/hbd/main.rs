@@ -15,8 +15,10 @@ mod gate;
 mod help;
 mod journal;
 mod journal_command;
+mod keys;
 mod lookup;
 mod owner;
+mod package;
 mod pool;
 mod pulse;
 mod reading;
@@ -66,6 +68,7 @@ fn act(invocation: Invocation) -> u8 {
             });
         }
         Action::CheckConfig => return check::run(&invocation, env),
+        Action::Key => return keys::run(&invocation, &env),
         Action::Journal => return journal_command::run(&invocation, &env),
         _ => return ask::run(&invocation, &env),
     }

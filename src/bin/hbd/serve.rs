@@ -11,14 +11,15 @@ use crate::shared::Shared;
 use crate::store::{self, Store};
 use crate::supervisor::{self, SignalThread, Supervisor};
 use crate::systemd::{self, Notifier};
-use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK, engine, fault, journal};
+use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK, engine, fault, journal, keys};
 use crossbeam_channel::bounded;
 use heartbeat::calm::Zones;
 use heartbeat::config::server::Server;
-use heartbeat::engine::Engine;
 use heartbeat::engine::view::{EventKind, Level};
+use heartbeat::engine::{Engine, Event};
 use heartbeat::os::{clock, daemon, file, log as sink, name};
 use heartbeat::web::Facts;
+use heartbeat::wire::Keyring;
 use jiff::tz::TimeZone;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::Write;
@@ -80,6 +81,7 @@ struct Prepared {
     /// What could not be had and is not needed; told once the log is open.
     remarks: Vec<String>,
     store: PathBuf,
+    keys: Arc<Keyring>,
 }
 
 fn prepare(
@@ -110,6 +112,7 @@ fn prepare(
     let state_dir = lookup::state_dir(config, env)?;
     lookup::create_private(&state_dir)?;
     let store = lookup::store(config, &state_dir);
+    let keys = keys::load(&keys::place(config, env, &state_dir)).map(Arc::new)?;
     let control = match inherited.control {
         Some(control) => Some(control),
         None => {
@@ -124,7 +127,7 @@ fn prepare(
             }
         }
     };
-    Ok(Prepared { udp, http, ws, https, wss, certificate, control, remarks, store })
+    Ok(Prepared { udp, http, ws, https, wss, certificate, control, remarks, store, keys })
 }
 
 /// The certificate where a port needs one; a missing one is a remark.
@@ -237,6 +240,8 @@ impl Running {
         let store = Store::open(&prepared.store, &mut |saved| machine.restore(now, saved));
         let store = store.map_err(|e| e.to_string())?;
         log::info!("hbd {} store={}", env!("CARGO_PKG_VERSION"), store.path().display());
+        machine.set_session_secret(keys::session_secret()?);
+        machine.handle(now, Event::Keys(Arc::clone(&prepared.keys)));
         trim_heap();
         let facts = ready.facts(&prepared);
         let shared = Arc::new(Shared::new(machine.view(), Arc::clone(&config), facts));

@@ -6,12 +6,13 @@ use crate::pulse::Watch;
 use crate::reading::{self, Reading};
 use crate::shared::Shared;
 use crate::systemd::Notifier;
-use crate::{engine, fault, journal};
+use crate::{engine, fault, journal, keys};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use heartbeat::config::server::{Server, difference};
 use heartbeat::engine::view::Severity;
 use heartbeat::os::{clock, log as sink, thread};
 use heartbeat::time::{Duration, Mono};
+use heartbeat::wire::Keyring;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 use std::io;
@@ -29,6 +30,10 @@ const STILL: Duration = Duration::from_secs(30);
 
 pub enum Order {
     Signal(i32),
+    /// Read the pre-shared keys anew; or why the old ones stay.
+    Keys {
+        answer: Sender<Result<(), String>>,
+    },
     /// Load the configuration again; the keys that changed, or the problems.
     Reload {
         answer: Sender<Result<Vec<String>, Vec<String>>>,
@@ -98,6 +103,11 @@ impl Supervisor {
                 Ok(Order::Reload { answer }) => {
                     let _ = answer.try_send(self.reload());
                 }
+                Ok(Order::Keys { answer }) => {
+                    let loaded =
+                        self.load_keys(&self.shared.config()).map(|ring| self.give_keys(ring));
+                    let _ = answer.try_send(loaded);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -162,6 +172,7 @@ impl Supervisor {
             log::error!("config: not reloaded, the old configuration stays");
             return Err(reading.problem_lines());
         }
+        let ring = self.load_keys(&reading.server).map_err(|what| vec![what])?;
         let old = self.shared.config();
         let mut new = reading.server;
         let (live, fixed): (Vec<_>, Vec<_>) =
@@ -179,8 +190,21 @@ impl Supervisor {
         if !self.engine.send(engine::Order::Reload(new)) {
             log::error!("config: the engine did not take the new configuration");
         }
+        self.give_keys(ring);
         log::info!("config: reloaded, {} changed {}", changed.len(), changed.join(" "));
         Ok(changed)
+    }
+
+    fn load_keys(&self, config: &Server) -> Result<Arc<Keyring>, String> {
+        keys::load_for(config, &self.source.env)
+            .inspect_err(|what| log::error!("keys: {what}; the old ones stay"))
+    }
+
+    fn give_keys(&self, ring: Arc<Keyring>) {
+        log::info!("keys: {} in force", ring.slots().len());
+        if !self.engine.send(engine::Order::Keys(ring)) {
+            log::error!("keys: the engine did not take the new ones");
+        }
     }
 
     fn status(&self) -> String {

@@ -211,6 +211,26 @@ impl Outbound {
     }
 }
 
+/// Sends one datagram of any length, without waiting; `pin` as in [`Outbound::push`].
+pub fn send(socket: BorrowedFd<'_>, path: &Path, bytes: &[u8], pin: bool) -> io::Result<()> {
+    let (mut address, mut control) = (EMPTY_ADDRESS, Control([0; CONTROL]));
+    let mut slot = EMPTY_SLOT;
+    slot.iov_base = bytes.as_ptr().cast_mut().cast();
+    slot.iov_len = bytes.len();
+    let mut header = EMPTY_HEADER.msg_hdr;
+    header.msg_namelen = write_address(&mut address, path.from);
+    header.msg_name = (&raw mut address).cast();
+    header.msg_iov = &raw mut slot;
+    header.msg_iovlen = 1;
+    if let Some(to) = path.to.filter(|_| pin) {
+        header.msg_controllen = write_source(&mut control, to) as _;
+        header.msg_control = (&raw mut control).cast();
+    }
+    // SAFETY: the header points at live values of this frame; the kernel only reads them.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &header, libc::MSG_DONTWAIT) };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Large enough for both families, which is all that is bound here.
 const EMPTY_ADDRESS: libc::sockaddr_in6 = libc::sockaddr_in6 {
     sin6_family: 0,

@@ -57,6 +57,15 @@ pub fn one(_: &Call<'_>, access: &Access<'_, Monitor>) -> Answer {
         declared: bool,
         os_info: Option<&'a RawValue>,
         roles: Roles<'a>,
+        /// Newest first.
+        commands: Vec<super::command::CommandJson<'a>>,
+        /// The addresses that a round trip has confirmed, by family.
+        confirmed: Confirmed,
+    }
+    #[derive(Serialize)]
+    struct Confirmed {
+        ipv4: Option<std::net::IpAddr>,
+        ipv6: Option<std::net::IpAddr>,
     }
     let host = access.host();
     let latest = host.plugin("os_info").and_then(|plugin| plugin.latest());
@@ -70,6 +79,8 @@ pub fn one(_: &Call<'_>, access: &Access<'_, Monitor>) -> Answer {
             managers: host.managers.iter().map(|name| &**name).collect(),
             monitors: host.monitors.iter().map(|name| &**name).collect(),
         },
+        commands: super::command::newest_first(host),
+        confirmed: Confirmed { ipv4: host.confirmed[0], ipv6: host.confirmed[1] },
     })
 }
 

@@ -3,12 +3,14 @@
 
 mod alert;
 mod calm;
+mod command;
 mod event;
 mod explain;
 mod ghost;
 pub mod health;
 mod host;
 mod json;
+mod key;
 mod plugin;
 mod threshold;
 
@@ -35,6 +37,12 @@ pub const ROUTES: &[Route] = &[
     Route::put("hosts/{host}/watch", Handle::Manager(host::watch)),
     Route::get("hosts/{host}/plugins", Handle::Monitor(plugin::all)),
     Route::get("hosts/{host}/plugins/{plugin}", Handle::Monitor(plugin::samples)),
+    // What sealed hosts are asked to do.
+    Route::get("hosts/{host}/commands", Handle::Manager(command::list)),
+    Route::post("hosts/{host}/commands", Handle::Manager(command::run))
+        .closed("Running a command", "Run `hbd run HOST NAME` on the server, or configure users."),
+    Route::post("hosts/{host}/upgrade", Handle::Manager(command::upgrade))
+        .closed("Upgrading a host", "Run `hbd upgrade HOST` on the server, or configure users."),
     // Alerts and what is quiet.
     Route::get("hosts/{host}/alerts", Handle::Monitor(alert::of_host)),
     Route::get("alerts", Handle::Reader(alert::list)),
@@ -58,6 +66,10 @@ pub const ROUTES: &[Route] = &[
         "Accepting or ignoring a name",
         "Run `hbd ghosts accept NAME` on the server, or configure users.",
     ),
+    Route::get("keys", Handle::Admin(key::list))
+        .closed("Listing keys", "Run `hbd key list` on the server, or configure users."),
+    Route::post("keys", Handle::Admin(key::load))
+        .closed("Loading keys", "Run `hbd reload` on the server, or configure users."),
     Route::post("reload", Handle::Admin(reload))
         .closed("Reloading", "Run `hbd reload` on the server, or configure users."),
 ];

@@ -4,6 +4,7 @@
 
 mod alert;
 mod calm;
+mod command;
 mod event;
 mod fleet;
 mod http;
@@ -59,6 +60,8 @@ pub fn run(invocation: &Invocation, env: &Environment) -> u8 {
     }
 }
 
+pub use command::{key_uses, render_time, tell_keys};
+
 fn server(invocation: &Invocation, env: &Environment) -> Result<Server, Failure> {
     if let Some(url) = invocation.server.as_ref().or(env.hbd_url.as_ref()) {
         let token = env.hbd_token.clone();
@@ -110,6 +113,9 @@ impl Asker<'_> {
             Action::Silence => self.silence(),
             Action::Unsilence => self.take_back("silences"),
             Action::Maintenance => self.maintenance(),
+            Action::Run => self.run_command(),
+            Action::Commands => self.commands(),
+            Action::Upgrade => self.upgrade(),
             _ => self.reload(),
         }
     }
