@@ -511,7 +511,7 @@ fn c7_queue_is_bounded_and_needs_a_key() {
 #[test]
 fn c7_queue_survives_a_restart_and_no_number_is_given_twice() {
     let mut pair = Pair::new();
-    pair.begin();
+    pair.begin_told();
     for _ in 0..3 {
         pair.run("web1", wish(3000));
     }
