@@ -30,6 +30,8 @@ pub struct Shape {
     pub channel: f64,
     /// Chance a second that a host is silenced for up to 200 s.
     pub silence: f64,
+    /// Flapping is told as such, with the default limit.
+    pub flaps: bool,
     /// Datagrams a second of strangers.
     pub flood: u64,
 }
@@ -50,6 +52,7 @@ impl Shape {
             step: 0.0,
             channel: 0.0,
             silence: 0.0,
+            flaps: false,
             flood: 0,
         }
     }
@@ -71,6 +74,7 @@ impl Shape {
             channel: pick(&[0.0, 0.1, 0.6]),
             silence: pick(&[0.0, 0.002, 0.005]),
             flood: pick(&[0.0, 0.0, 5.0]) as u64,
+            flaps: pick(&[0.0, 1.0]) > 0.0,
             site: pick(&[0.0, 0.0, 0.0005]),
             everybody: pick(&[0.0, 0.0, 0.0003]),
         }

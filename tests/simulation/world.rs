@@ -16,7 +16,7 @@ use heartbeat::ring::Ring;
 use heartbeat::time::{Duration, Mono, Now, Wall};
 use heartbeat::wire::{self, Decoder};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -25,7 +25,6 @@ pushsrv: [chat, pager]
 channels:
   chat: {type: webhook, url: "http://127.0.0.1/", retry_for: 30d}
   pager: {type: webhook, url: "http://127.0.0.2/", min_level: critical, retry_for: 30d}
-flap_transitions: 100
 threshold_renotify_interval: 10m
 thresholds: {cpu_monitor: {cpu_percent: {warning: 80, critical: 90}}}
 "#;
@@ -39,6 +38,7 @@ pub struct Report {
     pub heartbeats: u64,
     pub downs: u64,
     pub ups: u64,
+    pub flaps: u64,
     pub restarts: u64,
     pub stalls: u64,
     pub refused: u64,
@@ -53,6 +53,7 @@ impl Report {
         self.heartbeats += other.heartbeats;
         self.downs += other.downs;
         self.ups += other.ups;
+        self.flaps += other.flaps;
         self.restarts += other.restarts;
         self.stalls += other.stalls;
         self.refused += other.refused;
@@ -113,6 +114,8 @@ pub struct World {
     shadow: Shadow,
     told: Told,
     silenced: BTreeMap<String, Mono>,
+    /// Hosts of which nothing but FLAPPING and SETTLED is owed.
+    flapping: BTreeSet<String>,
     config: Arc<Server>,
     /// What a kill leaves: rows by key, and when they became durable.
     store: BTreeMap<String, Saved>,
@@ -143,6 +146,7 @@ impl World {
             shadow: Shadow::default(),
             told: Told::new(&["chat", "pager"]),
             silenced: BTreeMap::new(),
+            flapping: BTreeSet::new(),
             config: config(hosts, shape),
             store: BTreeMap::new(),
             pending: Vec::new(),
@@ -442,8 +446,19 @@ impl World {
                 (self.report.fingerprint ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
         self.note(format!("told {text}"));
-        let host = text.split(' ').nth(1).and_then(|name| self.silenced.get(name));
-        let silenced = host.is_some_and(|until| self.now < *until);
+        let host = text.split(' ').nth(1).unwrap_or_default();
+        match text.split(':').next() {
+            Some("FLAPPING") => {
+                self.report.flaps += 1;
+                self.flapping.insert(host.to_owned());
+            }
+            Some("SETTLED") => {
+                self.flapping.remove(host);
+            }
+            _ => {}
+        }
+        let silenced = self.silenced.get(host).is_some_and(|until| self.now < *until)
+            || self.flapping.contains(host);
         let told = self.shadow.told(self.now, &text, silenced);
         self.ensure_ok(told);
         self.told.published(self.now, &text, silenced || self.shadow.holds());
@@ -564,6 +579,8 @@ impl World {
             engine.restore(now, row.clone());
         }
         let view = engine.view();
+        let flapping = view.hosts.iter().filter(|h| h.flapping);
+        self.flapping = flapping.map(|h| h.name.to_string()).collect();
         let kept = view.hosts.iter().map(|h| (h.name.to_string(), h.state == view::State::Down));
         let kept: BTreeMap<String, bool> = kept.collect();
         for key in self.store.keys().filter_map(|k| k.strip_prefix("1 ")) {
@@ -627,6 +644,9 @@ fn config(hosts: usize, shape: Shape) -> Arc<Server> {
     let document = Document { file: "hbd.yaml".into(), text: CONFIG.into(), root };
     let (mut config, found) = server::check(&[document]);
     assert!(problems.is_empty() && found.is_empty(), "{problems:?} {found:?}");
+    if !shape.flaps {
+        config.flap_transitions = 1000;
+    }
     // Against strangers, a site declares its hosts; without any, whoever comes is taken.
     if shape.flood > 0 {
         config.udp_policy = Some(UdpPolicy::Known);
