@@ -34,6 +34,7 @@ fn main() {
         ("echo", &shapes[..1]),
         ("hbd", &shapes[..]),
         ("hbd+journal", &shapes[..2]),
+        ("hbd+history", &shapes[..2]),
         ("asyncio", &shapes[1..2]),
         ("uvloop", &shapes[1..2]),
     ] {
@@ -108,9 +109,10 @@ impl Server {
     fn start(name: &str, dir: &std::path::Path) -> Option<Server> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/asyncio_server.py");
         let mut command = match name {
-            "hbd" | "hbd+journal" => {
+            "hbd" | "hbd+journal" | "hbd+history" => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_hbd"));
-                let config = socket::config(dir, HOSTS, name == "hbd+journal");
+                let config =
+                    socket::config(dir, HOSTS, name == "hbd+journal", name == "hbd+history");
                 command.arg("-f").arg("-c").arg(config);
                 command
             }

@@ -169,13 +169,13 @@ fn grow_buffer(socket: &UdpSocket) {
 }
 
 /// A configuration that declares the hosts of the load, on free ports, with its state and journal in `dir`.
-pub fn config(dir: &Path, hosts: usize, journal: bool) -> PathBuf {
+pub fn config(dir: &Path, hosts: usize, journal: bool, history: bool) -> PathBuf {
     let path = dir.join("hbd.yaml");
     let state = dir.join("state");
     let _ = std::fs::remove_dir_all(&state);
     let mut text = format!(
         "hb_port: 0\nhbd_port: 0\nws_port: 0\nstate_dir: {}\njournal_enabled: {journal}\n\
-         journal_dir: {}\nhosts:\n",
+         history_enabled: {history}\njournal_dir: {}\nhosts:\n",
         state.display(),
         dir.join("journal").display()
     );

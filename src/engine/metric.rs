@@ -117,8 +117,8 @@ impl Engine {
     /// Judges a round trip, on every heartbeat that brings one.
     pub(super) fn judge_rtt(&mut self, now: Now, id: HostId, rtt: f64, interval: f64) {
         let Some(ruleset) = self.table.record(id).map(|r| r.ruleset) else { return };
-        let name = self.name_of(id);
         let Some(mut scope) = self.rules.rtt_scope(ruleset) else { return };
+        let Some(name) = self.table.host(id).map(|host| host.name.clone()) else { return };
         let Some(rule) = scope.find(&name).map(|found| found.rule.clone()) else { return };
         let leaf = Leaf { path: &name, value: LeafValue::Number(rtt) };
         let reading = Reading { leaf, rule, check_name: "" };
