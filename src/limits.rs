@@ -90,6 +90,10 @@ limits! {
     SCOPE_NAMES: usize = 256, "names";
     /// Longest glob of a silence or a maintenance window.
     GLOB_MAX: usize = 256, "bytes";
+    /// One-off calls that wait at an agent's socket.
+    AGENT_CALLERS: usize = 16, "calls";
+    /// Longest file served below `/agent/`, and longest update that an agent takes.
+    AGENT_FILE_MAX: u64 = 64 << 20, "bytes";
     CMD_QUEUE: usize = 32, "commands a host";
     /// Commands of a host that are remembered, those that are over included.
     CMD_KEPT: usize = 64, "commands a host";

@@ -147,6 +147,29 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     (last_unit != u64::MAX && total < 10_000_000_000).then(|| Duration::from_secs(total))
 }
 
+/// Reads the date of an HTTP answer: `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub fn parse_http_date(text: &str) -> Option<Wall> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut words = text.split_once(", ")?.1.split(' ');
+    let day: i64 = words.next()?.parse().ok()?;
+    let month = words.next()?;
+    let month = MONTHS.iter().position(|name| *name == month)? as i64 + 1;
+    let year: i64 = words.next()?.parse().ok()?;
+    let mut clock = words.next()?.split(':').map(|part| part.parse::<i64>().ok());
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+    let fits = (1970..=9999).contains(&year)
+        && (1..=31).contains(&day)
+        && (0..24).contains(&hour)
+        && (0..60).contains(&minute)
+        && (0..=60).contains(&second);
+    // Days since 1970 of the proleptic Gregorian calendar; the year begins in March.
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
+    (fits && words.next() == Some("GMT"))
+        .then(|| Wall::from_secs(((days * 24 + hour) * 60 + minute) * 60 + second))
+}
+
 /// A duration in at most two units: `18s`, `2m`, `5m 12s`, `3h 4m`, `2d 1h` (SPEC section 13).
 pub fn render_duration(span: Duration) -> String {
     let secs = span.as_secs();
@@ -163,6 +186,22 @@ pub fn render_duration(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn date_of_an_http_answer_is_read() {
+        let table = [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Thu, 29 Feb 2024 00:00:00 GMT", Some(1_709_164_800)),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 CET", None),
+            ("Sun, 06 Nov 1994 25:49:37 GMT", None),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", None),
+            ("", None),
+        ];
+        for (text, want) in table {
+            assert_eq!(parse_http_date(text), want.map(Wall::from_secs), "{text}");
+        }
+    }
 
     #[test]
     fn duration_text_parses_in_every_documented_form() {

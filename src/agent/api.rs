@@ -1,5 +1,6 @@
 //! What goes into the agent and what comes out: two closed enums, and the settings it starts with.
 
+use super::one_off::OneOff;
 use crate::config::agent as config;
 use crate::time::{Duration, Mono};
 use crate::wire::Kind;
@@ -113,6 +114,11 @@ pub enum Event<'a> {
         cid: u64,
         result: Result<&'a str, &'a str>,
     },
+    /// Tell every server, under this number (not 0), what a one-off call wants told.
+    OneOff {
+        id: u64,
+        what: &'a OneOff,
+    },
     /// Nothing happened; do what is due.
     Tick,
     /// Say goodbye where that is wanted, then `Effect::Exit`.
@@ -147,9 +153,10 @@ pub enum Effect {
     Hung {
         plugin: usize,
     },
-    /// This server has acknowledged a message.
+    /// This server has acknowledged a message; of a one-off call, its number.
     Told {
         server: usize,
+        id: u64,
     },
     /// A server with a key asks for another version of the agent, and has noted that this one has
     /// accepted: fetch, verify and install it as the configuration's `update` says. Answered by
@@ -172,6 +179,14 @@ pub struct View {
     pub servers: Vec<ServerView>,
     /// Every plugin has run, and no run is under way.
     pub collected: bool,
+}
+
+impl View {
+    /// Whether any server has ever answered anything.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.servers.iter().flat_map(|server| &server.links).any(|link| link.answered > 0)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

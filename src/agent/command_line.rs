@@ -1,6 +1,9 @@
 //! What the user of hbc or hbc-mini asked for, as typed. One table gives the options and their
 //! help.
 
+use super::one_off::MAINTENANCE_S_MAX;
+use crate::text;
+use crate::time;
 use lexopt::prelude::*;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -35,6 +38,31 @@ pub enum Action {
     DryRun,
     /// Run each of these plugins once, or all, and tell how it went.
     TestPlugins(Vec<String>),
+    /// Read the configuration and tell what is wrong with it.
+    CheckConfig,
+    /// Try the way to this server.
+    Doctor(String),
+    /// Plan this machine's own maintenance.
+    Maintenance {
+        seconds: u32,
+        reason: String,
+    },
+    /// Run a job and report it.
+    Wrap {
+        name: String,
+        argv: Vec<OsString>,
+    },
+    /// Make the init system start the agent, reporting to this server.
+    InstallService(Option<String>),
+    /// Fetch, verify and install a release: where from, version, SHA-256, size, as far as given.
+    Update(Vec<String>),
+}
+
+impl Action {
+    /// Whether it is one message that the running agent takes over where there is one.
+    pub fn is_one_off(&self) -> bool {
+        matches!(self, Action::Boot | Action::Message(_) | Action::Maintenance { .. })
+    }
 }
 
 struct Opt {
@@ -63,24 +91,50 @@ const OPTIONS: &[Opt] = &[
     opt(Some('m'), "message", Some("TEXT"), "send a message and exit: 0 acknowledged,"),
     opt(None, "once", None, "collect once, send, tell what was acknowledged"),
     opt(None, "dry-run", None, "collect once and print; send nothing"),
+    opt(None, "install-service", None, "have the init system start it"),
+    opt(None, "update", None, "fetch, verify and install the newest release"),
     opt(Some('h'), "help", None, "this text"),
     opt(Some('V'), "version", None, "the program's version"),
 ];
 
-/// Where a server's name could be; no host is called this.
-const TEST_PLUGINS: &str = "test-plugins";
+/// Words that stand where a server's name could; no host is called so.
+struct Sub {
+    word: &'static str,
+    arguments: &'static str,
+    help: &'static str,
+}
 
-/// Reads the arguments that follow the program's name.
+const SUBCOMMANDS: &[Sub] = &[
+    Sub { word: "test-plugins", arguments: "[NAME]...", help: "run each once, tell how it went" },
+    Sub { word: "doctor", arguments: "SERVER", help: "try the way to a server" },
+    Sub { word: "check-config", arguments: "", help: "tell what is wrong with the configuration" },
+    Sub {
+        word: "maintenance",
+        arguments: "DURATION [REASON]",
+        help: "plan this machine's own; 0 ends it",
+    },
+    Sub { word: WRAP, arguments: "NAME -- COMMAND...", help: "run a job, report it as job_NAME" },
+];
+const WRAP: &str = "wrap";
+/// `job_` and this make a plugin's name.
+const JOB_NAME_MAX: usize = 28;
+
+/// Reads the arguments that follow the program's name; `mini`: without `wrap`.
 ///
 /// # Errors
 /// What is wrong with them, in one line.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>, mini: bool) -> Result<Request, String> {
     let mut request = Request::default();
+    let mut words: Vec<OsString> = Vec::new();
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
         let option = match argument {
-            Value(server) => {
-                request.servers.push(text(server)?);
+            Value(word) => {
+                words.push(word);
+                // A job's arguments are its own.
+                if !mini && words.len() == 2 && words[0] == WRAP {
+                    words.extend(parser.raw_args().map_err(|error| error.to_string())?);
+                }
                 continue;
             }
             Short(letter) => OPTIONS.iter().find(|o| o.short == Some(letter)),
@@ -93,11 +147,88 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, S
         };
         request.set(option.long, value.unwrap_or_default())?;
     }
-    if request.action == Action::Run && request.servers.first().is_some_and(|s| s == TEST_PLUGINS) {
-        request.action = Action::TestPlugins(request.servers.split_off(1));
-        request.servers.clear();
-    }
+    request.take_words(words, mini)?;
     Ok(request)
+}
+
+impl Request {
+    /// The arguments that are no options: servers, or a subcommand with what belongs to it.
+    fn take_words(&mut self, mut words: Vec<OsString>, mini: bool) -> Result<(), String> {
+        if let Some(action) = self.action.with_words(&mut words)? {
+            self.action = action;
+            return Ok(());
+        }
+        let first = words.first().and_then(|word| word.to_str()).unwrap_or_default();
+        let sub = SUBCOMMANDS.iter().find(|sub| sub.word == first && self.action == Action::Run);
+        let Some(sub) = sub.filter(|sub| !mini || sub.word != WRAP) else {
+            self.servers = words.into_iter().map(text).collect::<Result<_, _>>()?;
+            return Ok(());
+        };
+        words.remove(0);
+        if sub.word == WRAP {
+            self.action = job(words)?;
+            return Ok(());
+        }
+        let words: Vec<String> = words.into_iter().map(text).collect::<Result<_, _>>()?;
+        self.action = match sub.word {
+            "doctor" => match <[String; 1]>::try_from(words) {
+                Ok([server]) => Action::Doctor(server),
+                Err(_) => return Err("doctor takes one SERVER".to_owned()),
+            },
+            "check-config" if words.is_empty() => Action::CheckConfig,
+            "check-config" => return Err("check-config takes no argument, -c FILE".to_owned()),
+            "maintenance" => maintenance(&words)?,
+            _ => Action::TestPlugins(words),
+        };
+        Ok(())
+    }
+}
+
+impl Action {
+    /// For an option that takes the words behind it.
+    fn with_words(&self, words: &mut Vec<OsString>) -> Result<Option<Action>, String> {
+        let mut take =
+            || std::mem::take(words).into_iter().map(text).collect::<Result<Vec<_>, _>>();
+        Ok(match self {
+            Action::InstallService(_) => {
+                let mut words = take()?;
+                if words.len() > 1 {
+                    return Err("--install-service takes at most one SERVER".to_owned());
+                }
+                Some(Action::InstallService(words.pop()))
+            }
+            Action::Update(_) => Some(Action::Update(take()?)),
+            _ => None,
+        })
+    }
+}
+
+fn maintenance(words: &[String]) -> Result<Action, String> {
+    let Some((duration, reason)) = words.split_first() else {
+        return Err("maintenance takes a DURATION, e.g. 30m, or 0 to end it".to_owned());
+    };
+    let span = time::parse_duration(duration)
+        .ok_or_else(|| format!("{duration:?} is not a duration, e.g. 30m or 1h30m"))?;
+    let seconds = u32::try_from(span.as_secs()).ok().filter(|s| *s <= MAINTENANCE_S_MAX);
+    let seconds = seconds.ok_or("a maintenance lasts at most 7d")?;
+    Ok(Action::Maintenance { seconds, reason: reason.join(" ") })
+}
+
+fn job(words: Vec<OsString>) -> Result<Action, String> {
+    let usage = "wrap takes NAME -- COMMAND...";
+    let mut words = words.into_iter();
+    let name = text(words.next().ok_or(usage)?)?;
+    if name.len() > JOB_NAME_MAX || !text::is_plugin_name(&name) {
+        return Err(format!("{name:?} is not a job's name: a-z, 0-9 and '_', at most 28"));
+    }
+    let mut argv: Vec<OsString> = words.collect();
+    if argv.first().is_some_and(|word| word == "--") {
+        argv.remove(0);
+    }
+    if argv.is_empty() {
+        return Err(usage.to_owned());
+    }
+    Ok(Action::Wrap { name, argv })
 }
 
 impl Request {
@@ -118,6 +249,8 @@ impl Request {
             "message" => Action::Message(text(value)?),
             "once" => Action::Once,
             "dry-run" => Action::DryRun,
+            "install-service" => Action::InstallService(None),
+            "update" => Action::Update(Vec::new()),
             "version" => Action::Version,
             _ => Action::Help,
         };
@@ -125,7 +258,8 @@ impl Request {
             self.action = action;
             return Ok(());
         }
-        Err("only one of --boot, -m, --once and --dry-run can be given".to_owned())
+        Err("only one of --boot, -m, --once, --dry-run, --install-service and --update can be given"
+            .to_owned())
     }
 }
 
@@ -134,12 +268,17 @@ fn text(value: OsString) -> Result<String, String> {
 }
 
 /// The help text; `program` is `hbc` or `hbc-mini`, `file` its configuration's name.
-pub fn help(program: &str, file: &str) -> String {
+pub fn help(program: &str, file: &str, mini: bool) -> String {
     let mut out = format!(
-        "Reports this machine to a Heartbeat server.\n\n\
-         usage: {program} [OPTION]... [SERVER]...\n       \
-         {program} [-c FILE] test-plugins [NAME]...   run each once, tell how it went\n\n\
-         SERVER is a name, an IPv4 or an [IPv6] address, with an optional :port (50003).\n\n"
+        "Reports this machine to a Heartbeat server.\n\nusage: {program} [OPTION]... [SERVER]...\n"
+    );
+    for sub in SUBCOMMANDS.iter().filter(|sub| !mini || sub.word != WRAP) {
+        let call = format!("{} {}", sub.word, sub.arguments);
+        // Writing to a String cannot fail, here and below.
+        let _ = writeln!(out, "       {program} {call:<30} {}", sub.help);
+    }
+    out.push_str(
+        "\nSERVER is a name, an IPv4 or an [IPv6] address, with an optional :port (50003).\n\n",
     );
     for option in OPTIONS {
         let short = option.short.map_or("   ".to_owned(), |letter| format!("-{letter},"));
@@ -147,8 +286,7 @@ pub fn help(program: &str, file: &str) -> String {
             Some(value) => format!("--{} {value}", option.long),
             None => format!("--{}", option.long),
         };
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "  {short} {long:<16} {}", option.help);
+        let _ = writeln!(out, "  {short} {long:<17} {}", option.help);
         if option.long == "message" {
             let _ = writeln!(out, "{:24}1 not sent, 3 sent but never acknowledged", "");
         }
@@ -170,7 +308,7 @@ mod tests {
     use expect_test::expect;
 
     fn parsed(line: &str) -> Result<Request, String> {
-        parse(line.split_ascii_whitespace().map(OsString::from))
+        parse(line.split_ascii_whitespace().map(OsString::from), false)
     }
 
     #[test]
@@ -198,17 +336,63 @@ mod tests {
             ("test-plugins", Action::TestPlugins(Vec::new())),
             ("-c f test-plugins a", Action::TestPlugins(vec!["a".to_owned()])),
             ("a test-plugins", Action::Run),
+            ("check-config", Action::CheckConfig),
+            ("doctor hb:5", Action::Doctor("hb:5".to_owned())),
+            ("maintenance 1h30m", Action::Maintenance { seconds: 5400, reason: String::new() }),
+            (
+                "maintenance 0 all done",
+                Action::Maintenance { seconds: 0, reason: "all done".to_owned() },
+            ),
+            ("wrap nightly -- ls -l --once", job(&["ls", "-l", "--once"])),
+            ("-v wrap nightly ls -l", job(&["ls", "-l"])),
+            ("--install-service", Action::InstallService(None)),
+            ("--install-service hb", Action::InstallService(Some("hb".to_owned()))),
+            ("--update", Action::Update(Vec::new())),
+            ("--update http://hb/ 1.0", Action::Update(vec!["http://hb/".into(), "1.0".into()])),
         ];
         for (line, action) in table {
             assert_eq!(parsed(line).map(|r| r.action), Ok(action), "{line}");
         }
     }
 
+    fn job(argv: &[&str]) -> Action {
+        let argv = argv.iter().map(OsString::from).collect();
+        Action::Wrap { name: "nightly".to_owned(), argv }
+    }
+
     #[test]
     fn arguments_that_are_wrong_are_refused() {
-        for line in ["-x", "--bogus", "-m", "-c", "--boot --once", "--boot=1", "-m a -m b"] {
+        let lines = [
+            "-x",
+            "--bogus",
+            "-m",
+            "-c",
+            "--boot --once",
+            "--boot=1",
+            "-m a -m b",
+            "doctor",
+            "doctor a b",
+            "check-config x",
+            "maintenance",
+            "maintenance soon",
+            "maintenance 8d",
+            "wrap",
+            "wrap x",
+            "wrap x --",
+            "wrap X -- ls",
+            "wrap abcdefghijklmnopqrstuvwxyz123 -- ls",
+            "--install-service a b",
+        ];
+        for line in lines {
             assert!(parsed(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn small_agent_has_no_wrap() {
+        let words = ["wrap", "x"].map(OsString::from);
+        assert_eq!(parse(words, true).expect("two servers").servers, ["wrap", "x"]);
+        assert!(!help("hbc-mini", "hbc.json", true).contains("wrap"));
     }
 
     #[test]
@@ -217,21 +401,27 @@ mod tests {
             Reports this machine to a Heartbeat server.
 
             usage: hbc [OPTION]... [SERVER]...
-                   hbc [-c FILE] test-plugins [NAME]...   run each once, tell how it went
+                   hbc test-plugins [NAME]...         run each once, tell how it went
+                   hbc doctor SERVER                  try the way to a server
+                   hbc check-config                   tell what is wrong with the configuration
+                   hbc maintenance DURATION [REASON]  plan this machine's own; 0 ends it
+                   hbc wrap NAME -- COMMAND...        run a job, report it as job_NAME
 
             SERVER is a name, an IPv4 or an [IPv6] address, with an optional :port (50003).
 
-              -c, --config FILE    read this configuration
-              -d, --daemon         leave the terminal, log to syslog
-              -v, --verbose        log more; twice, everything
-              -b, --boot-messages  send boot on start and shutdown on exit
-                  --boot           send one boot message and exit
-              -m, --message TEXT   send a message and exit: 0 acknowledged,
+              -c, --config FILE     read this configuration
+              -d, --daemon          leave the terminal, log to syslog
+              -v, --verbose         log more; twice, everything
+              -b, --boot-messages   send boot on start and shutdown on exit
+                  --boot            send one boot message and exit
+              -m, --message TEXT    send a message and exit: 0 acknowledged,
                                     1 not sent, 3 sent but never acknowledged
-                  --once           collect once, send, tell what was acknowledged
-                  --dry-run        collect once and print; send nothing
-              -h, --help           this text
-              -V, --version        the program's version
+                  --once            collect once, send, tell what was acknowledged
+                  --dry-run         collect once and print; send nothing
+                  --install-service have the init system start it
+                  --update          fetch, verify and install the newest release
+              -h, --help            this text
+              -V, --version         the program's version
 
             Configuration: -c FILE, $HBC_CONFIG, ~/.hbc.yaml, /etc/heartbeat/hbc.yaml
 
@@ -240,6 +430,6 @@ mod tests {
               hbc -d -b -c /etc/heartbeat/hbc.yaml
               hbc -m "backup finished" [2001:db8::1]:50003
         "#]]
-        .assert_eq(&help("hbc", "hbc.yaml"));
+        .assert_eq(&help("hbc", "hbc.yaml", false));
     }
 }

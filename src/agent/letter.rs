@@ -70,6 +70,14 @@ impl Writer {
                 PlgOut { seq, data, age_ms, part: *part, ..sample(&self.name, plan) }
                     .encode(&mut self.json);
             }
+            Body::Job { plugin, data, part, .. } => {
+                let age = now.since(item.born);
+                let age_ms = (age >= AGE_MIN).then_some(age.as_millis() as u32);
+                let plan = plan_of_a_job(plugin);
+                let (seq, part) = (Some(seq), *part);
+                PlgOut { seq, data, age_ms, part, ..sample(&self.name, &plan) }
+                    .encode(&mut self.json);
+            }
             Body::Message { mid, kind, text } => {
                 MsgOut { name: &self.name, seq: Some(seq), kind: *kind, text, mid: Some(*mid) }
                     .encode(&mut self.json)
@@ -98,8 +106,20 @@ impl Writer {
 }
 
 fn sample<'a>(name: &'a str, plan: &'a Plan) -> PlgOut<'a> {
-    let every = (!plan.info).then_some(plan.every.as_secs() as u32);
+    let every = Some(plan.every.as_secs() as u32).filter(|every| !plan.info && *every > 0);
     PlgOut { name, plugin: &plan.name, every, info: plan.info, ..PlgOut::default() }
+}
+
+/// A job is no plugin that comes again: it promises no next sample.
+pub(super) fn plan_of_a_job(plugin: &str) -> Plan {
+    Plan {
+        name: plugin.into(),
+        info: false,
+        stream: false,
+        every: Duration::ZERO,
+        timeout: Duration::ZERO,
+        quick: false,
+    }
 }
 
 /// The data object that tells why a plugin gave none.

@@ -8,8 +8,10 @@ mod api;
 pub mod command_line;
 mod letter;
 mod link;
+pub mod one_off;
 mod outbox;
 mod peer;
+pub mod release;
 mod retry;
 mod schedule;
 #[cfg(test)]
@@ -26,6 +28,7 @@ use crate::text;
 use crate::time::{Duration, Mono, Now};
 use crate::wire::{self, Kind};
 use link::{Due, Link};
+use one_off::OneOff;
 use outbox::Body;
 use peer::Peer;
 use schedule::Schedule;
@@ -76,7 +79,8 @@ impl Agent {
             exited: false,
         };
         if agent.boot {
-            agent.tell(now.mono, Kind::Boot, "");
+            let mid = agent.draw_id();
+            agent.tell(now.mono, mid, Kind::Boot, "");
         }
         agent.advance(now.mono);
         agent
@@ -90,7 +94,11 @@ impl Agent {
             Event::Datagram { link, bytes } => self.datagram(now, link, bytes),
             Event::SendFailed { link } => self.send_failed(now, link),
             Event::Sample { plugin, result } => self.sample(now, plugin, result),
-            Event::Message { kind, text } => self.tell(now, kind, text),
+            Event::Message { kind, text } => {
+                let mid = self.draw_id();
+                self.tell(now, mid, kind, text);
+            }
+            Event::OneOff { id, what } => self.one_off(now, id, what),
             Event::Updated { .. } | Event::Tick => {}
             Event::Stop => self.stop(now),
         }
@@ -156,9 +164,9 @@ impl Agent {
         if first_of_outage {
             peer.outbox.wake(now);
         }
-        if let Some(Body::Message { .. }) = answer.item.and_then(|id| peer.outbox.acknowledged(id))
-        {
-            self.effects.push_back(Effect::Told { server });
+        let told = answer.item.and_then(|id| peer.outbox.told(id));
+        if let Some(id) = told {
+            self.effects.push_back(Effect::Told { server, id });
         }
         // A server that was silent may have been restarted, and know nothing of this machine.
         if (ack.want_info || first_of_outage) && self.stopping.is_none() && peer.ask_info(now) {
@@ -195,9 +203,36 @@ impl Agent {
         }
     }
 
-    fn tell(&mut self, now: Mono, kind: Kind, words: &str) {
-        // Fits the 53 bits that every JSON reader keeps, and is never 0.
-        let mid = (self.prng.next_u64() >> 11) | 1;
+    /// The number of a message: fits the 53 bits that every JSON reader keeps, and is never 0.
+    fn draw_id(&mut self) -> u64 {
+        (self.prng.next_u64() >> 11) | 1
+    }
+
+    fn one_off(&mut self, now: Mono, id: u64, what: &OneOff) {
+        match what {
+            OneOff::Text(text) => self.tell(now, id, Kind::Text, text),
+            OneOff::Boot => self.tell(now, id, Kind::Boot, ""),
+            OneOff::Maintenance { .. } => {}
+            OneOff::Job { plugin, data } => self.report_job(now, id, plugin, data),
+        }
+    }
+
+    /// A sample of something that is not in the schedule, kept until it is acknowledged.
+    fn report_job(&mut self, now: Mono, id: u64, plugin: &str, data: &str) {
+        let plan = letter::plan_of_a_job(plugin);
+        let parts = self.writer.parts(data, &plan);
+        let count = parts.len().min(64) as u8;
+        for (place, part) in (1..=count).zip(parts) {
+            let data: std::sync::Arc<str> = part.into();
+            let part = (count > 1).then_some((place, count));
+            for peer in &mut self.peers {
+                let (plugin, data) = (plan.name.clone(), data.clone());
+                peer.outbox.push(now, Body::Job { id, plugin, data, part });
+            }
+        }
+    }
+
+    fn tell(&mut self, now: Mono, mid: u64, kind: Kind, words: &str) {
         let text: std::sync::Arc<str> = text::cut(words, limits::TEXT_MAX).into();
         for peer in &mut self.peers {
             peer.outbox.push(now, Body::Message { mid, kind, text: text.clone() });
@@ -211,7 +246,8 @@ impl Agent {
         self.stopping = Some(now + retry::GOODBYE);
         self.schedule.stop();
         if self.boot {
-            self.tell(now, Kind::Shutdown, "");
+            let mid = self.draw_id();
+            self.tell(now, mid, Kind::Shutdown, "");
         }
         self.peers.iter_mut().for_each(|peer| peer.stop(now));
     }

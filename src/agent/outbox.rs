@@ -19,8 +19,23 @@ const BURST: u32 = 32;
 
 #[derive(Clone, Debug)]
 pub(super) enum Body {
-    Sample { plugin: usize, data: Arc<str>, part: Option<(u8, u8)> },
-    Message { mid: u64, kind: Kind, text: Arc<str> },
+    Sample {
+        plugin: usize,
+        data: Arc<str>,
+        part: Option<(u8, u8)>,
+    },
+    Message {
+        mid: u64,
+        kind: Kind,
+        text: Arc<str>,
+    },
+    /// Of a one-off call: a sample that is kept as a message is, until somebody has it.
+    Job {
+        id: u64,
+        plugin: Arc<str>,
+        data: Arc<str>,
+        part: Option<(u8, u8)>,
+    },
 }
 
 #[derive(Debug)]
@@ -41,7 +56,7 @@ impl Item {
     fn cost(&self) -> usize {
         match &self.body {
             Body::Sample { data, .. } => data.len() + ITEM_COST,
-            Body::Message { .. } => 0,
+            Body::Message { .. } | Body::Job { .. } => 0,
         }
     }
 }
@@ -132,6 +147,18 @@ impl Outbox {
         self.remove(place).map(|i| i.body)
     }
 
+    /// The same; the number of a message that it has whole now.
+    pub fn told(&mut self, id: u64) -> Option<u64> {
+        match self.acknowledged(id)? {
+            Body::Message { mid, .. } => Some(mid),
+            Body::Job { id, .. } => {
+                let more = |i: &Item| matches!(i.body, Body::Job { id: other, .. } if other == id);
+                (!self.items.iter().any(more)).then_some(id)
+            }
+            Body::Sample { .. } => None,
+        }
+    }
+
     /// The server answers again: what was sent in vain is due, and its tries count anew. A message
     /// of
     /// the last seconds is left alone; its answer is likely on the way.
@@ -144,8 +171,11 @@ impl Outbox {
 
     /// Keeps messages only, and hurries. A boot that nobody heard of must not follow the shutdown.
     pub fn stop(&mut self, now: Mono) {
-        self.items
-            .retain(|i| matches!(i.body, Body::Message { kind: Kind::Text | Kind::Shutdown, .. }));
+        self.items.retain(|i| match i.body {
+            Body::Message { kind, .. } => kind != Kind::Boot,
+            Body::Job { .. } => true,
+            Body::Sample { .. } => false,
+        });
         (self.bytes, self.messages) = (0, self.items.len());
         self.stopping = true;
         self.items.iter_mut().for_each(|i| (i.tries, i.due) = (0, now));

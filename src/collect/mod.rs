@@ -34,11 +34,13 @@ mod space;
 pub mod stat;
 mod stream;
 mod system_monitor;
+mod target;
 mod virtualization;
 mod zfs;
 pub mod zpool;
 
 pub use json::ObjectWriter;
+pub use target::TARGET;
 
 use crate::config::agent::{self, Agent};
 use crate::limits;
@@ -137,7 +139,7 @@ pub fn probe(config: &Agent, mini: bool) -> Vec<Probe> {
         let settings = config.plugins.get(*name).unwrap_or(&defaults);
         let plugin = match settings.enabled {
             Some(false) => Err("switched off in the configuration".to_owned()),
-            _ => open(name, &source, settings).map_err(|error| error.0),
+            _ => open(name, &source, settings, mini).map_err(|error| error.0),
         };
         ((*name).to_owned(), plugin)
     });
@@ -170,13 +172,42 @@ pub fn builtin(config: &Agent, mini: bool) -> Vec<Box<dyn Plugin>> {
     plugins
 }
 
+/// Programs that the plugins' settings name and that cannot be run: the key, and what is wrong.
+pub fn program_problems(config: &Agent) -> Vec<(String, String)> {
+    let mut problems = Vec::new();
+    let on = config.plugins.iter().filter(|(_, settings)| settings.enabled != Some(false));
+    for (name, settings) in on {
+        for (place, command) in settings.commands.iter().enumerate() {
+            if let Some(what) = program::problem(&command.argv) {
+                problems
+                    .push((format!("plugins.{name}.commands[{place}] ({})", command.name), what));
+            }
+        }
+        if !settings.command.is_empty()
+            && let Some(what) = program::problem(&settings.command)
+        {
+            problems.push((format!("plugins.{name}.command"), what));
+        }
+        if let Some(zpool) = &settings.zpool
+            && !program::is_there(zpool)
+        {
+            let what = format!("{} cannot be run", zpool.display());
+            problems.push((format!("plugins.{name}.zpool"), what));
+        }
+    }
+    problems
+}
+
 fn open(
     name: &str,
     source: &Source,
     settings: &agent::Plugin,
+    mini: bool,
 ) -> Result<Box<dyn Plugin>, CollectError> {
     Ok(match name {
-        osinfo::NAME => Box::new(osinfo::OsInfo::new(source)),
+        osinfo::NAME => {
+            Box::new(osinfo::OsInfo::new(source, if mini { "hbc-mini" } else { "hbc" }))
+        }
         cpu::NAME => Box::new(cpu::CpuMonitor::new(source, settings)?),
         memory::NAME => Box::new(memory::MemoryMonitor::new(source)?),
         disk::NAME => Box::new(disk::DiskMonitor::new(source, settings)?),

@@ -1,7 +1,7 @@
 //! `os_info`: what this machine is.
 
 use super::kernel_file::{BYTES_MAX, KernelFile, LONG_MAX, read_once};
-use super::{CollectError, ObjectWriter, Plugin, PluginKind, Source};
+use super::{CollectError, ObjectWriter, Plugin, PluginKind, Source, TARGET};
 use super::{cpuinfo, memory, release, stat, virtualization};
 use crate::os::system;
 use crate::time::Now;
@@ -10,6 +10,8 @@ pub const NAME: &str = "os_info";
 
 pub struct OsInfo {
     source: Source,
+    /// Which agent this is: `hbc` or `hbc-mini`.
+    program: &'static str,
     stat: KernelFile,
     meminfo: KernelFile,
     /// These stay as they are while a machine runs.
@@ -19,10 +21,11 @@ pub struct OsInfo {
 }
 
 impl OsInfo {
-    pub fn new(source: &Source) -> OsInfo {
+    pub fn new(source: &Source, program: &'static str) -> OsInfo {
         let cpuinfo = read_once(source.procfs.join("cpuinfo"), BYTES_MAX).unwrap_or_default();
         OsInfo {
             source: source.clone(),
+            program,
             stat: KernelFile::new(source.procfs.join("stat"), LONG_MAX),
             meminfo: KernelFile::new(source.procfs.join("meminfo"), BYTES_MAX),
             cpu_model: cpuinfo::parse_model(&cpuinfo),
@@ -65,6 +68,8 @@ impl Plugin for OsInfo {
         object.number_if("memory_total_mb", memory.map(|info| info.total as f64 / 1024.0), 2);
         object.integer_if("boot_time", stat.and_then(|stat| stat.boot_time));
         object.text("agent_version", env!("CARGO_PKG_VERSION"));
+        object.text("agent_program", self.program);
+        object.text("agent_target", TARGET);
         object.text("virtualization", self.virtualization);
         object.finish();
         Ok(())

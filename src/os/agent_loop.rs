@@ -2,15 +2,19 @@
 //!
 //! hbc, hbc-mini and `hbd --with-agent` all run this. It decides nothing about the protocol.
 
+use super::desk::{Desk, Taken};
 use super::errand::Errands;
 use super::runner::{self, Done, Job, Plugins, Runners};
 use super::udp::{self, Incoming, Ready, Sockets, Timer};
+use super::updater::Updater;
 use super::{clock, file, signal};
+use crate::agent::one_off::{Answer, Call, OneOff};
+use crate::agent::release::Wanted;
 use crate::agent::{Agent, Effect, Event, Plan, Setup, View};
 use crate::collect::{Plugin, PluginKind};
 use crate::config::agent as config;
+use crate::prng::Prng;
 use crate::time::{Duration, Mono};
-use crate::wire::Kind;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -31,7 +35,7 @@ pub enum Task {
     /// Every plugin once, everything acknowledged, done.
     Round,
     /// One message, no heartbeat.
-    Message(Kind, String),
+    Tell(OneOff),
 }
 
 /// How plugins are run and names looked up.
@@ -52,6 +56,15 @@ pub enum Outcome {
     NotSent,
     NotAcknowledged,
     Round(Round),
+    /// The program's file is another one now: run that.
+    Restart,
+}
+
+/// What a reporting agent has beside its servers and plugins; a single round has nothing of it.
+#[derive(Default)]
+pub struct Extras {
+    pub desk: Option<Desk>,
+    pub updater: Option<Updater>,
 }
 
 /// What a single round sent, and how the servers answered.
@@ -74,6 +87,7 @@ pub fn run(
     mut plugins: Plugins,
     runtime: Runtime,
     task: Task,
+    extras: Extras,
     stop: BorrowedFd<'_>,
 ) -> io::Result<Outcome> {
     let errands = Errands::split_off(&mut plugins);
@@ -81,7 +95,7 @@ pub fn run(
         Runtime::Inline => Work::Inline { plugins, due: VecDeque::new() },
         Runtime::Threads => Work::Threads(Runners::new(plugins)?),
     };
-    setup.heartbeat &= !matches!(task, Task::Message(..));
+    setup.heartbeat &= !matches!(task, Task::Tell(_));
     let mut timer = Timer::new()?;
     let now = clock::now_awake();
     let seed = RandomState::new().build_hasher().finish();
@@ -94,6 +108,8 @@ pub fn run(
         work,
         errands,
         task,
+        extras,
+        prng: Prng::new(!seed),
         began: now.mono,
         tally: Tally::default(),
         stopping: false,
@@ -133,6 +149,9 @@ struct Shell {
     work: Work,
     errands: Errands,
     task: Task,
+    extras: Extras,
+    /// Numbers of one-off messages.
+    prng: Prng,
     began: Mono,
     servers: Vec<(String, u16)>,
     names: Vec<String>,
@@ -160,8 +179,9 @@ enum Work {
 
 impl Shell {
     fn run(&mut self, stop: BorrowedFd<'_>, timer: &mut Timer) -> Outcome {
-        if let Task::Message(kind, text) = &self.task {
-            self.agent.handle(clock::now_awake(), Event::Message { kind: *kind, text });
+        if let Task::Tell(what) = &self.task {
+            let id = (self.prng.next_u64() >> 11) | 1;
+            self.agent.handle(clock::now_awake(), Event::OneOff { id, what });
         }
         loop {
             if self.drain() {
@@ -182,6 +202,9 @@ impl Shell {
             }
             self.receive(ready);
             self.poll_errands();
+            if self.poll_extras() {
+                return Outcome::Restart;
+            }
             self.agent.handle(clock::now_awake(), Event::Tick);
         }
     }
@@ -191,7 +214,10 @@ impl Shell {
         let timeouts = [self.agent.poll_timeout(), self.deadline(), quiet];
         let mut others: Vec<BorrowedFd<'_>> = stop.into_iter().collect();
         let errands = self.errands.watch(&mut others).filter(|at| *at < Mono::MAX);
-        let until = timeouts.into_iter().flatten().chain(errands).min();
+        let desk = self.extras.desk.as_ref().and_then(|desk| desk.watch(&mut others));
+        let update = self.extras.updater.as_ref().and_then(|updater| updater.watch(&mut others));
+        let extras = [desk, update].into_iter().flatten().filter(|at| *at < Mono::MAX);
+        let until = timeouts.into_iter().flatten().chain(errands).chain(extras).min();
         let (results, until) = match &self.work {
             Work::Inline { due, .. } if !due.is_empty() => (None, Some(Mono::ZERO)),
             Work::Inline { .. } => (None, until),
@@ -242,6 +268,56 @@ impl Shell {
         }
     }
 
+    /// Goes on with one-off calls and with an update; whether to run another file now.
+    fn poll_extras(&mut self) -> bool {
+        let now = clock::now_awake();
+        if let Some(mut desk) = self.extras.desk.take() {
+            desk.poll(now.mono, |call| self.take_call(&call));
+            self.extras.desk = Some(desk);
+        }
+        let Some(updater) = &mut self.extras.updater else { return false };
+        let finished = updater.poll(now.mono);
+        let restart = updater.restart_due(now.mono);
+        if updater.is_on_probation() && self.agent.view().is_answered() {
+            updater.confirm();
+        }
+        if let Some(finished) = finished {
+            let result = finished.result.as_deref().map_err(String::as_str);
+            let (server, cid) = (finished.server, finished.cid);
+            self.agent.handle(now, Event::Updated { server, cid, result });
+        }
+        restart
+    }
+
+    fn take_call(&mut self, call: &Call) -> Taken {
+        let view = self.agent.view();
+        let named = |server: &String| view.servers.iter().any(|s| s.target.to_string() == *server);
+        if self.stopping || !call.servers.iter().all(named) {
+            return Taken::Answer(Answer::OtherServers);
+        }
+        let id = (self.prng.next_u64() >> 11) | 1;
+        self.agent.handle(clock::now_awake(), Event::OneOff { id, what: &call.what });
+        if !call.wait {
+            return Taken::Answer(Answer::Taken);
+        }
+        let sent = view.servers.iter().any(|server| !server.links.is_empty());
+        Taken::Waiting { id, servers: view.servers.len(), sent }
+    }
+
+    fn update(&mut self, order: (usize, u64), wanted: &Wanted) {
+        let now = clock::now_awake();
+        let host = self.servers.get(order.0).map(|(host, _)| host.clone()).unwrap_or_default();
+        let started = match &mut self.extras.updater {
+            Some(updater) => updater.start(now.mono, order, &host, wanted),
+            None => Err("no update is configured on this machine".to_owned()),
+        };
+        if let Err(why) = started {
+            log::warn!("no update: {why}");
+            let (server, cid) = order;
+            self.agent.handle(now, Event::Updated { server, cid, result: Err(&why) });
+        }
+    }
+
     /// Does what the agent wants done; says whether it is finished.
     fn drain(&mut self) -> bool {
         while let Some(effect) = self.agent.poll_effect() {
@@ -264,11 +340,15 @@ impl Shell {
                         runners.replace_one();
                     }
                 }
-                Effect::Told { .. } => self.tally.told += 1,
-                Effect::Update { server, cid, ver, .. } => {
-                    let result = Err("this agent does not update itself");
-                    log::warn!("no update to {ver}: not configured");
-                    self.agent.handle(clock::now_awake(), Event::Updated { server, cid, result });
+                Effect::Told { id, .. } => {
+                    self.tally.told += 1;
+                    if let Some(desk) = &mut self.extras.desk {
+                        desk.told(id);
+                    }
+                }
+                Effect::Update { server, cid, ver, sha256, size } => {
+                    let (version, sha256, size) = (Some(ver), Some(sha256), Some(size));
+                    self.update((server, cid), &Wanted { version, sha256, size });
                 }
                 Effect::Exit => return true,
             }
@@ -342,8 +422,8 @@ impl Shell {
         match self.task {
             Task::Report => None,
             Task::Round => Some(self.began + ROUND_WITHIN),
-            Task::Message(..) if self.tally.sent == 0 => Some(self.began + SEND_WITHIN),
-            Task::Message(..) => Some(self.began + MESSAGE_WITHIN),
+            Task::Tell(_) if self.tally.sent == 0 => Some(self.began + SEND_WITHIN),
+            Task::Tell(_) => Some(self.began + MESSAGE_WITHIN),
         }
     }
 
@@ -354,7 +434,7 @@ impl Shell {
         match self.task {
             Task::Report => false,
             Task::Round => is_complete(&self.agent.view()),
-            Task::Message(..) => {
+            Task::Tell(_) => {
                 let nowhere = self.tally.unknown >= self.servers.len();
                 self.tally.told >= self.servers.len() || (nowhere && self.tally.sent == 0)
             }
@@ -370,9 +450,9 @@ impl Shell {
                 let complete = is_complete(&view);
                 Outcome::Round(Round { samples, view, complete })
             }
-            Task::Message(..) if self.tally.told > 0 => Outcome::Acknowledged,
-            Task::Message(..) if self.tally.sent == 0 => Outcome::NotSent,
-            Task::Message(..) => Outcome::NotAcknowledged,
+            Task::Tell(_) if self.tally.told > 0 => Outcome::Acknowledged,
+            Task::Tell(_) if self.tally.sent == 0 => Outcome::NotSent,
+            Task::Tell(_) => Outcome::NotAcknowledged,
         }
     }
 }
@@ -435,14 +515,14 @@ mod tests {
 
     fn run_task(setup: Setup, plugins: Plugins, runtime: Runtime, task: Task) -> Outcome {
         let (read, _write) = signal::pipe().unwrap();
-        run(setup, plugins, runtime, task, read.as_fd()).unwrap()
+        run(setup, plugins, runtime, task, Extras::default(), read.as_fd()).unwrap()
     }
 
     #[test]
     fn message_that_every_server_acknowledges_ends_at_once() {
         for runtime in [Runtime::Inline, Runtime::Threads] {
             let ((a, server_a), (b, server_b)) = (server(1, None), server(1, None));
-            let task = Task::Message(Kind::Text, "hello".to_owned());
+            let task = Task::Tell(OneOff::Text("hello".to_owned()));
             let outcome = run_task(setup(&[a, b]), Vec::new(), runtime, task);
             assert_eq!(outcome, Outcome::Acknowledged);
             for server in [server_a, server_b] {
@@ -455,7 +535,7 @@ mod tests {
     fn message_to_a_name_that_does_not_exist_is_not_sent() {
         let mut setup = setup(&[9]);
         setup.targets[0].host = "no-such-host.invalid".to_owned();
-        let task = Task::Message(Kind::Boot, String::new());
+        let task = Task::Tell(OneOff::Boot);
         assert_eq!(run_task(setup, Vec::new(), Runtime::Threads, task), Outcome::NotSent);
     }
 
@@ -481,7 +561,8 @@ mod tests {
         let (port, server) = server(3, Some(write));
         let mut setup = setup(&[port]);
         setup.boot = true;
-        let outcome = run(setup, Vec::new(), Runtime::Inline, Task::Report, read.as_fd());
+        let outcome =
+            run(setup, Vec::new(), Runtime::Inline, Task::Report, Extras::default(), read.as_fd());
         assert_eq!(outcome.unwrap(), Outcome::Stopped);
         assert!(server.join().unwrap()[2].contains(r#""kind":"shutdown""#));
     }

@@ -1,16 +1,20 @@
 //! What hbc and hbc-mini do from their command line to their exit status. The two differ in a
 //! `Program`.
 
-use super::agent_loop::{self, Outcome, Round, Runtime, Task};
+use super::agent_loop::{self, Extras, Outcome, Round, Runtime, Task};
+use super::desk::Desk;
+use super::fetch::Fetch;
 use super::runner::{self, Plugins};
 use super::signal::Signals;
-use super::{daemon, file, log as sink, name, trial};
+use super::updater::{Own, Updater};
+use super::{
+    agent_call, agent_check, clock, daemon, doctor, file, log as sink, name, service, trial,
+};
 use crate::agent::command_line::{self, Action, Request};
 use crate::agent::{SPOOL_DEFAULT, SPOOL_DEFAULT_MINI, Setup, Target};
 use crate::config::agent::{self as config, Agent};
 use crate::config::node::{Document, Node};
 use crate::config::problem::{self, Problem, Severity};
-use crate::wire::Kind;
 use crate::{collect, limits, text};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -33,15 +37,26 @@ pub struct Program {
     pub runtime: Runtime,
     /// Without the plugins and the room of the large one.
     pub mini: bool,
+    /// How an update comes here.
+    pub fetch: Fetch,
 }
 
-const FAILED: u8 = 1;
-const USAGE: u8 = 2;
-const NOT_ACKNOWLEDGED: u8 = 3;
-const BAD_CONFIGURATION: u8 = 78;
+pub(super) const FAILED: u8 = 1;
+pub(super) const USAGE: u8 = 2;
+pub(super) const NOT_ACKNOWLEDGED: u8 = 3;
+pub(super) const NOT_ALLOWED: u8 = 4;
+pub(super) const BAD_CONFIGURATION: u8 = 78;
 
 /// Why it ends before it has begun: already told on stderr.
-struct Exit(u8);
+pub(super) struct Exit(pub u8);
+
+/// The configuration, and the file that it was read from.
+pub(super) struct Loaded {
+    pub agent: Agent,
+    pub path: Option<PathBuf>,
+    pub problems: Vec<Problem>,
+    text: String,
+}
 
 /// Runs the program with the arguments of this process.
 pub fn main(program: &Program) -> ExitCode {
@@ -52,31 +67,75 @@ pub fn main(program: &Program) -> ExitCode {
 }
 
 fn start(program: &Program, arguments: impl Iterator<Item = OsString>) -> Result<u8, Exit> {
-    let request = command_line::parse(arguments).map_err(|what| {
+    let request = command_line::parse(arguments, program.mini).map_err(|what| {
         tell(&format!("{}: {what}\ntry: {} --help", program.name, program.name));
         Exit(USAGE)
     })?;
     match request.action {
-        Action::Help => return print(&command_line::help(program.name, program.file)),
+        Action::Help => {
+            return print(&command_line::help(program.name, program.file, program.mini));
+        }
         Action::Version => return print(&format!("{} {VERSION}\n", program.name)),
+        Action::CheckConfig => return agent_check::run(program, request.config.as_deref()),
         _ => {}
     }
-    let config = load(program, request.config.as_deref())?;
-    if request.action == Action::DryRun {
-        return dry_run(program, &config);
+    let loaded = load(program, request.config.as_deref())?;
+    loaded.tell_problems(program)?;
+    let config = &loaded.agent;
+    match &request.action {
+        Action::DryRun => return dry_run(program, config),
+        Action::TestPlugins(names) => return test_plugins(program, config, names),
+        Action::Doctor(server) => return doctor::run(program, config, server),
+        Action::InstallService(server) => {
+            return service::run(program, &loaded, server.as_deref());
+        }
+        Action::Update(words) => return agent_call::update(program, config, words),
+        Action::Wrap { name, argv } => {
+            return agent_call::wrap(program, &request, config, name, argv);
+        }
+        action if action.is_one_off() => return agent_call::tell_once(program, &request, config),
+        _ => {}
     }
-    if let Action::TestPlugins(names) = &request.action {
-        return test_plugins(program, &config, names);
-    }
-    let setup = set_up(program, &request, &config)?;
-    run(program, &request, &config, setup).map_err(|error| {
+    let setup = set_up(program, &request, config)?;
+    run(program, &request, &loaded, setup).map_err(|error| {
         tell(&format!("{}: {error}", program.name));
         Exit(FAILED)
     })
 }
 
+/// What this process is; taken before anything replaces its file or changes its directory.
+fn own(program: &Program, loaded: &Loaded) -> Option<Own> {
+    let exe = std::env::current_exe().ok()?;
+    // A file that has been replaced under a running program.
+    let exe = match exe.to_str().and_then(|path| path.strip_suffix(" (deleted)")) {
+        Some(path) => PathBuf::from(path),
+        None => exe,
+    };
+    let config = loaded.path.as_ref();
+    Some(Own {
+        program: program.name,
+        version: VERSION,
+        exe,
+        config: config.and_then(|path| std::path::absolute(path).ok()),
+        arguments: std::env::args_os().skip(1).collect(),
+        directory: std::env::current_dir().ok(),
+    })
+}
+
+/// Replaces this process by the program that lies in its place now.
+fn restart(own: &Own) -> io::Error {
+    if let Some(directory) = &own.directory {
+        // A daemon has left it, and the arguments may name files of it.
+        let _ = std::env::set_current_dir(directory);
+    }
+    std::os::unix::process::CommandExt::exec(
+        std::process::Command::new(&own.exe).args(&own.arguments),
+    )
+}
+
 /// From here on the process may be a daemon; threads come after that.
-fn run(program: &Program, request: &Request, config: &Agent, mut setup: Setup) -> io::Result<u8> {
+fn run(program: &Program, request: &Request, loaded: &Loaded, setup: Setup) -> io::Result<u8> {
+    let own = own(program, loaded);
     let target = if request.daemonize {
         daemon::daemonize()?;
         sink::Target::Syslog
@@ -85,24 +144,50 @@ fn run(program: &Program, request: &Request, config: &Agent, mut setup: Setup) -
     };
     sink::init(program.name, request.verbosity, target)?;
     let signals = Signals::of_a_daemon()?;
-    let task = match &request.action {
-        Action::Boot => Task::Message(Kind::Boot, String::new()),
-        Action::Message(text) => Task::Message(Kind::Text, text.clone()),
-        Action::Once => Task::Round,
-        _ => Task::Report,
-    };
+    let task = if request.action == Action::Once { Task::Round } else { Task::Report };
+    let mut extras = Extras::default();
+    if task == Task::Report {
+        extras.desk = Desk::open(loaded.agent.control_socket.as_deref());
+        if let Some(own) = &own {
+            let update = loaded.agent.update.clone();
+            extras.updater = Updater::begin(own.clone(), update, clock::now_awake().mono);
+            if extras.updater.is_none() {
+                return Err(restart(own));
+            }
+        }
+    }
+    let outcome = act(program, &loaded.agent, setup, task, extras, &signals)?;
+    if outcome == Outcome::Restart {
+        return Err(own.map_or_else(|| io::Error::other("cannot restart"), |own| restart(&own)));
+    }
+    finish(program, outcome)
+}
+
+/// One run of the agent.
+pub(super) fn act(
+    program: &Program,
+    config: &Agent,
+    mut setup: Setup,
+    task: Task,
+    extras: Extras,
+    signals: &Signals,
+) -> io::Result<Outcome> {
     let mut plugins = Plugins::new();
-    if !matches!(task, Task::Message(..)) {
+    if matches!(task, Task::Tell(_)) {
+        setup.boot = false;
+    } else {
         plugins = collect::builtin(config, program.mini);
         plugins.truncate(limits::PLUGINS_PER_HOST);
         setup.plugins = agent_loop::plans(config, &plugins);
         setup.boot &= task == Task::Report;
-    } else {
-        setup.boot = false;
     }
-    let outcome = agent_loop::run(setup, plugins, program.runtime, task, signals.as_fd())?;
+    agent_loop::run(setup, plugins, program.runtime, task, extras, signals.as_fd())
+}
+
+/// The exit status of an outcome, told where it is none to be content with.
+pub(super) fn finish(program: &Program, outcome: Outcome) -> io::Result<u8> {
     Ok(match outcome {
-        Outcome::Stopped | Outcome::Acknowledged => 0,
+        Outcome::Stopped | Outcome::Acknowledged | Outcome::Restart => 0,
         Outcome::NotSent => {
             tell(&format!("{}: not sent, no server can be reached", program.name));
             FAILED
@@ -119,14 +204,17 @@ fn run(program: &Program, request: &Request, config: &Agent, mut setup: Setup) -
 }
 
 /// The configuration that was asked for, else the first that exists, else the defaults.
-fn load(program: &Program, asked: Option<&Path>) -> Result<Agent, Exit> {
+pub(super) fn load(program: &Program, asked: Option<&Path>) -> Result<Loaded, Exit> {
     let home =
         std::env::var_os("HOME").map(|home| Path::new(&home).join(format!(".{}", program.file)));
     let asked = asked.map(Path::to_owned);
     let asked = asked.or_else(|| std::env::var_os("HBC_CONFIG").map(PathBuf::from));
     let system = Path::new("/etc/heartbeat").join(program.file);
     let found = asked.or_else(|| home.into_iter().chain([system]).find(|path| path.exists()));
-    let Some(path) = found else { return Ok(Agent::default()) };
+    let Some(path) = found else {
+        let (agent, problems) = (Agent::default(), Vec::new());
+        return Ok(Loaded { agent, path: None, problems, text: String::new() });
+    };
     let shown = path.display().to_string();
     let text = file::read_bounded(&path, limits::CONFIG_MAX)
         .and_then(|bytes| String::from_utf8(bytes).map_err(|_| io::Error::other("not UTF-8")))
@@ -143,14 +231,26 @@ fn load(program: &Program, asked: Option<&Path>) -> Result<Agent, Exit> {
         }
         Err(problem) => (Agent::default(), vec![problem]),
     };
-    if problem::has_error(&problems) {
-        tell(problem::render_all(&problems, |_| Some(&text)).trim_end());
-        return Err(Exit(BAD_CONFIGURATION));
+    Ok(Loaded { agent, path: Some(path), problems, text })
+}
+
+impl Loaded {
+    /// All problems in full, each with the lines that it is about.
+    pub(super) fn render_problems(&self) -> String {
+        problem::render_all(&self.problems, |_| Some(&self.text))
     }
-    for problem in problems.iter().filter(|p| p.severity != Severity::Error) {
-        tell(&format!("{}: {}", program.name, problem.render_line()));
+
+    /// Errors end the program, warnings are told.
+    fn tell_problems(&self, program: &Program) -> Result<(), Exit> {
+        if problem::has_error(&self.problems) {
+            tell(self.render_problems().trim_end());
+            return Err(Exit(BAD_CONFIGURATION));
+        }
+        for problem in self.problems.iter().filter(|p| p.severity != Severity::Error) {
+            tell(&format!("{}: {}", program.name, problem.render_line()));
+        }
+        Ok(())
     }
-    Ok(agent)
 }
 
 /// Whoever gives a key wants sealed datagrams: sending plain ones instead would be a silent
@@ -167,10 +267,10 @@ fn refuse_keys(program: &Program, config: &Agent) -> Result<(), Exit> {
     Ok(())
 }
 
-fn set_up(program: &Program, request: &Request, config: &Agent) -> Result<Setup, Exit> {
-    refuse_keys(program, config)?;
+/// The servers to report to: those of the command line, then those of the file.
+fn targets(program: &Program, servers: &[String], config: &Agent) -> Result<Vec<Target>, Exit> {
     let mut targets: Vec<Target> = Vec::new();
-    for server in &request.servers {
+    for server in servers {
         let entry = config::parse_server(server).map_err(|what| {
             tell(&format!("{}: {what}", program.name));
             Exit(USAGE)
@@ -184,6 +284,12 @@ fn set_up(program: &Program, request: &Request, config: &Agent) -> Result<Setup,
         seen.push(target.clone());
         new
     });
+    Ok(targets)
+}
+
+pub(super) fn set_up(program: &Program, request: &Request, config: &Agent) -> Result<Setup, Exit> {
+    refuse_keys(program, config)?;
+    let targets = targets(program, &request.servers, config)?;
     if targets.is_empty() {
         tell(&format!(
             "{0}: no server to report to; name one, e.g.: {0} hb.example.net\n\
@@ -209,7 +315,7 @@ fn set_up(program: &Program, request: &Request, config: &Agent) -> Result<Setup,
     })
 }
 
-fn own_name(program: &Program, config: &Agent) -> Result<String, Exit> {
+pub(super) fn own_name(program: &Program, config: &Agent) -> Result<String, Exit> {
     if let Some(name) = &config.name {
         return Ok(name.clone());
     }
@@ -269,7 +375,7 @@ fn render_sample(plugin: &str, result: &Result<String, String>) -> String {
 }
 
 /// A result, on stdout.
-fn print(text: &str) -> Result<u8, Exit> {
+pub(super) fn print(text: &str) -> Result<u8, Exit> {
     match io::stdout().write_all(text.as_bytes()) {
         Ok(()) => Ok(0),
         Err(_) => Err(Exit(FAILED)),
@@ -277,6 +383,6 @@ fn print(text: &str) -> Result<u8, Exit> {
 }
 
 /// A diagnosis, on stderr.
-fn tell(text: &str) {
+pub(super) fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }

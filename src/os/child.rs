@@ -375,7 +375,7 @@ fn nameless() -> io::Result<std::fs::File> {
 }
 
 #[cfg(target_os = "linux")]
-fn end_of(pid: libc::pid_t) -> Option<OwnedFd> {
+pub(super) fn end_of(pid: libc::pid_t) -> Option<OwnedFd> {
     // SAFETY: no memory is involved; on success the descriptor is nobody else's. It is born
     // close-on-exec.
     unsafe {
@@ -385,7 +385,7 @@ fn end_of(pid: libc::pid_t) -> Option<OwnedFd> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn end_of(_: libc::pid_t) -> Option<OwnedFd> {
+pub(super) fn end_of(_: libc::pid_t) -> Option<OwnedFd> {
     None
 }
 

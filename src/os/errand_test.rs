@@ -54,7 +54,8 @@ fn sent(config: &Agent, runtime: Runtime, done: fn(&[String]) -> bool) -> Vec<St
         heartbeat: true,
         booted: None,
     };
-    let outcome = agent_loop::run(setup, plugins, runtime, Task::Report, read.as_fd());
+    let outcome =
+        agent_loop::run(setup, plugins, runtime, Task::Report, Default::default(), read.as_fd());
     assert_eq!(outcome.expect("it ran"), Outcome::Stopped);
     server.join().expect("the server is done")
 }

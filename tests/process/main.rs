@@ -10,6 +10,7 @@ mod fault;
 mod journal;
 mod life;
 mod mini;
+mod one_off;
 mod program;
 mod state;
 mod systemd;

@@ -3,7 +3,7 @@
 use heartbeat::agent::{SPOOL_DEFAULT, Setup, Target};
 use heartbeat::collect;
 use heartbeat::config::agent::Agent;
-use heartbeat::os::agent_loop::{self, Runtime, Task};
+use heartbeat::os::agent_loop::{self, Extras, Runtime, Task};
 use heartbeat::os::{name, thread};
 use heartbeat::text;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -40,8 +40,14 @@ impl AgentThread {
         };
         let body = move || {
             let fd = stopped.as_fd();
-            if let Err(error) = agent_loop::run(setup, plugins, Runtime::Threads, Task::Report, fd)
-            {
+            if let Err(error) = agent_loop::run(
+                setup,
+                plugins,
+                Runtime::Threads,
+                Task::Report,
+                Extras::default(),
+                fd,
+            ) {
                 log::error!("cannot run error={error}");
             }
         };

@@ -47,6 +47,10 @@ pub struct Invocation {
     pub since: Option<String>,
     pub wait: bool,
     pub ttl: Option<String>,
+    /// `--key`: a secret key to sign with.
+    pub key: Option<PathBuf>,
+    /// `--new-key`: where to write one.
+    pub new_key: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +82,7 @@ pub enum Action {
     Run,
     Commands,
     Upgrade,
+    Sign,
 }
 
 /// Who takes an option.
@@ -107,7 +112,12 @@ impl Action {
     pub fn asks_a_server(self) -> bool {
         !matches!(
             self,
-            Action::Serve | Action::CheckConfig | Action::Journal | Action::Topic | Action::Key
+            Action::Serve
+                | Action::CheckConfig
+                | Action::Journal
+                | Action::Topic
+                | Action::Key
+                | Action::Sign
         )
     }
 }
@@ -186,6 +196,8 @@ pub const FLAGS: &[Flag] = &[
     flag(None, "zone", "Z", WINDOW, "whose clock the start is by"),
     flag(None, "list", "", WINDOW, "show what is planned"),
     flag(None, "end", "ID", WINDOW, "end or cancel a window"),
+    flag(None, "key", "FILE", Taker::These(&[Action::Sign]), "sign with this secret key"),
+    flag(None, "new-key", "FILE", Taker::These(&[Action::Sign]), "make a key and write it there"),
     flag(None, "limits", "", Taker::Serve, "print every limit and exit"),
     flag(Some('h'), "help", "", Taker::All, "this text"),
     flag(Some('V'), "version", "", Taker::All, "version"),
@@ -222,6 +234,7 @@ const ACK: &str = "HOST [METRIC] [--until T] [--reason R]";
 const SILENCE: &str = "SCOPE.. --for D [--reason R]";
 const MAINTENANCE: &str = "SCOPE.. --for D [--start T] [--zone Z] | --list | --end ID";
 const SCOPES_MAX: usize = 16;
+const SIGN: &str = "--new-key FILE | --key FILE BINARY";
 
 const RUN: &str = "HOST NAME [ARG..] [--wait]";
 const KEY: &str = "new|add HOST | drop HOST [ID] | list [HOST]";
@@ -278,6 +291,7 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     subcommand("commands", Action::Commands, "HOST", (1, 1), "what a host was asked to run"),
     subcommand("upgrade", Action::Upgrade, "HOST", (1, 1), "have a sealed host update its agent"),
     subcommand("key", Action::Key, KEY, (1, 3), "pre-shared keys; a new one is printed alone"),
+    subcommand("sign", Action::Sign, SIGN, (0, 1), "sign an agent for self-update"),
     subcommand("reload", Action::Reload, "", (0, 0), "load the configuration again"),
 ];
 
@@ -342,6 +356,8 @@ fn set(invocation: &mut Invocation, flag: &Flag, parser: &mut Parser) -> Result<
         "ttl" => invocation.ttl = Some(text(value()?)?),
         "list" => invocation.list = true,
         "host" => invocation.host = Some(text(value()?)?),
+        "key" => invocation.key = Some(value()?.into()),
+        "new-key" => invocation.new_key = Some(value()?.into()),
         "since" => invocation.since = Some(text(value()?)?),
         "foreground" => invocation.foreground = true,
         "with-agent" => invocation.with_agent = true,

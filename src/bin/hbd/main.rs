@@ -2,6 +2,7 @@
 //! running server.
 
 mod agent;
+mod agent_file;
 mod app;
 mod args;
 mod ask;
@@ -24,6 +25,7 @@ mod pulse;
 mod reading;
 mod serve;
 mod shared;
+mod sign;
 mod store;
 mod supervisor;
 mod systemd;
@@ -69,6 +71,7 @@ fn act(invocation: Invocation) -> u8 {
         }
         Action::CheckConfig => return check::run(&invocation, env),
         Action::Key => return keys::run(&invocation, &env),
+        Action::Sign => return sign::run(&invocation),
         Action::Journal => return journal_command::run(&invocation, &env),
         _ => return ask::run(&invocation, &env),
     }

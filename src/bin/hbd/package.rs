@@ -48,12 +48,20 @@ pub fn find(dir: Option<&Path>, host: &Host, version: Option<&str>) -> Result<Pa
 /// `linux-x86_64`, of letters, digits and '_' alone.
 fn target_of(host: &Host) -> Option<String> {
     let plugin = host.plugin("os_info")?;
-    let system = text_of(plugin, "system")?.to_ascii_lowercase();
-    let architecture = text_of(plugin, "architecture")?;
     let is_word = |text: &str| {
         (1..=32).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     };
+    // What the agent was built for; the kernel's own word leaves open which mips or arm that is.
+    if let Some(target) = text_of(plugin, "agent_target")
+        && target
+            .split_once('-')
+            .is_some_and(|(system, machine)| is_word(system) && is_word(machine))
+    {
+        return Some(target);
+    }
+    let system = text_of(plugin, "system")?.to_ascii_lowercase();
+    let architecture = text_of(plugin, "architecture")?;
     (is_word(&system) && is_word(&architecture)).then(|| format!("{system}-{architecture}"))
 }
 

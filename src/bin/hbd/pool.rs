@@ -5,6 +5,7 @@
 //! (mode 0700), and brings tiny_http up again where its accept loop ended, which it does for good
 //! at the first error.
 
+use crate::agent_file;
 use crate::gate::App;
 use crate::gate::counter::{Count, Counters};
 use crate::gate::exchange::{CONTROL, PEER_FIELD, SECURE_FIELD};
@@ -211,6 +212,13 @@ fn is_deserted(dir: &Path) -> bool {
 }
 
 fn answer(mut request: tiny_http::Request, app: &dyn App, counters: &Counters) {
+    if request.url().starts_with(agent_file::PREFIX) {
+        let peer = match Parts::of(&request).map(|parts| parts.peer) {
+            Some(Peer::Remote(address)) => Some(address),
+            _ => None,
+        };
+        return agent_file::answer(request, peer, app);
+    }
     let mut body = Vec::new();
     fault::point("http");
     let read = request.as_reader().take(limits::BODY_MAX as u64).read_to_end(&mut body);
