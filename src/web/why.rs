@@ -54,7 +54,7 @@ pub const fn level_word(level: Level) -> &'static str {
 }
 
 /// What is measured: the plugin in a word, the thing, and the value's name where it says more.
-fn name(alert: &Alert) -> String {
+pub fn name(alert: &Alert) -> String {
     let rest = alert.path.strip_prefix(&*alert.plugin).unwrap_or(&alert.path);
     let rest = rest.trim_start_matches('.');
     let (thing, metric) = rest.rsplit_once('.').unwrap_or(("", rest));

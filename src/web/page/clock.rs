@@ -35,6 +35,11 @@ impl Clock {
         self
     }
 
+    /// As forms send a moment: `2026-11-22T15:20:41Z`.
+    pub fn stamp(at: Wall) -> String {
+        render(at, &TimeZone::UTC, "%FT%TZ")
+    }
+
     /// `4 s ago`, `in 42 s`, after two days `20 Nov 14:02`.
     pub fn ago(&self, at: Wall) -> When {
         let text = match (self.now.since(at), at.since(self.now)) {
@@ -64,6 +69,58 @@ impl Clock {
     /// `16:20`, for the axis of a chart.
     pub fn axis(&self, at: Wall) -> String {
         self.format(at, "%H:%M")
+    }
+
+    /// `20 Nov`, for the axis of days.
+    pub fn day(&self, at: Wall) -> String {
+        self.format(at, "%-d %b")
+    }
+
+    /// `16:20`, on another day `20 Nov 16:20`.
+    pub fn short(&self, at: Wall) -> String {
+        let is_today = self.format(at, "%F") == self.format(self.now, "%F");
+        self.format(at, if is_today { "%H:%M" } else { "%-d %b %H:%M" })
+    }
+
+    /// Nine o'clock of the next day, or of the next such day of the week (1 is Monday), by this clock.
+    pub fn next_morning(&self, weekday: Option<i8>) -> Wall {
+        let fallback = self.now + Duration::from_secs(86_400);
+        let Ok(now) = Timestamp::from_microsecond(self.now.as_micros()) else { return fallback };
+        let mut day = now.to_zoned(self.zone.clone()).date();
+        for _ in 0..7 {
+            day = day.tomorrow().unwrap_or(day);
+            if weekday.is_none_or(|wish| day.weekday().to_monday_one_offset() == wish) {
+                break;
+            }
+        }
+        let morning = day.at(9, 0, 0, 0).to_zoned(self.zone.clone());
+        morning.map_or(fallback, |at| Wall::from_micros(at.timestamp().as_microsecond()))
+    }
+
+    /// The next moment after `at` that is a multiple of `step` seconds of the local day; of whole days, midnight. A
+    /// day of 23 or 25 hours keeps its own hours.
+    pub fn next_tick(&self, at: Wall, step: i64) -> Wall {
+        let step = step.max(1);
+        let plain = Wall::from_secs((at.as_secs().div_euclid(step) + 1) * step);
+        let Ok(now) = Timestamp::from_microsecond(at.as_micros()) else { return plain };
+        let local = now.to_zoned(self.zone.clone());
+        let days = step / 86_400;
+        if days > 0 {
+            let mut day = local.date();
+            for _ in 0..days {
+                day = day.tomorrow().unwrap_or(day);
+            }
+            let midnight = day.to_zoned(self.zone.clone());
+            return midnight.map_or(plain, |at| Wall::from_micros(at.timestamp().as_microsecond()));
+        }
+        let offset = i64::from(local.offset().seconds());
+        let moved = (at.as_secs() + offset).div_euclid(step) + 1;
+        let next = Wall::from_secs(moved * step - offset);
+        // Over a change of the clock the offset is another; its hours count from then on.
+        let Ok(then) = Timestamp::from_microsecond(next.as_micros()) else { return next };
+        let change = offset - i64::from(then.to_zoned(self.zone.clone()).offset().seconds());
+        let mended = Wall::from_secs(next.as_secs() + change.rem_euclid(step));
+        if mended > at { mended } else { next }
     }
 
     /// Short name of the zone at this moment: `CET`.

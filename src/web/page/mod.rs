@@ -1,6 +1,8 @@
 //! The pages: templates and static files, built once and again on a reload, rendered for a reader.
 
 mod alert;
+mod alerts;
+mod attention;
 mod clock;
 mod empty;
 mod error;
@@ -10,12 +12,15 @@ mod live;
 mod map;
 mod mark;
 mod number;
+mod panel;
 mod plot;
 mod plugin;
+mod quiet;
 mod shell;
 mod spark;
 mod value;
 
+pub use alerts::respond as alerts;
 pub use error::error_page;
 pub use feed::respond as events;
 pub use host::respond as host;
@@ -37,6 +42,8 @@ use std::collections::BTreeMap;
 const TEMPLATES: &[(&str, &str)] = &[
     ("base.html", include_str!("../../../templates/base.html")),
     ("part.html", include_str!("../../../templates/part.html")),
+    ("panel.html", include_str!("../../../templates/panel.html")),
+    ("alerts.html", include_str!("../../../templates/alerts.html")),
     ("live.html", include_str!("../../../templates/live.html")),
     ("empty.html", include_str!("../../../templates/empty.html")),
     ("host.html", include_str!("../../../templates/host.html")),

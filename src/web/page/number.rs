@@ -67,6 +67,20 @@ pub fn bytes(value: f64) -> String {
     format!("{} {unit}", short(value))
 }
 
+/// Bits in steps of 1000: `84 Mbit/s`.
+pub fn bits(value: f64) -> String {
+    let mut value = value;
+    let mut unit = "bit/s";
+    for next in ["kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"] {
+        if value.abs() < 999.5 {
+            break;
+        }
+        value /= 1000.0;
+        unit = next;
+    }
+    format!("{} {unit}", short(value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

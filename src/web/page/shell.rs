@@ -1,12 +1,13 @@
 //! What every page has around it: top bar, banner, link state, footer; and the reader's choices in
 //! cookies.
 
+use super::attention::Pie;
 use super::clock::{Clock, When, span};
 use super::number;
 use crate::engine::view::Severity;
 use crate::web::http::{Body, Response};
 use crate::web::problem::Problem;
-use crate::web::query::Query;
+use crate::web::query::{self, Query};
 use crate::web::{Answer, Call, guard};
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -26,8 +27,12 @@ pub struct Shell {
     pub zone: Zone,
     pub css: String,
     pub icon: String,
+    /// Keys, dialogs, filters as one types: on every page.
+    pub base: Option<String>,
     /// The live module, where this build has it.
     pub script: Option<String>,
+    pub pie: Pie,
+    pub account: Option<Account>,
     pub as_of: When,
     pub epoch: String,
     pub ver: u64,
@@ -39,6 +44,17 @@ pub struct Shell {
     pub received: String,
     pub refused: Option<String>,
     pub is_open: bool,
+}
+
+/// Who is signed in.
+#[derive(Serialize)]
+pub struct Account {
+    pub user: String,
+    pub full_name: String,
+    pub initials: String,
+    /// A path of this server.
+    pub avatar: Option<String>,
+    pub is_admin: bool,
 }
 
 #[derive(Serialize)]
@@ -79,7 +95,10 @@ impl Shell {
             },
             css: url("hb.css"),
             icon: url("favicon.svg"),
+            base: assets.url("base.js"),
             script: assets.url("live.js"),
+            pie: Pie::of(view),
+            account: account(call),
             as_of: clock.time(context.now.wall),
             epoch: format!("{:06x}", view.epoch),
             ver: view.ver,
@@ -92,6 +111,23 @@ impl Shell {
             is_open: context.config.users.is_empty(),
         }
     }
+}
+
+fn account(call: &Call<'_>) -> Option<Account> {
+    let user = call.caller.user()?;
+    let known = call.context.config.users.get(user);
+    let full_name = known.map_or_else(|| user.to_owned(), |known| known.full_name.clone());
+    let words = full_name.split_whitespace().filter_map(|word| word.chars().next());
+    let initials: String = words.take(2).flat_map(char::to_uppercase).collect();
+    let avatar = known.and_then(|known| known.avatar.clone());
+    let is_own = |path: &String| path.starts_with('/') && !path.starts_with("//");
+    Some(Account {
+        user: user.to_owned(),
+        full_name,
+        initials,
+        avatar: avatar.filter(is_own),
+        is_admin: call.caller.is_admin(),
+    })
 }
 
 fn live_url(call: &Call<'_>) -> Option<String> {
@@ -175,6 +211,17 @@ pub fn here(call: &Call<'_>) -> String {
         "" => format!("/{path}"),
         query => format!("/{path}?{query}"),
     }
+}
+
+/// This page's address with some of its parameters dropped and others put in their place.
+pub fn here_with(call: &Call<'_>, drop: &[&str], put: &[(&str, &str)]) -> String {
+    let path = call.request.path.trim_start_matches('/');
+    let kept = call.query.pairs().filter(|(name, value)| !drop.contains(name) && !value.is_empty());
+    let pairs = kept.chain(put.iter().copied());
+    let text: Vec<String> = pairs
+        .map(|(name, value)| format!("{}={}", query::encode(name), query::encode(value)))
+        .collect();
+    if text.is_empty() { format!("/{path}") } else { format!("/{path}?{}", text.join("&")) }
 }
 
 /// The most serious thing that a reader of any page must know.

@@ -1,0 +1,209 @@
+//! The forms over alerts and hosts: acknowledge, silence, maintenance. Each says what it is over and what it will do
+//! before it does it; a script shows the same form in a dialog.
+
+use super::attention::troubles;
+use super::clock::Clock;
+use super::number;
+use crate::calm::Target;
+use crate::engine::view::Host;
+use crate::time::{Duration, Wall};
+use crate::web::Call;
+use crate::web::authz::{self, Level};
+use crate::web::query;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Alerts that one form names; the rest is counted.
+const NAMED_MAX: usize = 12;
+const IDS_MAX: usize = 500;
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[derive(Serialize)]
+pub struct Panel {
+    /// `ack`, `silence`, `maintenance`
+    pub kind: &'static str,
+    pub title: String,
+    /// What will happen, in words.
+    pub consequence: &'static str,
+    /// Where the form goes: the page's own path.
+    pub action: String,
+    pub back: String,
+    pub ids: Vec<String>,
+    pub affected: Vec<String>,
+    pub more: usize,
+    /// Label and the moment it means; an empty one is "until recovered".
+    pub presets: Vec<Preset>,
+    pub host: String,
+    pub group: String,
+    pub plugin: String,
+    pub path: String,
+    pub preview: Option<String>,
+    pub zone: String,
+    /// The command line that does the same.
+    pub command: String,
+    pub as_user: String,
+}
+
+#[derive(Serialize)]
+pub struct Preset {
+    pub label: String,
+    pub value: String,
+    pub is_default: bool,
+}
+
+/// The form that the query asks for.
+pub fn of_query(call: &Call<'_>, clock: &Clock, back: &str) -> Option<Panel> {
+    match call.query.get("act")? {
+        "ack" => acknowledge(call, clock, back),
+        "silence" => Some(silence(call, clock, back)),
+        "maintenance" => Some(maintenance(call, clock, back)),
+        _ => None,
+    }
+}
+
+/// The ids of the query, those that there are and that the caller may change.
+fn chosen(call: &Call<'_>) -> Vec<String> {
+    let wished: Vec<&str> = call.query.all("id").take(IDS_MAX).collect();
+    let view = &call.context.view;
+    let known = troubles(view)
+        .into_iter()
+        .filter(|trouble| authz::level(&call.caller, trouble.host) >= Level::Manager);
+    known.map(|trouble| trouble.id()).filter(|id| wished.contains(&&**id)).collect()
+}
+
+fn empty(call: &Call<'_>, clock: &Clock, kind: &'static str, back: &str) -> Panel {
+    Panel {
+        kind,
+        title: String::new(),
+        consequence: "",
+        action: back.to_owned(),
+        back: back.to_owned(),
+        ids: Vec::new(),
+        affected: Vec::new(),
+        more: 0,
+        presets: Vec::new(),
+        host: String::new(),
+        group: String::new(),
+        plugin: String::new(),
+        path: String::new(),
+        preview: None,
+        zone: clock.zone_name(),
+        command: String::new(),
+        as_user: call.caller.user().unwrap_or("somebody who is not signed in").to_owned(),
+    }
+}
+
+fn acknowledge(call: &Call<'_>, clock: &Clock, back: &str) -> Option<Panel> {
+    let ids = chosen(call);
+    let first = ids.first()?;
+    let (host, path) = first.split_once('/').unwrap_or((first, ""));
+    let metric = if path == "host" { String::new() } else { format!(" {path}") };
+    let now = call.context.now.wall;
+    let mut panel = empty(call, clock, "ack", back);
+    panel.title = match ids.len() {
+        1 => "Acknowledge 1 alert".to_owned(),
+        n => format!("Acknowledge {n} alerts"),
+    };
+    panel.consequence =
+        "Reminders stop. You are still told if the severity rises, and on recovery.";
+    panel.command = format!("hbd ack {host}{metric} --reason REASON");
+    panel.affected = ids.iter().take(NAMED_MAX).cloned().collect();
+    panel.more = ids.len().saturating_sub(NAMED_MAX);
+    panel.presets = vec![
+        preset("until recovered", None, true),
+        preset("1 h", Some(now + HOUR), false),
+        preset("tomorrow 09:00", Some(clock.next_morning(None)), false),
+        preset("Mon 09:00", Some(clock.next_morning(Some(1))), false),
+    ];
+    panel.ids = ids;
+    Some(panel)
+}
+
+fn silence(call: &Call<'_>, clock: &Clock, back: &str) -> Panel {
+    let now = call.context.now.wall;
+    let mut panel = empty(call, clock, "silence", back);
+    panel.title = "New silence".to_owned();
+    panel.consequence = "Nobody is told of what matches until it ends; states and alerts go on \
+                         being computed. At the end one message tells what is still wrong.";
+    let id = call.query.get("id").unwrap_or_default();
+    let (host, path) = id.split_once('/').unwrap_or((id, ""));
+    let given = |name: &str| call.query.get(name).unwrap_or_default().to_owned();
+    panel.host = if host.is_empty() { given("host") } else { host.to_owned() };
+    panel.path = if path.is_empty() || path == "host" { given("path") } else { path.to_owned() };
+    panel.group = given("group");
+    panel.plugin = given("plugin");
+    panel.preview = Some(preview(call, &panel));
+    panel.command = format!("hbd silence host:{} --for 1h --reason REASON", word(&panel.host));
+    panel.presets = vec![
+        preset("30 m", Some(now + HOUR / 2), false),
+        preset("1 h", Some(now + HOUR), true),
+        preset("4 h", Some(now + HOUR * 4), false),
+        preset("tomorrow 09:00", Some(clock.next_morning(None)), false),
+    ];
+    panel
+}
+
+fn maintenance(call: &Call<'_>, clock: &Clock, back: &str) -> Panel {
+    let mut panel = empty(call, clock, "maintenance", back);
+    panel.title = "Plan maintenance".to_owned();
+    panel.consequence = "While it runs, notices are held, the hosts show as in maintenance, and \
+                         the time does not count for availability. At the end one message tells \
+                         what is still wrong.";
+    panel.host = call.query.get("host").unwrap_or_default().to_owned();
+    panel.command = format!("hbd maintenance host:{} --for 1h --reason REASON", word(&panel.host));
+    panel
+}
+
+fn word(host: &str) -> &str {
+    if host.is_empty() { "NAME" } else { host }
+}
+
+/// `matches 3 alerts now, on 1 of 1 212 hosts`
+fn preview(call: &Call<'_>, panel: &Panel) -> String {
+    let view = &call.context.view;
+    let globs = [
+        ("host", &panel.host),
+        ("group", &panel.group),
+        ("plugin", &panel.plugin),
+        ("path", &panel.path),
+    ];
+    let pairs = globs.iter().filter(|(_, glob)| !glob.is_empty());
+    let Ok(matcher) =
+        crate::calm::Matcher::from_pairs(pairs.map(|(kind, glob)| Ok((*kind, glob.as_str()))))
+    else {
+        return "Give at least one of them; * is all.".to_owned();
+    };
+    let covers = |host: &Arc<Host>, plugin: Option<&str>, path: Option<&str>| {
+        let tags: Vec<String> = host.tags.iter().map(|tag| tag.to_string()).collect();
+        let target =
+            Target { host: &host.name, group: host.group.as_deref(), tags: &tags, plugin, path };
+        matcher.matches(&target)
+    };
+    let hit = troubles(view).into_iter().filter(|trouble| {
+        let plugin = trouble.alert.map(|alert| &*alert.plugin);
+        covers(trouble.host, plugin, Some(trouble.path()))
+    });
+    let alerts = hit.count();
+    let hosts =
+        view.hosts.iter().filter(|host| matcher.concerns(&authz::target(host, &tags(host))));
+    format!(
+        "Matches {alerts} {} now, on {} of {} hosts.",
+        if alerts == 1 { "alert" } else { "alerts" },
+        number::count(hosts.count() as u64),
+        number::count(view.hosts.len as u64)
+    )
+}
+
+fn tags(host: &Host) -> Vec<String> {
+    host.tags.iter().map(|tag| tag.to_string()).collect()
+}
+
+fn preset(label: &str, at: Option<Wall>, is_default: bool) -> Preset {
+    let value = at.map_or_else(String::new, Clock::stamp);
+    Preset { label: label.to_owned(), value, is_default }
+}
+
+/// The address of a form over some host.
+pub fn link(kind: &str, host: &str) -> String {
+    format!("/alerts?act={kind}&host={}#act", query::encode(host))
+}
