@@ -12,6 +12,7 @@ use std::sync::Arc;
 const BUILT_IN: &[(&str, &[u8])] = &[
     ("hb.css", include_bytes!("../../templates/static/hb.css")),
     ("base.js", include_bytes!("../../templates/static/base.js")),
+    ("chart.js", include_bytes!("../../templates/static/chart.js")),
     ("live.js", include_bytes!("../../templates/static/live.js")),
     ("favicon.svg", include_bytes!("../../templates/static/favicon.svg")),
 ];

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 /// Limits that make something of each kind, and hosts in groups.
 const CONFIGURATION: &str = r#"
 site_name: Heartbeat
+wall: true
+status_page: {public: true, title: Our services, groups: {Web: ["tag:web"], Mail: ["tag:mail"]}}
 thresholds:
   rtt: {mail-02.zrh: {warning: 100, critical: 200}}
   cpu_monitor: {cpu_percent: {warning: 80, critical: 90}, load_1min: {warning: 6}}

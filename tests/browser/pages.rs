@@ -22,7 +22,7 @@ struct Look {
     scripts: bool,
 }
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 21] = [
     "/live",
     "/live?q=tag:web&sort=name",
     "/live?q=nothing-like-it",
@@ -30,6 +30,18 @@ const PAGES: [&str; 9] = [
     "/plugins/web-12.bsl",
     "/plugins/kiosk-31",
     "/plugins/nobody",
+    "/alerts",
+    "/alerts?act=ack&id=web-12.bsl/host",
+    "/alerts?act=silence&host=db-01.bsl",
+    "/alerts?act=maintenance",
+    "/alerts?tab=maintenance",
+    "/alerts?tab=history",
+    "/find?q=web",
+    "/settings",
+    "/settings?part=thresholds&host=db-01.bsl&metric=cpu_monitor.cpu_percent",
+    "/settings?part=agents",
+    "/wall",
+    "/status",
     "/events",
     "/events?kind=state",
 ];

@@ -249,8 +249,9 @@ fn sentence(view: &View, all: &[Trouble<'_>], now: crate::time::Wall) -> String 
     let acknowledged = all.iter().filter(|trouble| trouble.acknowledged.is_some()).count();
     let silenced = all.iter().filter(|trouble| trouble.silenced.is_some()).count();
     let day = view.events.iter().rev().take_while(|event| now.since(event.at) <= DAY);
+    let was_wrong = |from: Option<Severity>| from.is_some_and(|from| from <= Severity::Unreachable);
     let recovered =
-        day.filter(|event| event.to == Some(Severity::Up) && event.from.is_some()).count();
+        day.filter(|event| event.to == Some(Severity::Up) && was_wrong(event.from)).count();
     let rest = [
         (acknowledged, "acknowledged"),
         (silenced, "silenced"),

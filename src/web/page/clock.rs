@@ -40,6 +40,16 @@ impl Clock {
         render(at, &TimeZone::UTC, "%FT%TZ")
     }
 
+    /// A moment as a form sends it: `2026-11-22T15:20` by this clock, or Unix seconds.
+    pub fn parse(&self, text: &str) -> Option<Wall> {
+        if let Ok(secs) = text.parse::<f64>() {
+            return (0.0..4e9).contains(&secs).then(|| Wall::from_secs_f64(secs));
+        }
+        let local: jiff::civil::DateTime = text.parse().ok()?;
+        let at = local.to_zoned(self.zone.clone()).ok()?;
+        Some(Wall::from_micros(at.timestamp().as_microsecond()))
+    }
+
     /// `4 s ago`, `in 42 s`, after two days `20 Nov 14:02`.
     pub fn ago(&self, at: Wall) -> When {
         let text = match (self.now.since(at), at.since(self.now)) {
@@ -121,6 +131,20 @@ impl Clock {
         let change = offset - i64::from(then.to_zoned(self.zone.clone()).offset().seconds());
         let mended = Wall::from_secs(next.as_secs() + change.rem_euclid(step));
         if mended > at { mended } else { next }
+    }
+
+    /// `Nov 2026`
+    pub fn month(&self, at: Wall) -> String {
+        self.format(at, "%b %Y")
+    }
+
+    /// Midnight of the first of the month.
+    pub fn month_start(&self, at: Wall) -> Wall {
+        let plain = at - Duration::from_secs(30 * 86_400);
+        let Ok(at) = Timestamp::from_microsecond(at.as_micros()) else { return plain };
+        let first = at.to_zoned(self.zone.clone()).date().first_of_month();
+        let midnight = first.to_zoned(self.zone.clone());
+        midnight.map_or(plain, |at| Wall::from_micros(at.timestamp().as_microsecond()))
     }
 
     /// Short name of the zone at this moment: `CET`.

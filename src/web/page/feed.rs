@@ -3,9 +3,12 @@
 use super::clock::{Clock, When};
 use super::mark::{Mark, mark};
 use super::page;
-use super::shell::{Shell, clock};
+use super::shell::{Shell, clock, here_with};
 use crate::engine::view::{Event, EventKind, Level};
-use crate::web::api::{event_kinds, event_page};
+use crate::time::Wall;
+use crate::web::api::{EventJson, event_kinds};
+use crate::web::http::{Body, Response};
+use crate::web::problem::Problem;
 use crate::web::query;
 use crate::web::{Answer, Call};
 use serde::Serialize;
@@ -39,42 +42,115 @@ struct Events {
     kinds: Vec<&'static str>,
     kind: String,
     host: String,
+    user: String,
+    q: String,
+    from: String,
+    to: String,
     older: Option<String>,
     newest: String,
+    export: String,
     is_first: bool,
     is_filtered: bool,
     /// What was wrong with the filter.
     problem: Option<String>,
 }
 
-/// `GET /events?host=&kind=&before=`
+/// `GET /events?host=&kind=&user=&q=&from=&to=&before=`
 pub fn respond(call: &Call<'_>) -> Answer {
     let view = &call.context.view;
     let clock = clock(call);
-    let text = |name: &str| call.query.get(name).unwrap_or("").trim().to_ascii_lowercase();
-    let (host, kind) = (text("host"), text("kind"));
-    let (kinds, problem) = match event_kinds(Some(&kind)) {
-        Ok(kinds) => (kinds, None),
-        Err(problem) => (Vec::new(), Some(problem.detail.clone())),
+    let text = |name: &str| call.query.get(name).unwrap_or("").trim().to_owned();
+    let (wish, problem) = match Wish::of(call) {
+        Ok(wish) => (wish, None),
+        Err(problem) => (Wish::default(), Some(problem.detail.clone())),
     };
-    let before = call.query.get("before").and_then(|id| id.parse().ok());
-    let name = (!host.is_empty()).then_some(&*host);
-    let found = event_page(&view.events, LINES, before, name, &kinds);
-    let newest = format!("/events?host={}&kind={}", query::encode(&host), query::encode(&kind));
-    let older = found.next.map(|id| format!("{newest}&before={id}"));
+    let before: Option<u64> = call.query.get("before").and_then(|id| id.parse().ok());
+    let mut fitting = view
+        .events
+        .iter()
+        .rev()
+        .filter(|event| before.is_none_or(|id| event.id < id) && wish.takes(event));
+    let shown: Vec<_> = fitting.by_ref().take(LINES).collect();
+    let next = shown.last().filter(|_| fitting.next().is_some()).map(|event| event.id);
+    let newest = here_with(call, &["before"], &[]);
+    let query = newest.split_once('?').map_or("", |(_, query)| query);
+    let older = next.map(|id| here_with(call, &["before"], &[("before", &id.to_string())]));
+    let names = ["host", "kind", "user", "q", "from", "to"];
     let context = Events {
         shell: Shell::new(call, "events", "Events"),
-        items: items(&clock, found.events.into_iter()),
+        items: items(&clock, shown.into_iter()),
         kinds: EventKind::ALL.iter().map(|k| k.as_str()).collect(),
-        is_filtered: !host.is_empty() || !kind.is_empty(),
-        kind,
-        host,
+        is_filtered: names.iter().any(|name| !text(name).is_empty()),
+        kind: text("kind").to_lowercase(),
+        host: text("host"),
+        user: text("user"),
+        q: text("q"),
+        from: text("from"),
+        to: text("to"),
         older,
+        export: format!("/events.jsonl?{query}"),
         newest,
         is_first: before.is_none(),
         problem,
     };
     page(call, 200, "events.html", &context)
+}
+
+/// `GET /events.jsonl?host=&kind=&user=&q=`: what the filter lets through, a line each, newest first.
+pub fn export(call: &Call<'_>) -> Answer {
+    let found = Wish::of(call)?;
+    let mut body = Vec::new();
+    for event in call.context.view.events.iter().rev().filter(|event| found.takes(event)) {
+        // Writing to a Vec cannot fail.
+        let _ = serde_json::to_writer(&mut body, &EventJson::new(event));
+        body.push(b'\n');
+    }
+    Ok(Response {
+        status: 200,
+        headers: vec![
+            ("Content-Type", "application/x-ndjson; charset=utf-8".to_owned()),
+            ("Content-Disposition", "attachment; filename=\"events.jsonl\"".to_owned()),
+            ("Cache-Control", "no-store".to_owned()),
+        ],
+        body: Body::Owned(body),
+    })
+}
+
+/// What of the feed is asked for.
+#[derive(Default)]
+struct Wish {
+    host: String,
+    kinds: Vec<EventKind>,
+    user: String,
+    words: Vec<String>,
+    from: Option<Wall>,
+    to: Option<Wall>,
+}
+
+impl Wish {
+    fn of(call: &Call<'_>) -> Result<Wish, Problem> {
+        let text = |name: &str| call.query.get(name).unwrap_or("").trim().to_lowercase();
+        let clock = clock(call);
+        let moment = |name: &str| call.query.get(name).and_then(|text| clock.parse(text));
+        Ok(Wish {
+            host: text("host"),
+            kinds: event_kinds(Some(&text("kind")))?,
+            user: text("user"),
+            words: text("q").split_whitespace().map(str::to_owned).collect(),
+            from: moment("from"),
+            to: moment("to"),
+        })
+    }
+
+    fn takes(&self, event: &Event) -> bool {
+        let host = event.host.as_ref().map(|(_, name)| &**name);
+        (self.host.is_empty() || host.is_some_and(|name| name.contains(&self.host)))
+            && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
+            && (self.user.is_empty() || event.user.as_deref() == Some(&self.user))
+            && self.from.is_none_or(|from| event.at >= from)
+            && self.to.is_none_or(|to| event.at < to)
+            && self.words.iter().all(|word| event.text.to_lowercase().contains(word))
+    }
 }
 
 pub fn items<'a>(clock: &Clock, events: impl Iterator<Item = &'a Arc<Event>>) -> Vec<Item> {

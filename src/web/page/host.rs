@@ -1,15 +1,20 @@
 //! `/plugins/<host>`: one host, its charts, the data of its plugins, its last events.
 
-use super::alert;
+use super::alerts;
+use super::attention;
+use super::charts::{self, RangeBar};
 use super::clock::{Clock, When, span};
 use super::error::error_page;
 use super::feed::{self, Item};
+use super::host_action::{Actions, RawLine, actions, raw};
 use super::live::{Cell, cell};
 use super::mark::{Mark, mark};
+use super::number;
 use super::page;
-use super::plot::{Plot, Series, Subject, plot};
-use super::plugin::{self, Card, Table};
+use super::plot::Plot;
+use super::plugin::{self, Card};
 use super::shell::{Shell, clock};
+use super::strip::{self, Availability};
 use crate::engine::view::{Family, Host, Severity, View};
 use crate::time::{Duration, Wall};
 use crate::web::api::{event_page, find_host};
@@ -27,8 +32,6 @@ const EVENTS: usize = 10;
 const SAMPLES_BUDGET: usize = 4 << 20;
 /// Problem hosts among which `[` and `]` go.
 const PROBLEMS_MAX: usize = 10_000;
-const DISK_PLOTS: usize = 2;
-const INTERFACE_PLOTS: usize = 2;
 
 /// Text and address.
 type Link = (String, String);
@@ -54,8 +57,13 @@ struct HostPage {
     next: Option<Link>,
     /// The values are from before the host fell silent.
     silent: bool,
-    alerts: Option<Table>,
+    alerts: Vec<alerts::Row>,
+    actions: Actions,
+    bar: RangeBar,
     plots: Vec<Plot>,
+    pools: Vec<Pool>,
+    availability: Option<Availability>,
+    raw: Vec<RawLine>,
     cards: Vec<Card>,
     events: Vec<Item>,
 }
@@ -68,6 +76,22 @@ struct Fact {
     /// Hook of the live module in the note.
     col: &'static str,
     cell: Option<Cell>,
+    href: Option<String>,
+}
+
+/// A pool of ZFS, as its card shows it.
+#[derive(Serialize)]
+struct Pool {
+    name: String,
+    mark: &'static str,
+    health: String,
+    size: String,
+    /// Width of 600.
+    width: String,
+    class: &'static str,
+    used: String,
+    scan: String,
+    values: Vec<(&'static str, String)>,
 }
 
 /// `GET /plugins/H`
@@ -86,6 +110,7 @@ pub fn respond(call: &Call<'_>) -> Answer {
     let clock = clock(call);
     let now = call.context.now.wall;
     let data = Data::of(host);
+    let charts = charts::of_host(call, host, &data.0, &clock);
     let (previous, next) = neighbours(view, host);
     let mark = mark(host.severity);
     let title = format!("{} {} {}", mark.sign, host.name, mark.state);
@@ -106,12 +131,20 @@ pub fn respond(call: &Call<'_>) -> Answer {
         boot: host.boot_time.map(|at| clock.since(at)),
         watch: host.watch,
         sealed: host.sealed,
-        facts: facts(host, &data, &clock),
+        facts: facts(call, host, &data),
         previous,
         next,
         silent: host.severity == Severity::Down,
-        alerts: alert::table(host, &clock),
-        plots: plots(host, &data, &clock, now),
+        alerts: attention::of_host(view, host)
+            .iter()
+            .map(|t| alerts::row(call, t, &clock))
+            .collect(),
+        actions: actions(call, host),
+        bar: charts.bar,
+        plots: charts.plots,
+        pools: pools(&data),
+        availability: strip::of_host(call, &clock, host),
+        raw: raw(call, host, &clock),
         cards: cards(host, &data, &clock, now),
         events: feed::items(&clock, recent.events.into_iter()),
         name: host.name.to_string(),
@@ -158,7 +191,7 @@ fn neighbours(view: &View, host: &Host) -> (Option<Link>, Option<Link>) {
     }
 }
 
-fn facts(host: &Host, data: &Data<'_>, clock: &Clock) -> Vec<Fact> {
+fn facts(call: &Call<'_>, host: &Host, data: &Data<'_>) -> Vec<Fact> {
     let connection = |family: Family, label, col| {
         let found = host.connections().find(|c| c.family == family);
         Fact {
@@ -167,10 +200,17 @@ fn facts(host: &Host, data: &Data<'_>, clock: &Clock) -> Vec<Fact> {
             note: String::new(),
             col,
             cell: found.map(|_| cell(host, family)),
+            href: None,
         }
     };
-    let plain =
-        |label, value: String, note: String| Fact { label, value, note, col: "", cell: None };
+    let plain = |label, value: String, note: String| Fact {
+        label,
+        value,
+        note,
+        col: "",
+        cell: None,
+        href: None,
+    };
     let info = data.latest("os_info");
     let text = |key: &str| info[key].as_str().unwrap_or("").to_owned();
     let system = format!("{} {}", text("distribution"), text("distribution_version"));
@@ -180,19 +220,83 @@ fn facts(host: &Host, data: &Data<'_>, clock: &Clock) -> Vec<Fact> {
     let interval =
         format!("every {}", span(Duration::from_secs_f64(host.interval.clamp(0.0, 1e9))));
     let sealed = if host.sealed { ", sealed" } else { "" };
-    let boot = host.boot_time.map(|at| clock.date(at).text).unwrap_or_default();
     vec![
         connection(Family::V4, "IPv4", "r4"),
         connection(Family::V6, "IPv6", "r6"),
         plain("System", or_dash(system), format!("{} {}", text("kernel"), text("architecture"))),
         plain("Agent", agent, format!("{interval}{sealed}")),
-        plain("Booted", or_dash(boot), String::new()),
-        plain(
-            "Owner",
-            or_dash(host.owner.as_ref().map_or(String::new(), |o| o.to_string())),
-            String::new(),
-        ),
+        thresholds(call, host),
+        plain("Owner", owner(call, host), roles(host)),
     ]
+}
+
+/// The profiles that the host chooses, and the way to why.
+fn thresholds(call: &Call<'_>, host: &Host) -> Fact {
+    let declared = call.context.config.hosts.get(&*host.name);
+    let profiles = declared.map_or(String::new(), |declared| declared.threshold_config.join(" + "));
+    Fact {
+        label: "Thresholds",
+        value: if profiles.is_empty() { "default".to_owned() } else { profiles },
+        note: "why?".to_owned(),
+        col: "",
+        cell: None,
+        href: Some(format!("/settings?part=thresholds&host={}", query::encode(&host.name))),
+    }
+}
+
+fn owner(call: &Call<'_>, host: &Host) -> String {
+    let Some(owner) = &host.owner else { return "–".to_owned() };
+    let known = call.context.config.users.get(&**owner);
+    known.map_or_else(|| owner.to_string(), |user| user.full_name.clone())
+}
+
+fn roles(host: &Host) -> String {
+    let both = host.managers.iter().chain(host.monitors.iter());
+    both.map(|name| name.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn pools(data: &Data<'_>) -> Vec<Pool> {
+    let records = data.latest("zfs_monitor")["pools"].as_object().into_iter().flatten();
+    records.map(|(name, record)| pool(name, record)).collect()
+}
+
+fn pool(name: &str, record: &Value) -> Pool {
+    const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+    let number = |key: &str| record[key].as_f64().filter(|value| value.is_finite());
+    let health = record["health"].as_str().unwrap_or("unknown").to_owned();
+    let used = number("capacity_percent").unwrap_or_default().clamp(0.0, 100.0);
+    let (mark, class) = match (health.as_str(), used) {
+        ("ONLINE", used) if used < 80.0 => ("up", "ok"),
+        ("ONLINE", _) => ("warn", "warn"),
+        ("DEGRADED", _) => ("warn", "warn"),
+        _ => ("crit", "crit"),
+    };
+    let of_size = number("size_gb").map(|size| {
+        let free = number("free_gb").unwrap_or_default();
+        format!("{} of {}", number::bytes((size - free) * GIB), number::bytes(size * GIB))
+    });
+    let percent =
+        |key: &str| number(key).map_or("–".to_owned(), |v| format!("{} %", number::short(v)));
+    let rate =
+        |key: &str| number(key).map_or("–".to_owned(), |v| format!("{}/s", number::bytes(v)));
+    let plain = |key: &str| number(key).map_or("–".to_owned(), number::short);
+    Pool {
+        name: name.to_owned(),
+        mark,
+        health,
+        size: of_size.unwrap_or_default(),
+        width: format!("{:.0}", used * 6.0),
+        class,
+        used: percent("capacity_percent"),
+        scan: record["scan"].as_str().unwrap_or_default().to_owned(),
+        values: vec![
+            ("Fragmentation", percent("fragmentation_percent")),
+            ("Dedup", format!("{} ×", plain("dedup_ratio"))),
+            ("Read", rate("read_bytes")),
+            ("Write", rate("write_bytes")),
+            ("Errors", plain("errors_total")),
+        ],
+    }
 }
 
 fn cards(host: &Host, data: &Data<'_>, clock: &Clock, now: Wall) -> Vec<Card> {
@@ -213,101 +317,9 @@ fn cards(host: &Host, data: &Data<'_>, clock: &Clock, now: Wall) -> Vec<Card> {
         Some(at) => at + 1,
         None => 1,
     };
-    let mut plugins: Vec<_> = host.plugins.iter().collect();
+    let mut plugins: Vec<_> =
+        host.plugins.iter().filter(|plugin| &*plugin.name != "zfs_monitor").collect();
     plugins.sort_by_key(|plugin| rank(&plugin.name));
     let made = plugins.into_iter().map(|p| plugin::card(p, data.samples(&p.name), clock, now));
     made.flatten().collect()
-}
-
-fn plots(host: &Host, data: &Data<'_>, clock: &Clock, now: Wall) -> Vec<Plot> {
-    let interval = |plugin: &str| {
-        let secs = host.plugin(plugin).and_then(|p| p.interval).unwrap_or(300);
-        Duration::from_secs(u64::from(secs))
-    };
-    let line = |plugin: &str, name: &str, path: &[&str], factor: f64| {
-        let points = plugin::series(data.samples(plugin), path);
-        let points = points.into_iter().map(|(at, value)| (at, value * factor)).collect();
-        Series { name: name.to_owned(), points }
-    };
-    let mut subjects = vec![round_trip(host, now)];
-    let mut add = |title: &str,
-                   unit: &'static str,
-                   top: Option<f64>,
-                   plugin: &str,
-                   series: Vec<Series>,
-                   metric: &str| {
-        let metric = (!metric.is_empty()).then(|| format!("{plugin}.{metric}"));
-        let title = title.to_owned();
-        subjects.push(Subject { title, unit, series, top, interval: interval(plugin), metric });
-    };
-    let cpu = |name: &str, key: &str| line("cpu_monitor", name, &[key], 1.0);
-    let parts = vec![
-        cpu("all", "cpu_percent"),
-        cpu("system", "system_percent"),
-        cpu("waiting", "iowait_percent"),
-    ];
-    add("CPU", "%", Some(100.0), "cpu_monitor", parts, "cpu_percent");
-    let load =
-        vec![cpu("1 min", "load_1min"), cpu("5 min", "load_5min"), cpu("15 min", "load_15min")];
-    add("Load", "", None, "cpu_monitor", load, "load_1min");
-    let used = vec![
-        line("memory_monitor", "used", &["percent"], 1.0),
-        line("memory_monitor", "swap", &["swap_percent"], 1.0),
-    ];
-    add("Memory", "%", Some(100.0), "memory_monitor", used, "percent");
-    for mount in fullest(data.latest("disk_monitor")) {
-        let series = vec![line("disk_monitor", "used", &["partitions", &mount, "percent"], 1.0)];
-        let metric = format!("partitions.{mount}.percent");
-        add(&format!("Disk {mount}"), "%", Some(100.0), "disk_monitor", series, &metric);
-    }
-    const MIB: f64 = 1024.0 * 1024.0;
-    for name in busiest(data.latest("network_monitor")) {
-        let rate = |label: &str, key: &str| {
-            line("network_monitor", label, &["interfaces", &name, key], MIB)
-        };
-        let series = vec![rate("in", "rx_mb_s"), rate("out", "tx_mb_s")];
-        add(&format!("Network {name}"), "B/s", None, "network_monitor", series, "");
-    }
-    subjects.into_iter().filter_map(|subject| plot(subject, clock, now)).collect()
-}
-
-fn round_trip(host: &Host, now: Wall) -> Subject<'static> {
-    let slots = host.rtt_hour.as_ref().map(|hour| hour.series(now)).into_iter().flatten();
-    let minute = now.as_secs().div_euclid(60) - 59;
-    let points = slots.enumerate().filter_map(|(i, slot)| {
-        Some((Wall::from_secs((minute + i as i64) * 60), f64::from(slot?)))
-    });
-    Subject {
-        title: "Round trip".to_owned(),
-        unit: "ms",
-        series: vec![Series { name: "mean of a minute".to_owned(), points: points.collect() }],
-        top: None,
-        interval: Duration::from_secs(120)
-            .max(Duration::from_secs_f64(host.interval.clamp(0.0, 3600.0))),
-        metric: None,
-    }
-}
-
-/// The fullest partitions, by mount point.
-fn fullest(disks: &Value) -> Vec<String> {
-    largest(&disks["partitions"], DISK_PLOTS, |record| record["percent"].as_f64())
-}
-
-/// The interfaces with the most traffic.
-fn busiest(network: &Value) -> Vec<String> {
-    largest(&network["interfaces"], INTERFACE_PLOTS, |record| {
-        let sum = record["rx_mb_s"].as_f64()? + record["tx_mb_s"].as_f64()?;
-        Some(sum).filter(|sum| *sum > 0.0)
-    })
-}
-
-fn largest(records: &Value, count: usize, of: impl Fn(&Value) -> Option<f64>) -> Vec<String> {
-    let mut named: Vec<(f64, &String)> = records
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, record)| Some((of(record)?, name)))
-        .collect();
-    named.sort_by(|a, b| b.0.total_cmp(&a.0));
-    named.into_iter().take(count).map(|(_, name)| name.clone()).collect()
 }

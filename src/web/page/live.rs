@@ -37,8 +37,8 @@ struct Live {
 }
 
 #[derive(Serialize)]
-struct Tile {
-    mark: Mark,
+pub struct Tile {
+    pub mark: Mark,
     count: String,
     is_zero: bool,
     /// `+1`, `−2`, or the share of those that are up.
@@ -176,7 +176,7 @@ fn groups(view: &View) -> Vec<String> {
     groups.into_iter().map(str::to_owned).collect()
 }
 
-fn tiles(view: &View, filter: &Filter, now: Wall) -> Vec<Tile> {
+pub fn tiles(view: &View, filter: &Filter, now: Wall) -> Vec<Tile> {
     let mut trend = [0i64; 8];
     for event in view.events.iter().rev().take_while(|e| now.since(e.at) <= TREND) {
         if event.kind == EventKind::State {
@@ -252,6 +252,11 @@ fn about(host: &Host) -> String {
     parts.extend(host.owner.iter().map(|owner| format!("owner {owner}")));
     parts.extend(host.connections().map(|c| c.address.to_canonical().to_string()));
     parts.join(" · ")
+}
+
+/// Whether it was ever heard over this family.
+pub fn has_family(host: &Host, family: Family) -> bool {
+    host.connections().any(|c| c.family == family)
 }
 
 /// The round trip over one family.

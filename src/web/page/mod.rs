@@ -1,13 +1,15 @@
 //! The pages: templates and static files, built once and again on a reload, rendered for a reader.
 
-mod alert;
 mod alerts;
 mod attention;
+mod charts;
 mod clock;
 mod empty;
 mod error;
 mod feed;
+mod find;
 mod host;
+mod host_action;
 mod live;
 mod map;
 mod mark;
@@ -16,16 +18,28 @@ mod panel;
 mod plot;
 mod plugin;
 mod quiet;
+mod settings;
+mod settings_limits;
+mod settings_part;
+mod settings_people;
+mod settings_value;
 mod shell;
 mod spark;
+mod status;
+mod strip;
 mod value;
+mod wall;
 
 pub use alerts::respond as alerts;
 pub use error::error_page;
-pub use feed::respond as events;
+pub use feed::{export as events_export, respond as events};
+pub use find::respond as find;
 pub use host::respond as host;
 pub use live::respond as live;
+pub use settings::respond as settings;
 pub use shell::{choose, here};
+pub use status::{badge, respond as status};
+pub use wall::respond as wall;
 
 use super::asset::Assets;
 use super::http::{Body, Response};
@@ -44,6 +58,11 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("part.html", include_str!("../../../templates/part.html")),
     ("panel.html", include_str!("../../../templates/panel.html")),
     ("alerts.html", include_str!("../../../templates/alerts.html")),
+    ("chart.html", include_str!("../../../templates/chart.html")),
+    ("find.html", include_str!("../../../templates/find.html")),
+    ("settings.html", include_str!("../../../templates/settings.html")),
+    ("status.html", include_str!("../../../templates/status.html")),
+    ("wall.html", include_str!("../../../templates/wall.html")),
     ("live.html", include_str!("../../../templates/live.html")),
     ("empty.html", include_str!("../../../templates/empty.html")),
     ("host.html", include_str!("../../../templates/host.html")),
@@ -78,6 +97,7 @@ impl Pages {
         environment.set_syntax(syntax.unwrap_or_default());
         environment.set_fuel(Some(FUEL));
         environment.set_formatter(format_value);
+        environment.add_filter("urlencode", |text: String| super::query::encode(&text));
         let mut problems = Vec::new();
         for (name, source) in TEMPLATES {
             if let Err(error) = environment.add_template(name, source) {
@@ -115,7 +135,8 @@ impl Pages {
         let rendered =
             self.environment.get_template(name).and_then(|t| t.render(Value::from(Serde(context))));
         rendered.map_err(|error| {
-            Problem::new(500, "template", format!("The template {name} fails: {error:#}"))
+            // The long form would show every value that the template was given.
+            Problem::new(500, "template", format!("The template {name} fails: {error}"))
                 .hint("Mend the file of that name in templates_dir, or remove it.")
         })
     }

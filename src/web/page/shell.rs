@@ -31,6 +31,8 @@ pub struct Shell {
     pub base: Option<String>,
     /// The live module, where this build has it.
     pub script: Option<String>,
+    /// Of pages with charts.
+    pub chart: Option<String>,
     pub pie: Pie,
     pub account: Option<Account>,
     pub as_of: When,
@@ -97,6 +99,7 @@ impl Shell {
             icon: url("favicon.svg"),
             base: assets.url("base.js"),
             script: assets.url("live.js"),
+            chart: assets.url("chart.js"),
             pie: Pie::of(view),
             account: account(call),
             as_of: clock.time(context.now.wall),

@@ -1,0 +1,461 @@
+//! The parts of the settings about the server itself: configuration, channels, names, journal, agents, and about.
+
+use super::clock::{Clock, span};
+use super::number;
+use super::settings::{Button, Cell, Grid, Section, may_admin};
+use crate::config::section::Kind;
+use crate::config::server::key;
+use crate::web::Call;
+use crate::web::query;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+const ROWS_MAX: usize = 400;
+const HOSTS_MAX: usize = 100;
+
+#[derive(Serialize)]
+pub struct Preferences {
+    pub keys_off: bool,
+}
+
+pub fn preferences(call: &Call<'_>) -> Preferences {
+    Preferences { keys_off: call.request.cookie("hb_keys") == Some("off") }
+}
+
+/// Every key: its value where it is known, where it was written, or what holds without it.
+pub fn server(call: &Call<'_>) -> Vec<Section> {
+    let config = &call.context.config;
+    let wish = call.query.get("q").unwrap_or_default().to_lowercase();
+    let origin = |name: &str| {
+        config.origins.get(name).map(|origin| format!("{}:{}", origin.file, origin.line))
+    };
+    let values = super::settings_value::values(call);
+    let rows: Vec<Vec<Cell>> = key::TOP
+        .iter()
+        .filter(|key| wish.is_empty() || key.name.contains(&wish))
+        .map(|key| {
+            let written = origin(key.name);
+            let value = match (&written, values.get(key.name)) {
+                (Some(_), _) if key.kind == Kind::Secret => Cell::text("•••• (set)"),
+                (Some(_), Some(value)) => Cell::code(value.clone()),
+                (Some(_), None) => Cell::text("written, see the file"),
+                (None, _) => Cell::text(key.default),
+            };
+            let from = match &written {
+                Some(from) => Cell::code(from.clone()),
+                None => Cell::text("default"),
+            };
+            vec![Cell::code(key.name), value, from]
+        })
+        .collect();
+    let more = rows.len().saturating_sub(ROWS_MAX);
+    let table = Grid { heads: vec!["Key", "Value", "Written at"], rows, more };
+    let count = config.origins.keys().filter(|key| !key.contains('.')).count();
+    vec![Section {
+        title: "Configuration in force".to_owned(),
+        notes: vec![format!(
+            "{count} keys are written, the others hold by default. hbd check-config --print shows all of it with \
+                 the sections; secrets are masked here and there."
+        )],
+        table: Some(table),
+        form: "server",
+        ..Section::default()
+    }]
+}
+
+pub fn notifications(call: &Call<'_>, _clock: &Clock) -> Vec<Section> {
+    let config = &call.context.config;
+    let wide = &config.pushsrv;
+    let rows = config.channels.iter().map(|(name, channel)| {
+        let mut notes = Vec::new();
+        if wide.contains(name) {
+            notes.push("told of everything".to_owned());
+        }
+        notes.extend(channel.fallback.as_ref().map(|other| format!("falls back to {other}")));
+        let test = Button {
+            action: "notify-test",
+            fields: vec![("channel", name.clone())],
+            label: "Send test",
+            about: format!("by {name}"),
+            is_danger: false,
+        };
+        vec![
+            Cell::code(name.clone()),
+            Cell::text(channel.kind.as_str()),
+            Cell::text(channel.min_level.as_str()),
+            Cell::text(if notes.is_empty() { "–".to_owned() } else { notes.join(", ") }),
+            Cell::buttons(if may_admin(call) { vec![test] } else { Vec::new() }),
+        ]
+    });
+    let mut section = Section { title: "Channels".to_owned(), ..Section::default() };
+    if config.channels.is_empty() {
+        section.notes.push("No channels are configured: nobody is told of anything.".to_owned());
+    } else {
+        section.table = Some(Grid {
+            heads: vec!["Channel", "Type", "From level", "Use", ""],
+            rows: rows.collect(),
+            more: 0,
+        });
+    }
+    section.pairs = vec![
+        (
+            "Gathered for".to_owned(),
+            span(config.group_wait),
+            "notices to one receiver go as one message".to_owned(),
+        ),
+        (
+            "Messages".to_owned(),
+            format!("{} a minute", config.notify_per_minute),
+            "to each receiver at most; the rest as a digest".to_owned(),
+        ),
+        (
+            "Reminders".to_owned(),
+            if config.threshold_renotify_interval.is_zero() {
+                "none".to_owned()
+            } else {
+                format!("every {}", span(config.threshold_renotify_interval))
+            },
+            "of an alert that goes on".to_owned(),
+        ),
+        (
+            "Watched from outside".to_owned(),
+            if config.dead_man_url.is_some() { "yes".to_owned() } else { "no".to_owned() },
+            "dead_man_url".to_owned(),
+        ),
+    ];
+    let people = config.users.iter().filter(|(_, user)| !user.notification_channels.is_empty());
+    let people: Vec<_> = people
+        .map(|(name, user)| {
+            let own: Vec<&str> =
+                user.notification_channels.iter().map(|c| c.channel.as_str()).collect();
+            let test = Button {
+                action: "notify-test",
+                fields: vec![("user", name.clone())],
+                label: "Send test",
+                about: format!("to {name}"),
+                is_danger: false,
+            };
+            vec![
+                Cell::text(user.full_name.as_str()),
+                Cell::text(own.join(", ")),
+                Cell::buttons(if may_admin(call) { vec![test] } else { Vec::new() }),
+            ]
+        })
+        .collect();
+    let mut sections = vec![section];
+    if !people.is_empty() {
+        let table = Grid { heads: vec!["User", "Own channels", ""], rows: people, more: 0 };
+        sections.push(Section {
+            title: "People".to_owned(),
+            table: Some(table),
+            ..Section::default()
+        });
+    }
+    sections
+}
+
+pub fn dns(call: &Call<'_>) -> Vec<Section> {
+    let config = &call.context.config;
+    let mut section = Section { title: "Dynamic DNS".to_owned(), ..Section::default() };
+    if config.dyndomains.is_empty() {
+        section
+            .notes
+            .push("No domain is kept: write dyndomains: into the configuration.".to_owned());
+        return vec![section];
+    }
+    let or =
+        |value: &Option<String>, other: &str| value.clone().unwrap_or_else(|| other.to_owned());
+    section.pairs = vec![
+        (
+            "Domains".to_owned(),
+            config.dyndomains.join(", "),
+            "names under them follow the heartbeats".to_owned(),
+        ),
+        ("Server".to_owned(), or(&config.dns_server, "as the zone says"), String::new()),
+        ("Lifetime".to_owned(), format!("{} s", config.dns_ttl), "of a record".to_owned()),
+        (
+            "Key".to_owned(),
+            if config.nsupdate_key.is_some() { "set" } else { "none" }.to_owned(),
+            "nsupdate_key".to_owned(),
+        ),
+        (
+            "Plain hosts".to_owned(),
+            if config.dns_trust_plain { "trusted" } else { "not trusted" }.to_owned(),
+            "only sealed hosts move names unless dns_trust_plain is set".to_owned(),
+        ),
+    ];
+    let view = &call.context.view;
+    let kept = view.hosts.iter().filter(|host| {
+        config.dyndomains.iter().any(|zone| {
+            host.name.strip_suffix(zone.as_str()).is_some_and(|rest| rest.ends_with('.'))
+        })
+    });
+    let rows: Vec<Vec<Cell>> = kept
+        .take(HOSTS_MAX)
+        .map(|host| {
+            let link = format!("/plugins/{}", query::encode(&host.name));
+            let addresses: Vec<String> =
+                host.connections().map(|c| c.address.to_canonical().to_string()).collect();
+            vec![Cell::text(&*host.name).link(link), Cell::code(addresses.join(", "))]
+        })
+        .collect();
+    section.table =
+        (!rows.is_empty()).then(|| Grid { heads: vec!["Name", "Heard from"], rows, more: 0 });
+    vec![section]
+}
+
+pub fn journal(call: &Call<'_>) -> Vec<Section> {
+    let config = &call.context.config;
+    let pair = |label: &str, value: String, note: &str| (label.to_owned(), value, note.to_owned());
+    let dir = config
+        .journal_dir
+        .as_ref()
+        .map_or_else(|| "the state directory".to_owned(), |dir| dir.display().to_string());
+    let queue = call.context.queues.iter().find(|queue| queue.name == "journal");
+    let mut pairs = vec![
+        pair(
+            "Kept",
+            if config.journal_enabled { "yes" } else { "no" }.to_owned(),
+            "journal_enabled",
+        ),
+        pair("File", format!("{dir}/{}", config.journal_file), ""),
+        pair("Rotated at", number::bytes(config.journal_max_size as f64), "journal_max_size"),
+        pair("Backups", config.journal_max_backups.to_string(), "the newest is .1"),
+        pair(
+            "Left free",
+            number::bytes(config.journal_min_free as f64),
+            "of the disk, else nothing is written",
+        ),
+    ];
+    if let Some(queue) = queue {
+        pairs.push(pair(
+            "Waiting",
+            format!("{} of {}", queue.depth, number::count(queue.capacity)),
+            "lines",
+        ));
+        pairs.push(pair("Lost", number::count(queue.dropped), "lines since the start"));
+    }
+    let history = vec![
+        pair(
+            "Kept",
+            if config.history_enabled { "yes" } else { "no" }.to_owned(),
+            "history_enabled",
+        ),
+        pair("Each value", span(config.history_raw), "history_raw"),
+        pair("Rolled up", span(config.history_rollup), "history_rollup"),
+        pair("At most", number::bytes(config.history_max_size as f64), "history_max_size"),
+    ];
+    vec![
+        Section {
+            title: "Message journal".to_owned(),
+            pairs,
+            code: vec!["hbd journal stats\nhbd journal verify".to_owned()],
+            ..Section::default()
+        },
+        Section { title: "History".to_owned(), pairs: history, ..Section::default() },
+    ]
+}
+
+pub fn agents(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
+    let view = &call.context.view;
+    let mut versions: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+    for host in view.hosts.iter() {
+        let entry = versions.entry(host.version.as_deref().unwrap_or("never told")).or_default();
+        entry.0 += 1;
+        entry.1 += u32::from(host.sealed);
+    }
+    let most = versions.values().map(|(count, _)| *count).max().unwrap_or(1).max(1);
+    let own = call.context.facts.version;
+    let rows = versions.iter().rev().map(|(version, (count, sealed))| {
+        let width = f64::from(*count) * 120.0 / f64::from(most);
+        let mut bar = Cell::number(number::count(u64::from(*count)));
+        bar.bar = Some(format!("{width:.0}"));
+        let behind = if *version < own && version.starts_with(|c: char| c.is_ascii_digit()) {
+            "older than hbd"
+        } else {
+            ""
+        };
+        let link = format!("/live?q=agent:{}", query::encode(version));
+        vec![
+            Cell::code(*version).link(link).note(behind),
+            bar,
+            Cell::number(number::count(u64::from(*sealed))),
+        ]
+    });
+    let versions = Section {
+        title: "Versions".to_owned(),
+        table: (!versions.is_empty()).then(|| Grid {
+            heads: vec!["Agent", "Hosts", "Sealed"],
+            rows: rows.collect(),
+            more: 0,
+        }),
+        ..Section::default()
+    };
+    vec![versions, ghosts(call, clock), keys(call)]
+}
+
+fn ghosts(call: &Call<'_>, clock: &Clock) -> Section {
+    let view = &call.context.view;
+    let mut section =
+        Section { title: "Names that report, but are not known".to_owned(), ..Section::default() };
+    if view.ghosts.is_empty() {
+        section.notes.push(
+            "None. Under udp_policy known or sealed, a new name appears here first.".to_owned(),
+        );
+        return section;
+    }
+    let button = |name: &str, to: &str, label: &'static str, is_danger| Button {
+        action: "ghost",
+        fields: vec![("name", name.to_owned()), ("to", to.to_owned())],
+        label,
+        about: name.to_owned(),
+        is_danger,
+    };
+    let rows = view.ghosts.iter().map(|ghost| {
+        let both = vec![
+            button(&ghost.name, "accept", "Accept", false),
+            button(&ghost.name, "ignore", "Ignore", false),
+        ];
+        vec![
+            Cell::text(&*ghost.name),
+            Cell::code(ghost.address.to_canonical().to_string()),
+            Cell::text(clock.ago(ghost.last).text),
+            Cell::number(number::count(ghost.count)),
+            Cell::text(ghost.reason),
+            Cell::buttons(if may_admin(call) { both } else { Vec::new() }),
+        ]
+    });
+    section.table = Some(Grid {
+        heads: vec!["Name", "From", "Last", "Datagrams", "Why not", ""],
+        rows: rows.collect(),
+        more: 0,
+    });
+    section
+}
+
+fn keys(call: &Call<'_>) -> Section {
+    let sealed = call.context.view.hosts.iter().filter(|host| host.sealed).count();
+    Section {
+        title: "Keys".to_owned(),
+        notes: vec![format!(
+            "{} of {} hosts are sealed. A key is made on the server and printed once; the agent reads it from its \
+             key_file.",
+            number::count(sealed as u64),
+            number::count(call.context.view.hosts.len as u64)
+        )],
+        code: vec!["hbd key new HOST\nhbd key list\nhbd key drop HOST".to_owned()],
+        ..Section::default()
+    }
+}
+
+pub fn status(call: &Call<'_>) -> Vec<Section> {
+    let config = &call.context.config;
+    let mut section = Section { title: "Status page".to_owned(), ..Section::default() };
+    match &config.status_page {
+        None => {
+            section.notes.push("Off. It shows groups of hosts and their availability to people who do not operate them, without addresses.".to_owned());
+            section.code.push(
+                "status_page: {public: true, groups: [web, mail], title: Our services}".to_owned(),
+            );
+        }
+        Some(page) => {
+            section.pairs = vec![
+                (
+                    "Open to".to_owned(),
+                    if page.public { "everybody" } else { "whoever has its token" }.to_owned(),
+                    String::new(),
+                ),
+                ("Groups".to_owned(), names(&page.groups), String::new()),
+            ];
+            section
+                .notes
+                .push("It is at /status; badges are at /status/badge/GROUP.svg.".to_owned());
+        }
+    }
+    section.pairs.push((
+        "Wall".to_owned(),
+        if config.wall { "on" } else { "off" }.to_owned(),
+        "/wall, for a screen on the wall".to_owned(),
+    ));
+    vec![section]
+}
+
+pub fn about(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
+    let context = call.context;
+    let view = &context.view;
+    let pair = |label: &str, value: String, note: &str| (label.to_owned(), value, note.to_owned());
+    let port = |port: Option<u16>| port.map_or_else(|| "off".to_owned(), |port| port.to_string());
+    let pairs = vec![
+        pair("hbd", context.facts.version.to_owned(), "MIT licence"),
+        pair("Up", span(view.uptime(context.now)), &clock.date(view.started.wall).text),
+        pair(
+            "Machine",
+            context.facts.full_name.clone().unwrap_or_else(|| context.facts.hostname.clone()),
+            "",
+        ),
+        pair(
+            "Ports",
+            format!(
+                "UDP {}, HTTP {}, WebSocket {}",
+                port(context.facts.udp),
+                port(context.facts.http),
+                port(context.facts.ws)
+            ),
+            "",
+        ),
+        pair(
+            "Datagrams",
+            number::count(view.counters.received),
+            &format!("{} accepted", number::count(view.counters.accepted)),
+        ),
+        pair(
+            "Dropped by the kernel",
+            number::count(view.counters.kernel_drops),
+            "its socket buffer was full",
+        ),
+        pair(
+            "Hosts",
+            number::count(view.hosts.len as u64),
+            &format!("{} at most", number::count(context.config.hosts_max as u64)),
+        ),
+    ];
+    let mut sections = vec![Section { title: "About".to_owned(), pairs, ..Section::default() }];
+    let rows: Vec<Vec<Cell>> = context
+        .queues
+        .iter()
+        .map(|queue| {
+            vec![
+                Cell::code(queue.name),
+                Cell::number(number::count(queue.depth)),
+                Cell::number(number::count(queue.capacity)),
+                Cell::number(number::count(queue.dropped)),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        let table = Grid { heads: vec!["Queue", "Waiting", "Room", "Lost"], rows, more: 0 };
+        sections.push(Section {
+            title: "Queues".to_owned(),
+            table: Some(table),
+            ..Section::default()
+        });
+    }
+    let refused = view.counters.rejected.iter();
+    let rows: Vec<Vec<Cell>> = refused
+        .map(|(why, count)| vec![Cell::code(*why), Cell::number(number::count(*count))])
+        .collect();
+    if !rows.is_empty() {
+        let table = Grid { heads: vec!["Refused datagrams", "Count"], rows, more: 0 };
+        sections.push(Section {
+            title: "Refusals".to_owned(),
+            table: Some(table),
+            ..Section::default()
+        });
+    }
+    sections
+}
+
+fn names(groups: &[(String, Vec<String>)]) -> String {
+    let names: Vec<&str> = groups.iter().map(|(name, _)| name.as_str()).collect();
+    if names.is_empty() { "all".to_owned() } else { names.join(", ") }
+}
