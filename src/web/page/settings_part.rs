@@ -123,8 +123,16 @@ pub fn notifications(call: &Call<'_>, _clock: &Clock) -> Vec<Section> {
             "dead_man_url".to_owned(),
         ),
     ];
-    let people = config.users.iter().filter(|(_, user)| !user.notification_channels.is_empty());
-    let people: Vec<_> = people
+    let mut sections = vec![section];
+    sections.extend(people(call));
+    sections
+}
+
+/// Users with channels of their own.
+fn people(call: &Call<'_>) -> Option<Section> {
+    let users = call.context.config.users.iter();
+    let with_own = users.filter(|(_, user)| !user.notification_channels.is_empty());
+    let rows: Vec<Vec<Cell>> = with_own
         .map(|(name, user)| {
             let own: Vec<&str> =
                 user.notification_channels.iter().map(|c| c.channel.as_str()).collect();
@@ -142,16 +150,9 @@ pub fn notifications(call: &Call<'_>, _clock: &Clock) -> Vec<Section> {
             ]
         })
         .collect();
-    let mut sections = vec![section];
-    if !people.is_empty() {
-        let table = Grid { heads: vec!["User", "Own channels", ""], rows: people, more: 0 };
-        sections.push(Section {
-            title: "People".to_owned(),
-            table: Some(table),
-            ..Section::default()
-        });
-    }
-    sections
+    let table = Grid { heads: vec!["User", "Own channels", ""], rows, more: 0 };
+    let is_any = !table.rows.is_empty();
+    is_any.then(|| Section { title: "People".to_owned(), table: Some(table), ..Section::default() })
 }
 
 pub fn dns(call: &Call<'_>) -> Vec<Section> {
@@ -353,7 +354,11 @@ pub fn status(call: &Call<'_>) -> Vec<Section> {
     let mut section = Section { title: "Status page".to_owned(), ..Section::default() };
     match &config.status_page {
         None => {
-            section.notes.push("Off. It shows groups of hosts and their availability to people who do not operate them, without addresses.".to_owned());
+            section.notes.push(
+                "Off. It shows groups of hosts and their availability to people who do not operate \
+                 them, without addresses."
+                    .to_owned(),
+            );
             section.code.push(
                 "status_page: {public: true, groups: [web, mail], title: Our services}".to_owned(),
             );
@@ -420,39 +425,34 @@ pub fn about(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
         ),
     ];
     let mut sections = vec![Section { title: "About".to_owned(), pairs, ..Section::default() }];
-    let rows: Vec<Vec<Cell>> = context
-        .queues
-        .iter()
-        .map(|queue| {
-            vec![
-                Cell::code(queue.name),
-                Cell::number(number::count(queue.depth)),
-                Cell::number(number::count(queue.capacity)),
-                Cell::number(number::count(queue.dropped)),
-            ]
-        })
-        .collect();
-    if !rows.is_empty() {
-        let table = Grid { heads: vec!["Queue", "Waiting", "Room", "Lost"], rows, more: 0 };
-        sections.push(Section {
-            title: "Queues".to_owned(),
-            table: Some(table),
-            ..Section::default()
-        });
-    }
-    let refused = view.counters.rejected.iter();
-    let rows: Vec<Vec<Cell>> = refused
-        .map(|(why, count)| vec![Cell::code(*why), Cell::number(number::count(*count))])
-        .collect();
-    if !rows.is_empty() {
-        let table = Grid { heads: vec!["Refused datagrams", "Count"], rows, more: 0 };
-        sections.push(Section {
-            title: "Refusals".to_owned(),
-            table: Some(table),
-            ..Section::default()
-        });
-    }
+    sections.extend(counted(call));
     sections
+}
+
+/// Queues between the threads, and why datagrams were refused.
+fn counted(call: &Call<'_>) -> Vec<Section> {
+    let queues = call.context.queues.iter().map(|queue| {
+        vec![
+            Cell::code(queue.name),
+            Cell::number(number::count(queue.depth)),
+            Cell::number(number::count(queue.capacity)),
+            Cell::number(number::count(queue.dropped)),
+        ]
+    });
+    let refused = call.context.view.counters.rejected.iter();
+    let refused =
+        refused.map(|(why, count)| vec![Cell::code(*why), Cell::number(number::count(*count))]);
+    let section = |title: &str, heads: Vec<&'static str>, rows: Vec<Vec<Cell>>| Section {
+        title: title.to_owned(),
+        table: Some(Grid { heads, rows, more: 0 }),
+        ..Section::default()
+    };
+    let both = [
+        section("Queues", vec!["Queue", "Waiting", "Room", "Lost"], queues.collect()),
+        section("Refused datagrams", vec!["Why", "Count"], refused.collect()),
+    ];
+    let is_filled = |section: &Section| section.table.as_ref().is_some_and(|t| !t.rows.is_empty());
+    both.into_iter().filter(is_filled).collect()
 }
 
 fn names(groups: &[(String, Vec<String>)]) -> String {

@@ -107,7 +107,8 @@ pub fn badge(call: &Call<'_>) -> Answer {
     let (left, right) = (escaped.chars().count() * 7 + 16, word.chars().count() * 7 + 16);
     let width = left + right;
     let svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"20\" role=\"img\" aria-label=\"{escaped}: {word}\">\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"20\" role=\"img\" \
+         aria-label=\"{escaped}: {word}\">\
          <rect width=\"{width}\" height=\"20\" rx=\"4\" fill=\"#414C58\"/>\
          <path d=\"M{left} 0h{}a4 4 0 0 1 4 4v12a4 4 0 0 1-4 4h-{}z\" fill=\"{fill}\"/>\
          <g fill=\"#fff\" font-family=\"sans-serif\" font-size=\"12\"><text x=\"8\" y=\"14\">{escaped}</text>\
