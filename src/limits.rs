@@ -48,6 +48,8 @@ limits! {
     HOSTS_MAX: usize = 10_000, "hosts";
     UNKNOWN_HOSTS_MAX: usize = 256, "hosts";
     EVENTS_MAX: usize = 10_000, "events";
+    /// One answer of `/metrics`; what has no room is counted in it.
+    METRICS_BYTES: usize = 24 << 20, "bytes";
     /// Datagrams a second of one known plain host, and its burst.
     HOST_RATE: usize = 50, "1/s";
     HOST_BURST: usize = 200, "datagrams";

@@ -178,6 +178,7 @@ fn random_host(id: HostId, prng: &mut Prng) -> Host {
         },
         gauges: Gauges::default(),
         rtt_hour: None,
+        dns: None,
         plugins: Arc::default(),
         why: ["", "no heartbeat for 65 s", "Disk /var 93 % (> 90 %)"][prng.below(3) as usize]
             .into(),

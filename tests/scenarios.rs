@@ -20,6 +20,8 @@
 //! watch HOST on|off · drop HOST · accept NAME · ignore NAME
 //! ack JSON · silence JSON · unsilence ID · maintenance JSON     as the API takes them
 //! channel NAME ok|retry|fail|full   how a channel delivers from now on (at first: ok)
+//! nsupdate ok|hang|REASON       how an update of the DNS ends from now on (at first: ok)
+//! dns HOST                      a manager asks for an update, or is shown how it stands (dns? HOST)
 //! ```
 
 use heartbeat::calm::{AckRequest, MaintenanceRequest, SilenceRequest, Zones};
@@ -109,6 +111,8 @@ struct Stage {
     store: BTreeMap<String, Saved>,
     /// Channels that do not deliver.
     broken: BTreeMap<String, Delivery>,
+    /// How the name server answers.
+    nsupdate: String,
     /// What comes by itself, by host and plugin (none: a heartbeat).
     sources: BTreeMap<(String, String), Source>,
     shows_answer: bool,
@@ -137,6 +141,7 @@ impl Stage {
             act: now.mono,
             store,
             broken,
+            nsupdate: "ok".to_owned(),
             sources,
             shows_answer: true,
             out,
@@ -197,6 +202,9 @@ impl Stage {
                 self.command(Command::Watch { host: host.into(), watch: on == "on" });
             }
             "channel" => self.channel(rest),
+            "nsupdate" => rest.clone_into(&mut self.nsupdate),
+            "dns" => self.command(Command::Dns { host: rest.into() }),
+            "dns?" => self.show_dns(rest),
             "ack" => {
                 let request = AckRequest::parse(rest.as_bytes()).expect("an acknowledgement");
                 self.command(Command::Acknowledge { request, by: Some("alice".into()) });
@@ -353,6 +361,7 @@ impl Stage {
         engine.handle(self.now, event);
         let at = self.now.mono.since(self.act).as_secs_f64();
         let mut delivered = Vec::new();
+        let mut updated = None;
         while let Some(effect) = engine.poll_effect() {
             match effect {
                 Effect::Notify(message) => {
@@ -375,6 +384,16 @@ impl Stage {
                 Effect::Persist(rows) => {
                     rows.into_iter().for_each(|row| keep(&mut self.store, row))
                 }
+                Effect::Dns(job) => {
+                    for line in job.update.render().lines() {
+                        let _ = writeln!(self.out, "  {at:+.1} dns {line}");
+                    }
+                    updated = match self.nsupdate.as_str() {
+                        "ok" => Some(Ok(())),
+                        "hang" => None,
+                        reason => Some(Err(reason.to_owned())),
+                    };
+                }
                 // What is journalled is what is told and answered above; its form has tests of its own.
                 Effect::Journal(_) | Effect::Record(_) => {}
                 Effect::Answer { outcome, .. } => {
@@ -385,6 +404,32 @@ impl Stage {
         for (message, outcome) in delivered {
             self.happen(Event::Delivered { message, outcome });
         }
+        if let Some(outcome) = updated {
+            self.happen(Event::DnsDone(outcome));
+        }
+    }
+
+    fn show_dns(&mut self, name: &str) {
+        let Some(engine) = &mut self.engine else { return };
+        let view = engine.view();
+        let Some(dns) = view.host(name).and_then(|host| host.dns.clone()) else {
+            let _ = writeln!(self.out, "  no record");
+            return;
+        };
+        let _ = write!(self.out, "  {} {}", dns.name, dns.state.as_str());
+        for record in &dns.records {
+            let parts = [("", record.address), ("wants ", record.wanted), ("not ", record.refused)];
+            for (what, address) in parts {
+                if let Some(address) = address {
+                    let _ = write!(self.out, " · {what}{address}");
+                }
+            }
+        }
+        if let Some(next) = dns.next {
+            let _ = write!(self.out, " · in {} s", next.since(self.now.wall).as_secs());
+        }
+        let error = dns.error.as_deref().map_or(String::new(), |error| format!(" · {error}"));
+        let _ = writeln!(self.out, "{error}");
     }
 
     fn show(&mut self, names: &str) {

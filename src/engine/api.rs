@@ -40,6 +40,8 @@ pub enum Event<'a> {
     KernelDrops(u64),
     /// What a worker made of a message.
     Delivered { message: u64, outcome: super::outbox::Outcome },
+    /// What the worker made of the update of `Effect::Dns`: why it failed, where it did.
+    DnsDone(Result<(), String>),
     /// The shell is stopping: save everything that is not saved.
     Stop,
 }
@@ -86,6 +88,10 @@ pub enum Command {
     Plan {
         request: MaintenanceRequest,
         by: Option<String>,
+    },
+    /// Tell the name server where the host is, now.
+    Dns {
+        host: String,
     },
     /// Ends or cancels a maintenance window.
     EndPlan {
@@ -179,6 +185,8 @@ pub enum Effect {
     Record(super::Recorded),
     /// A message for a channel's worker, answered with `Event::Delivered`.
     Notify(Box<Message>),
+    /// An update for the worker `dns`, answered with `Event::DnsDone` before the next one comes.
+    Dns(Box<super::dyndns::Job>),
     /// The answer to a command.
     Answer { id: u64, outcome: Outcome },
 }

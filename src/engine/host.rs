@@ -100,6 +100,8 @@ pub struct Record {
     pub metrics_by_plugin: Vec<(Arc<str>, u16)>,
     /// The numbers of its samples, by plugin and part.
     pub shapes: Vec<(u8, Arc<Shape>)>,
+    /// Its record, where it has one.
+    pub dns: Option<Box<super::dyndns::Slot>>,
     /// Round trips of the current minute: sum and count.
     pub rtt_minute: (i64, f32, u32),
     timing: Timing,
@@ -139,6 +141,7 @@ impl Record {
             metrics: 0,
             metrics_by_plugin: Vec::new(),
             shapes: Vec::new(),
+            dns: None,
             rtt_minute: (i64::MIN, 0.0, 0),
             timing: Timing::default(),
         };

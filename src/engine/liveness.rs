@@ -36,6 +36,7 @@ impl Engine {
         self.tick_escalations(now);
         self.tick_commands(now);
         self.turn_calendar(now);
+        self.tick_dns(now);
         if self.hold_until.is_some_and(|until| now.mono >= until) {
             self.hold_until = None;
             self.dirty = true;

@@ -7,6 +7,7 @@
 mod admit;
 mod api;
 mod command;
+pub mod dyndns;
 mod feed;
 mod host;
 mod link;
@@ -93,6 +94,7 @@ pub struct Engine {
     escalations: BinaryHeap<Reverse<StepDue>>,
     outbox: outbox::Outbox,
     outbox_stirred: bool,
+    dns: dyndns::Dyndns,
     /// What is shown of notices and of acknowledgements may be out of date.
     told_stale: bool,
     calendar: Calendar,
@@ -144,6 +146,7 @@ impl Engine {
             escalations: BinaryHeap::new(),
             outbox: outbox::Outbox::new(&config, prng.next_u64()),
             outbox_stirred: false,
+            dns: dyndns::Dyndns::default(),
             told_stale: false,
             calendar: Calendar::new(Zones::default()),
             zones: Zones::default(),
@@ -200,6 +203,7 @@ impl Engine {
                 self.outbox_stirred = true;
                 (self.told_stale, self.dirty) = (true, true);
             }
+            Event::DnsDone(outcome) => self.dns_done(now, outcome),
             Event::Stop => self.save_all(),
         }
         self.drain_outbox(now);
@@ -223,6 +227,7 @@ impl Engine {
         let outbox = self.outbox.poll_timeout().unwrap_or(Mono::MAX);
         let calm = self.calendar.poll_timeout(self.turn).unwrap_or(Mono::MAX);
         let save = self.save_due.unwrap_or(Mono::MAX);
+        let save = save.min(self.dns.poll_timeout().unwrap_or(Mono::MAX));
         let due = timer.min(turn).min(save).min(metric).min(step).min(outbox).min(calm);
         Some(due.max(self.turn.mono + Duration::from_nanos(1)))
     }

@@ -136,6 +136,7 @@ impl Engine {
         if stirred {
             self.revive(now, id, family, address);
         }
+        self.note_dns(now, id, family);
         if let Some(rtt) = htb.rtt {
             self.record_rtt(now, id, family, rtt, interval);
             self.judge_rtt(now, id, rtt, interval);

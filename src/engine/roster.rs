@@ -93,6 +93,9 @@ impl Engine {
         shown.watch = record.watch_override.unwrap_or(shown.watch);
         shown.first_seen = Wall::from_secs_f64(row.first_seen);
         self.table.change(id, |host| *host = shown);
+        if let Some(dns) = row.dns {
+            self.restore_dns(now, id, dns);
+        }
         self.restore_metrics(now, id, row.alerts);
         self.restore_raised(now, id, row.raised);
         self.plan_down_reminder(id, state, listening);
@@ -165,6 +168,7 @@ impl Engine {
             flapping: false,
             gauges: Gauges::default(),
             rtt_hour: None,
+            dns: None,
             plugins: Arc::default(),
             why: Arc::from("Never heard from"),
             message: None,
@@ -175,6 +179,7 @@ impl Engine {
         self.ghosts.forget(name);
         let id = self.table.insert(host, record);
         self.use_ruleset(id);
+        self.configure_dns(id);
         self.show_quiet(id);
         self.mark_unsaved(now, id);
         self.dirty = true;
@@ -223,12 +228,14 @@ impl Engine {
             self.schedule(now, id);
             self.catch_up(now, id);
         }
+        self.configure_all_dns();
         self.turn_calendar(now);
         self.dirty = true;
     }
 
     pub(super) fn command(&mut self, now: Now, command: Command) -> Outcome {
         match command {
+            Command::Dns { .. } => self.ask_dns(now, &command),
             Command::Watch { host, watch } => self.set_watch(now, &host, watch),
             Command::Drop { host } => self.drop_host(now, &host),
             Command::Run { host, wish } => self.run(now, &host, wish),
@@ -293,7 +300,9 @@ impl Engine {
     }
 
     pub(super) fn remove_host(&mut self, name: &str) {
-        let Some(host) = self.table.id(name).and_then(|id| self.table.remove(id)) else { return };
+        let Some(id) = self.table.id(name) else { return };
+        let Some(host) = self.table.remove(id) else { return };
+        self.forget_dns(id);
         for sample in host.plugins.iter().flat_map(|p| &p.samples) {
             self.samples.forget(sample);
         }
@@ -364,6 +373,7 @@ impl Engine {
             alerts: self.alert_rows(id),
             raised: self.raised_rows(id),
             untold: record.untold.iter().map(metric::subject_key).collect(),
+            dns: super::dyndns::row(record),
             flapping: record
                 .flapping
                 .map(|until| until.since(self.listening(self.turn.mono)).as_secs_f64()),

@@ -33,6 +33,21 @@ pub struct HostRow {
     pub untold: Vec<String>,
     /// Flapping, for so many seconds more at least.
     pub flapping: Option<f64>,
+    pub dns: Option<DnsRow>,
+}
+
+/// The record that dynamic DNS keeps of a host.
+#[derive(Serialize, Deserialize, Debug, Default)]
+#[serde(default)]
+pub struct DnsRow {
+    pub name: String,
+    /// What the name server took last, a row for each family, and when.
+    pub set: Vec<(IpAddr, f64)>,
+    pub tried: Option<f64>,
+    pub error: Option<String>,
+    pub failures: u32,
+    /// An update that a manager asked for is owed.
+    pub asked: bool,
 }
 
 #[derive(Serialize, Deserialize, Debug)]

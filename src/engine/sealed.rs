@@ -355,11 +355,12 @@ impl Engine {
         if !self.vault.sessions[slot].prove(address, ack, interval, now.mono) {
             return;
         }
-        let family = super::view::Family::of(address) as usize;
+        let family = super::view::Family::of(address);
         if let Some(record) = self.table.record(id)
-            && record.confirmed[family].replace(address) != Some(address)
+            && record.confirmed[family as usize].replace(address) != Some(address)
         {
             self.touch(id);
+            self.note_dns(now, id, family);
         }
     }
 

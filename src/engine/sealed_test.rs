@@ -604,3 +604,43 @@ fn journal_names_the_host_of_a_sealed_message_and_no_key() {
         .collect();
     assert_eq!(lines, [r#"{"name":"web1","ID":"HTB","interval":30}"#]);
 }
+
+#[test]
+fn u12_only_the_confirmed_address_of_a_sealed_host_moves_its_record() {
+    let host = server::Host {
+        dns: server::DnsName::Name("web1.dyn.example.net".to_owned()),
+        ..server::Host::default()
+    };
+    let mut pair = Pair::with(server::Server {
+        dyndomains: vec!["dyn.example.net".to_owned()],
+        hosts: [("web1".to_owned(), host)].into(),
+        ..server::Server::default()
+    });
+    pair.begin();
+    let updates = |pair: &mut Pair| {
+        pair.engine.handle(pair.now, Event::Tick);
+        pair.drain();
+        let jobs = pair.effects.drain(..).filter_map(|effect| match effect {
+            Effect::Dns(job) => Some(job.update.addresses().map(|a| a.to_string()).collect()),
+            _ => None,
+        });
+        jobs.collect::<Vec<String>>()
+    };
+    let mut heard = 1;
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        pair.pass(30);
+        assert!(pair.say(&format!(r#"{{"ID":"HTB","interval":30,"ack":{heard}}}"#)).is_some());
+        heard += 1;
+        told.push(updates(&mut pair).len());
+    }
+    assert_eq!((told[0], told.iter().sum::<usize>()), (0, 1), "{told:?}");
+    pair.engine.handle(pair.now, Event::DnsDone(Ok(())));
+    // Copied on its way and sent on from elsewhere: nothing moves.
+    pair.from = "198.51.100.66:1".parse().unwrap();
+    for _ in 0..5 {
+        pair.pass(30);
+        assert!(pair.say(&format!(r#"{{"ID":"HTB","interval":30,"ack":{heard}}}"#)).is_some());
+        assert_eq!(updates(&mut pair), Vec::<String>::new());
+    }
+}

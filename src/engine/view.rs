@@ -272,6 +272,60 @@ impl RttHour {
     }
 }
 
+/// How it stands with a host's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DnsState {
+    /// No address of the host may go into the DNS yet.
+    Unconfirmed,
+    /// An update waits for its turn.
+    Waiting,
+    Updating,
+    Ok,
+    /// The last update failed; it is tried again.
+    Failed,
+    /// The name, or the address that the host has now, is not taken.
+    Refused,
+}
+
+impl DnsState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DnsState::Unconfirmed => "unconfirmed",
+            DnsState::Waiting => "waiting",
+            DnsState::Updating => "updating",
+            DnsState::Ok => "ok",
+            DnsState::Failed => "failed",
+            DnsState::Refused => "refused",
+        }
+    }
+}
+
+/// The record of a host in the DNS.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dns {
+    pub name: Arc<str>,
+    pub zone: Option<Arc<str>>,
+    pub state: DnsState,
+    /// By family: A, AAAA.
+    pub records: [DnsRecord; 2],
+    /// When an update was begun last, and when the next one is.
+    pub tried: Option<Wall>,
+    pub next: Option<Wall>,
+    /// Why the last update failed, or why there is none.
+    pub error: Option<Arc<str>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DnsRecord {
+    /// What the name server took last, and when.
+    pub address: Option<IpAddr>,
+    pub updated: Option<Wall>,
+    /// What it shall be, where that is another.
+    pub wanted: Option<IpAddr>,
+    /// An address that was heard and is not taken.
+    pub refused: Option<IpAddr>,
+}
+
 /// One collection of a plugin.
 #[derive(Debug, PartialEq)]
 pub struct Sample {
@@ -341,6 +395,8 @@ pub struct Host {
     pub rtt_hour: Option<Arc<RttHour>>,
     /// Commands and updates, oldest first.
     pub commands: Arc<[CommandShown]>,
+    /// The record that is kept for it, where its name lies below one of `dyndomains`.
+    pub dns: Option<Arc<Dns>>,
     /// By name.
     pub plugins: Arc<Vec<Plugin>>,
     /// Why it is in the state that it is in, in words; empty for a host that is up.

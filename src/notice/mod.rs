@@ -3,6 +3,7 @@
 //! decide.
 
 mod message;
+pub mod nsupdate;
 mod receiver;
 mod sentence;
 

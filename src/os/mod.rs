@@ -20,6 +20,7 @@ pub mod log;
 pub mod lookup;
 pub mod name;
 pub mod probation;
+pub mod program;
 pub mod runner;
 mod service;
 pub mod signal;

@@ -418,6 +418,7 @@ pub fn host(id: HostId, name: &str, severity: Severity, prng: &mut Prng) -> Host
             true => Gauges { cpu: percent(prng), memory: percent(prng), disk: percent(prng) },
             false => Gauges::default(),
         },
+        dns: None,
         rtt_hour: heard.then(|| Arc::new(rtt_hour(rtt, severity, prng))),
         plugins: Arc::default(),
         why: Arc::from(if severity == Severity::Up { "" } else { "made up" }),

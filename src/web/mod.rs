@@ -14,6 +14,7 @@ pub mod host;
 mod http;
 mod icon;
 pub mod live;
+mod metrics;
 mod near;
 mod page;
 mod problem;
@@ -34,6 +35,7 @@ pub use api::{Explained, explain};
 pub use authz::live_scope;
 pub use caller::{Caller, Identity, Reach, Session};
 pub use http::{Body, Method, Peer, Request, Response};
+pub use metrics::{Figure, Kind};
 pub use page::Pages;
 
 use crate::config;
@@ -94,6 +96,10 @@ pub trait Act {
     fn load_keys(&self) -> Result<(), String>;
     /// The agent in `agent_dir` that this host would install, or why there is none.
     fn package(&self, host: &view::Host, version: Option<&str>) -> Result<Package, String>;
+    /// What the shell can tell of its process and its workers, for `/metrics`.
+    fn figures(&self) -> Vec<Figure> {
+        Vec::new()
+    }
 }
 
 /// Who is signed in. Called on a thread of HTTP; never waits for a disk to look something up.
@@ -125,7 +131,7 @@ pub(crate) struct Call<'a> {
     context: &'a Context<'a>,
     request: &'a Request<'a>,
     caller: Caller,
-    /// The whole fleet: only for what filters by itself (`live`, `healthz`).
+    /// The whole fleet: only for what filters by itself (`live`) or shows no host's page (`healthz`, `metrics`).
     whole: Arc<View>,
     query: Query<'a>,
     /// HEAD counts as GET; the shell leaves the body out.
@@ -159,6 +165,7 @@ const PAGES: &[Route] = &[
     Route::get("favicon.svg", Handle::Public(icon::respond)),
     Route::get("static/{file}", Handle::Public(asset::respond)),
     Route::get("healthz", Handle::Public(api::health::respond)),
+    Route::get("metrics", Handle::Public(metrics::respond)),
 ];
 
 /// Answers a request. For HEAD the answer is that of GET: the shell sends its length without the
@@ -198,7 +205,8 @@ fn route(context: &Context<'_>, request: &Request<'_>) -> Response {
 
 /// A person gets a page; a program asked under `/api/`.
 fn page_problem(call: &Call<'_>, problem: Problem) -> Response {
-    let is_page = |path: &str| !path.starts_with("/api/") && path != "/healthz";
+    let is_page =
+        |path: &str| !path.starts_with("/api/") && path != "/healthz" && path != "/metrics";
     if !is_page(call.request.path) {
         return problem.into_response();
     }

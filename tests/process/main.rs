@@ -6,12 +6,14 @@
 mod agent;
 mod alert;
 mod control;
+mod dns;
 mod fault;
 mod journal;
 mod life;
 mod mini;
 mod one_off;
 mod program;
+mod prometheus;
 mod state;
 mod systemd;
 mod tls;

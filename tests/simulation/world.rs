@@ -432,7 +432,8 @@ impl World {
                     self.pending.extend(rows.into_iter().map(|row| (at, row)));
                 }
                 Effect::Notify(message) => self.hand_over(message),
-                Effect::Answer { .. } | Effect::Journal(_) | Effect::Record(_) => {}
+                Effect::Answer { .. } | Effect::Journal(_) | Effect::Record(_) | Effect::Dns(_) => {
+                }
             }
         }
     }

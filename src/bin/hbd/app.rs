@@ -2,7 +2,7 @@
 
 use crate::engine::{self, NotSaved};
 use crate::shared::Shared;
-use crate::{fault, gate, journal, package, supervisor};
+use crate::{fault, gate, journal, package, pulse, supervisor, vitals};
 use crossbeam_channel::{Sender, bounded};
 use heartbeat::config::server::Server;
 use heartbeat::engine::view::{Host, View};
@@ -11,7 +11,7 @@ use heartbeat::history::{PastSample, Reader, Series, SeriesAsk, Span, Unavailabl
 use heartbeat::limits;
 use heartbeat::os::clock;
 use heartbeat::time::{Now, Wall};
-use heartbeat::web::{self, Act, Body, Context, Pages, QueueFact, Request, Response};
+use heartbeat::web::{self, Act, Body, Context, Figure, Kind, Pages, QueueFact, Request, Response};
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -27,7 +27,12 @@ pub struct App {
     journal: journal::Handle,
     supervisor: Sender<supervisor::Order>,
     pages: RwLock<Arc<Pages>>,
+    /// Whoever has something to tell in `/metrics`.
+    sources: RwLock<Vec<Source>>,
 }
+
+/// The figures of one worker.
+pub type Source = Box<dyn Fn() -> Vec<Figure> + Send + Sync>;
 
 impl App {
     pub fn new(
@@ -37,7 +42,28 @@ impl App {
         supervisor: Sender<supervisor::Order>,
         pages: Pages,
     ) -> App {
-        App { shared, engine, journal, supervisor, pages: RwLock::new(Arc::new(pages)) }
+        let (pages, sources) = (RwLock::new(Arc::new(pages)), RwLock::default());
+        App { shared, engine, journal, supervisor, pages, sources }
+    }
+
+    pub fn add_source(&self, source: Source) {
+        self.sources.write().unwrap_or_else(PoisonError::into_inner).push(source);
+    }
+
+    /// The engine's thread and the journal.
+    fn own_figures(&self) -> [Figure; 2] {
+        let turns = pulse::turns("engine") as f64;
+        let written = self.journal.written() as f64;
+        let help = "Turns of the engine's loop, at least one a second.";
+        [
+            Figure::new("heartbeat_engine_turns_total", Kind::Counter, help, turns),
+            Figure::new(
+                "heartbeat_journal_lines_total",
+                Kind::Counter,
+                "Lines written to the message journal.",
+                written,
+            ),
+        ]
     }
 
     pub fn set_pages(&self, pages: Pages) {
@@ -215,6 +241,14 @@ impl Act for Hand<'_> {
     fn package(&self, host: &Host, version: Option<&str>) -> Result<Package, String> {
         let config = self.app.shared.config();
         package::find(config.agent_dir.as_deref(), host, version)
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        let mut figures = vitals::figures();
+        figures.extend(self.app.own_figures());
+        let sources = self.app.sources.read().unwrap_or_else(PoisonError::into_inner);
+        figures.extend(sources.iter().flat_map(|source| source()));
+        figures
     }
 
     fn reload(&self) -> Result<Vec<String>, Vec<String>> {

@@ -67,6 +67,7 @@ pub enum Action {
     Host,
     Events,
     Ghosts,
+    Dns,
     Drop,
     Watch,
     Reload,
@@ -278,6 +279,7 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
         "plan, list or end maintenance",
     ),
     subcommand("ghosts", Action::Ghosts, "[accept|ignore NAME]", (0, 2), "names that were refused"),
+    subcommand("dns", Action::Dns, "HOST", (1, 1), "tell the name server where it is"),
     subcommand("drop", Action::Drop, "HOST --yes", (1, 1), "forget a host"),
     subcommand("watch", Action::Watch, "HOST on|off", (2, 2), "notices of a host on or off"),
     subcommand(

@@ -4,6 +4,7 @@
 //! for a disk, a browser or a name server: replies that the kernel does not take are dropped and counted, records
 //! go to the store's table, views are swapped behind a lock that is held for one assignment.
 
+use crate::dns;
 use crate::fault;
 use crate::journal;
 use crate::pulse;
@@ -63,6 +64,8 @@ pub enum Order {
         level: Level,
         text: String,
     },
+    /// What came of the update that the worker `dns` had.
+    DnsDone(Result<(), String>),
     Stop,
 }
 
@@ -102,7 +105,7 @@ impl Inbox {
 pub fn start(
     engine: Engine,
     sockets: Vec<UdpSocket>,
-    ends: (store::Handle, journal::Pen),
+    ends: (store::Handle, journal::Pen, dns::Handle),
     shared: Arc<Shared>,
 ) -> io::Result<(Inbox, JoinHandle<()>)> {
     let poll = Poll::new()?;
@@ -171,6 +174,7 @@ struct Loop {
     orders: Receiver<Order>,
     store: store::Handle,
     journal: journal::Pen,
+    dns: dns::Handle,
     shared: Arc<Shared>,
     /// Who waits for the answer to a command, by the id it was given to the engine with.
     waiting: BTreeMap<u64, Sender<Answer>>,
@@ -192,7 +196,7 @@ impl Loop {
         engine: Engine,
         sockets: Vec<mio::net::UdpSocket>,
         (inbox, orders): (Inbox, Receiver<Order>),
-        (store, journal): (store::Handle, journal::Pen),
+        (store, journal, dns): (store::Handle, journal::Pen, dns::Handle),
         shared: Arc<Shared>,
     ) -> io::Result<Loop> {
         let ports = sockets.into_iter().map(Port::new).collect::<io::Result<_>>()?;
@@ -208,6 +212,7 @@ impl Loop {
             orders,
             store,
             journal,
+            dns,
             shared,
             waiting: BTreeMap::new(),
             answered: Vec::new(),
@@ -361,6 +366,7 @@ impl Loop {
                 Order::Tell { kind, level, text } => {
                     self.engine.handle(now, Event::Worker { kind, level, text });
                 }
+                Order::DnsDone(outcome) => self.engine.handle(now, Event::DnsDone(outcome)),
                 Order::Stop => self.stopping = true,
             }
             self.carry_out();
@@ -413,6 +419,8 @@ impl Loop {
                 Effect::Record(_) => {}
                 Effect::Answer { id, outcome } => self.answered.push((id, outcome)),
                 Effect::Notify(message) => self.undelivered.push(message.id),
+                // Nobody takes it only while the server stops; it is saved as owed.
+                Effect::Dns(job) => drop(self.dns.send(job)),
             }
         }
     }

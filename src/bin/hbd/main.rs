@@ -9,6 +9,7 @@ mod ask;
 mod bind;
 mod certificate;
 mod check;
+mod dns;
 mod effective;
 mod engine;
 mod fault;
@@ -30,6 +31,7 @@ mod store;
 mod supervisor;
 mod systemd;
 mod udp;
+mod vitals;
 mod ws;
 
 use args::{Action, Invocation};

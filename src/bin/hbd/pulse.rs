@@ -45,6 +45,13 @@ fn step(pulse: &Pulse, parity: u64) {
     pulse.turns.store(next, Ordering::Relaxed);
 }
 
+/// How often a thread has begun to work; 0 where none has that name.
+pub fn turns(name: &str) -> u64 {
+    let pulses = PULSES.lock().unwrap_or_else(PoisonError::into_inner);
+    let named = pulses.iter().find(|pulse| pulse.name == name);
+    named.map_or(0, |pulse| pulse.turns.load(Ordering::Relaxed).div_ceil(2))
+}
+
 /// What the supervisor has seen of each thread.
 #[derive(Default)]
 pub struct Watch {

@@ -11,14 +11,14 @@ use crate::shared::Shared;
 use crate::store::{self, Store};
 use crate::supervisor::{self, SignalThread, Supervisor};
 use crate::systemd::{self, Notifier};
-use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK, engine, fault, journal, keys};
+use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK, dns, engine, fault, journal, keys};
 use crossbeam_channel::bounded;
 use heartbeat::calm::Zones;
 use heartbeat::config::server::Server;
 use heartbeat::engine::view::{EventKind, Level};
 use heartbeat::engine::{Engine, Event};
 use heartbeat::os::{clock, daemon, file, log as sink, name};
-use heartbeat::web::Facts;
+use heartbeat::web::{Facts, Figure, Kind};
 use heartbeat::wire::Keyring;
 use jiff::tz::TimeZone;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -212,6 +212,7 @@ struct Running {
     engine: JoinHandle<()>,
     store: store::Running,
     journal: journal::Running,
+    dns: dns::Running,
     signals: SignalThread,
     front: gate::Front,
     agent: Option<AgentThread>,
@@ -247,12 +248,14 @@ impl Running {
         let shared = Arc::new(Shared::new(machine.view(), Arc::clone(&config), facts));
         let store = store.start().map_err(failed("the store"))?;
         let records = journal::Handle::default();
-        let ends = (store.handle.clone(), records.pen());
+        let (updates, dns) = dns::channel();
+        let ends = (store.handle.clone(), records.pen(), updates);
         let (inbox, engine) = engine::start(machine, prepared.udp, ends, Arc::clone(&shared))
             .map_err(failed("the engine"))?;
         let settings = source.journal_settings(&config);
         let journal = journal::start(records.clone(), settings, teller(inbox.clone()))
             .map_err(failed("the journal"))?;
+        let dns = dns::start(dns, inbox.clone()).map_err(failed("dynamic DNS"))?;
         let (orders, received) = bounded(supervisor::ORDERS_MAX);
         let signals = SignalThread::start(orders.clone()).map_err(failed("signals"))?;
         let pages = reading::pages(&config);
@@ -270,6 +273,7 @@ impl Running {
         };
         let front = gate::start(listeners, Arc::clone(&app) as Arc<dyn gate::App>)
             .map_err(failed("the HTTP front"))?;
+        measure(&app, &store.handle, &front);
         let agent = start_agent(&config, ready.udp);
         let (usec, pid) = &source.env.watchdog;
         let watchdog_every = systemd::watchdog_every(usec.as_deref(), pid.as_deref());
@@ -285,7 +289,7 @@ impl Running {
             source,
         };
         let running =
-            Running { inbox, engine, store, journal, signals, front, agent, control_path };
+            Running { inbox, engine, store, journal, dns, signals, front, agent, control_path };
         Ok((running, supervisor))
     }
 
@@ -301,6 +305,7 @@ impl Running {
         let _ = self.engine.join();
         self.store.stop();
         self.journal.stop();
+        self.dns.stop();
         self.signals.stop();
         for (name, count) in self.front.counters() {
             log::debug!("front {name}={count}");
@@ -312,6 +317,22 @@ impl Running {
         log::info!("stopped");
         Ok(())
     }
+}
+
+/// Who has figures for `/metrics`.
+fn measure(app: &App, store: &store::Handle, front: &gate::Front) {
+    let handle = store.clone();
+    app.add_source(Box::new(move || handle.figures()));
+    let counts = front.counts();
+    app.add_source(Box::new(move || {
+        let figure = |(event, count): (&'static str, u64)| {
+            let help = "What happened at the HTTP and WebSocket front.";
+            let figure =
+                Figure::new("heartbeat_front_events_total", Kind::Counter, help, count as f64);
+            figure.label("event", event)
+        };
+        counts().into_iter().map(figure).collect()
+    }));
 }
 
 /// Brings the journal's troubles to the engine.

@@ -9,10 +9,12 @@ use crate::{fault, pulse};
 use heartbeat::engine::Saved;
 use heartbeat::os::{clock, thread};
 use heartbeat::time::Mono;
+use heartbeat::web::{Figure, Kind};
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -101,6 +103,8 @@ impl Key {
 struct Inbox {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    commits: AtomicU64,
+    failures: AtomicU64,
 }
 
 /// The engine's end of the store.
@@ -123,6 +127,24 @@ impl Handle {
         self.0.changed.notify_one();
     }
 
+    /// For `/metrics`.
+    pub fn figures(&self) -> Vec<Figure> {
+        let count = |name, help, of: &AtomicU64| {
+            Figure::new(name, Kind::Counter, help, of.load(Ordering::Relaxed) as f64)
+        };
+        let waiting = self.0.lock().records.len() as f64;
+        let help = "Records that wait for the next commit.";
+        vec![
+            count("heartbeat_store_commits_total", "Commits of the store.", &self.0.commits),
+            count(
+                "heartbeat_store_failures_total",
+                "Commits that the disk did not take; tried again every 10 s.",
+                &self.0.failures,
+            ),
+            Figure::new("heartbeat_store_waiting_records", Kind::Gauge, help, waiting),
+        ]
+    }
+
     fn stop(&self) {
         self.0.lock().stopping = true;
         self.0.changed.notify_one();
@@ -130,6 +152,11 @@ impl Handle {
 }
 
 impl Inbox {
+    fn count(&self, written: bool) {
+        let counter = if written { &self.commits } else { &self.failures };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -440,6 +467,7 @@ fn run(store: Store, inbox: &Inbox) {
         fault::point("store");
         let promises = std::mem::take(&mut batch.promises);
         let written = batch.is_empty() || commit(&mut database, &path, &batch);
+        inbox.count(written);
         fault::point("store_before_promise");
         for promise in promises {
             promise(written);

@@ -1,7 +1,7 @@
 //! `/healthz`: is the server well, for a supervisor or a load balancer.
 
 use super::ok;
-use crate::web::problem::Problem;
+use crate::web::metrics;
 use crate::web::{Answer, Call, QueueFact};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -35,11 +35,8 @@ struct Queue {
 
 /// `GET /healthz`: 200, or 503 while the server is starting. Open from loopback.
 pub fn respond(call: &Call<'_>) -> Answer {
-    if !call.request.peer.is_loopback() && !has_metrics_token(call) {
-        return Err(Problem::new(403, "loopback_only", "/healthz is open from loopback only.")
-            .hint(
-                "Ask from the server itself; elsewhere it needs metrics_token as a Bearer token.",
-            ));
+    if let Some(refused) = metrics::refusal(call, "/healthz") {
+        return Ok(refused);
     }
     let context = call.context;
     let view = &call.whole;
@@ -66,20 +63,6 @@ pub fn respond(call: &Call<'_>) -> Answer {
         response.status = 503;
     }
     Ok(response)
-}
-
-/// Whether the request carries `metrics_token`. The shell has put the value itself into the
-/// configuration where that names a file.
-fn has_metrics_token(call: &Call<'_>) -> bool {
-    let token = call.context.config.metrics_token.as_ref();
-    let token = token.and_then(|secret| secret.resolve(|_| Err(())).ok()).unwrap_or_default();
-    let given = call.request.header("authorization").and_then(|v| v.strip_prefix("Bearer "));
-    given.is_some_and(|given| !token.is_empty() && is_equal(given.trim(), &token))
-}
-
-/// Compares every byte, so that the time tells nothing of how much was right.
-fn is_equal(a: &str, b: &str) -> bool {
-    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |sum, (x, y)| sum | (x ^ y)) == 0
 }
 
 fn by_name<S: Serializer>(queues: &&[QueueFact], serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,5 +1,6 @@
 //! `hosts`, `hosts/H`, its watch flag, and dropping it.
 
+use super::dns::DnsJson;
 use super::json::{HostJson, raw};
 use super::{body, no_content, number, ok};
 use crate::engine::view::{Host, View};
@@ -56,6 +57,8 @@ pub fn one(_: &Call<'_>, access: &Access<'_, Monitor>) -> Answer {
         description: Option<&'a str>,
         declared: bool,
         os_info: Option<&'a RawValue>,
+        /// The record that is kept for it; null where there is none.
+        dns: Option<DnsJson<'a>>,
         roles: Roles<'a>,
         /// Newest first.
         commands: Vec<super::command::CommandJson<'a>>,
@@ -74,6 +77,7 @@ pub fn one(_: &Call<'_>, access: &Access<'_, Monitor>) -> Answer {
         description: host.description.as_deref(),
         declared: host.declared,
         os_info: latest.map(|sample| raw(&sample.data)),
+        dns: host.dns.as_deref().map(DnsJson::new),
         roles: Roles {
             owner: host.owner.as_deref(),
             managers: host.managers.iter().map(|name| &**name).collect(),
@@ -114,7 +118,7 @@ pub fn find<'a>(view: &'a View, name: &str) -> Result<&'a Arc<Host>, Problem> {
     key.and_then(|key| view.host(&key)).ok_or_else(|| unknown(view, name))
 }
 
-fn unknown(view: &View, name: &str) -> Problem {
+pub fn unknown(view: &View, name: &str) -> Problem {
     let shown = text::escape_control(text::cut(name, 80)).into_owned();
     let problem = Problem::new(404, "no_such_host", format!("There is no host {shown}."));
     let near = near::names(view, name);

@@ -4,6 +4,7 @@
 mod alert;
 mod calm;
 mod command;
+mod dns;
 mod event;
 mod explain;
 mod ghost;
@@ -35,6 +36,7 @@ pub const ROUTES: &[Route] = &[
     Route::delete("hosts/{host}", Handle::Owner(host::drop))
         .closed("Dropping a host", "Run `hbd drop HOST --yes` on the server, or configure users."),
     Route::put("hosts/{host}/watch", Handle::Manager(host::watch)),
+    Route::post("hosts/{host}/dns", Handle::Manager(dns::update)),
     Route::get("hosts/{host}/plugins", Handle::Monitor(plugin::all)),
     Route::get("hosts/{host}/plugins/{plugin}", Handle::Monitor(plugin::samples)),
     // What sealed hosts are asked to do.

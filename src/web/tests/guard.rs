@@ -1,9 +1,7 @@
 //! Who is let in: Host, Origin, content type, control socket, security headers.
 
-use crate::config::secret::Secret;
 use crate::web::Peer;
 use crate::web::fixture::{Bench, request};
-use std::net::IpAddr;
 
 #[test]
 fn host_header_table() {
@@ -80,36 +78,6 @@ fn what_needs_an_owner_is_for_the_control_socket() {
         assert_eq!(bench.ask(&ask).status, want, "{method} {path}");
     }
     assert_eq!(bench.engine.commands.lock().unwrap().len(), 2);
-}
-
-#[test]
-fn health_is_for_loopback() {
-    let bench = Bench::new(1);
-    let mut ask = request("GET", "/healthz", &[("Host", "mon")], b"");
-    assert_eq!(bench.ask(&ask).status, 200);
-    ask.peer = Peer::Remote("::ffff:127.0.0.1".parse().unwrap());
-    assert_eq!(bench.ask(&ask).status, 200);
-    ask.peer = Peer::Remote(IpAddr::from([192, 0, 2, 1]));
-    let refused = bench.ask(&ask);
-    assert_eq!(refused.status, 403);
-    assert!(String::from_utf8_lossy(refused.body.as_bytes()).contains("metrics_token"));
-}
-
-#[test]
-fn health_from_elsewhere_takes_the_metrics_token() {
-    let mut bench = Bench::new(1);
-    let status = |bench: &Bench, token: &str| {
-        let token = format!("Bearer {token}");
-        let headers = [("Host", "mon"), ("Authorization", &*token)];
-        let mut ask = request("GET", "/healthz", &headers, b"");
-        ask.peer = Peer::Remote(IpAddr::from([192, 0, 2, 1]));
-        bench.ask(&ask).status
-    };
-    assert_eq!(status(&bench, ""), 403, "no token configured: an empty one opens nothing");
-    bench.config.metrics_token = Some(Secret::Text("abc".to_owned()));
-    for (token, want) in [("abc", 200), ("abd", 403), ("ab", 403), ("", 403)] {
-        assert_eq!(status(&bench, token), want, "{token}");
-    }
 }
 
 #[test]

@@ -104,6 +104,7 @@ impl Asker<'_> {
             Action::Host => self.host(),
             Action::Events => self.events(),
             Action::Ghosts => self.ghosts(),
+            Action::Dns => self.update_dns(),
             Action::Drop => self.drop_host(),
             Action::Watch => self.watch(),
             Action::Alerts => self.alerts(),
@@ -162,6 +163,12 @@ impl Asker<'_> {
         }
         let value = self.get("/api/0/ghosts")?;
         self.ghost_table(&value)
+    }
+
+    /// The server answers when the wish is on disk; what comes of it is an event of kind `dns`.
+    fn update_dns(&self) -> Printed {
+        self.ask("POST", &self.host_path("/dns"), Some("{}"))?;
+        Ok((EXIT_OK, String::new()))
     }
 
     fn drop_host(&self) -> Printed {

@@ -135,6 +135,12 @@ impl Front {
     }
 
     /// What was counted, by name, for `/metrics` and the status page.
+    /// What was counted, whenever it is asked for.
+    pub fn counts(&self) -> impl Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static {
+        let counters = Arc::clone(&self.counters);
+        move || counters.list()
+    }
+
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
         self.counters.list()
     }

@@ -45,6 +45,7 @@ struct Inbox {
     waiting: Mutex<Waiting>,
     changed: Condvar,
     dropped: AtomicU64,
+    written: AtomicU64,
 }
 
 impl Inbox {
@@ -93,6 +94,11 @@ impl Handle {
         self.0.dropped.load(Ordering::Relaxed)
     }
 
+    /// Records that were written since the start.
+    pub fn written(&self) -> u64 {
+        self.0.written.load(Ordering::Relaxed)
+    }
+
     pub(super) fn stop(&self) {
         self.0.lock().orders.stopping = true;
         self.0.changed.notify_one();
@@ -130,7 +136,12 @@ impl Handle {
     }
 
     /// These are written.
-    pub(super) fn done(&self, records: impl Iterator<Item = Record>) {
+    pub(super) fn done(&self, records: impl ExactSizeIterator<Item = Record>) {
+        self.0.written.fetch_add(records.len() as u64, Ordering::Relaxed);
+        self.release(records);
+    }
+
+    fn release(&self, records: impl Iterator<Item = Record>) {
         let (mut depth, mut bytes) = (0, 0);
         for record in records {
             depth += 1;
@@ -144,7 +155,7 @@ impl Handle {
     /// These will never be written.
     pub(super) fn lose(&self, records: impl ExactSizeIterator<Item = Record>) {
         self.0.dropped.fetch_add(records.len() as u64, Ordering::Relaxed);
-        self.done(records);
+        self.release(records);
     }
 
     fn put(&self, records: &mut Vec<Record>) {
