@@ -3,7 +3,7 @@
 use super::one_off::OneOff;
 use crate::config::agent as config;
 use crate::time::{Duration, Mono};
-use crate::wire::Kind;
+use crate::wire::{Key, Kind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ pub struct Setup {
     pub boot: bool,
     /// `false`: a one-off call, which sends its message and no heartbeat.
     pub heartbeat: bool,
+    pub trust: super::Trust,
     /// When the machine booted, on the clock that `Now` carries. `None`: not known, not told.
     pub booted: Option<Mono>,
 }
@@ -40,16 +41,19 @@ pub struct Target {
     pub port: u16,
     pub ipv4: bool,
     pub ipv6: bool,
+    /// With it everything is sealed, and nothing plain is said or listened to.
+    pub key: Option<Key>,
 }
 
 impl Target {
-    /// A server as the configuration names it, completed by what the whole file says.
-    pub fn new(entry: &config::ServerEntry, agent: &config::Agent) -> Target {
+    /// A server as the configuration names it, completed by what the whole file says, and its key.
+    pub fn new(entry: &config::ServerEntry, agent: &config::Agent, key: Option<Key>) -> Target {
         Target {
             host: entry.host.clone(),
             port: entry.port.unwrap_or(agent.hb_port),
             ipv4: entry.ipv4.unwrap_or(agent.ipv4),
             ipv6: entry.ipv6.unwrap_or(agent.ipv6),
+            key,
         }
     }
 }
@@ -119,10 +123,38 @@ pub enum Event<'a> {
         id: u64,
         what: &'a OneOff,
     },
+    /// What came of `Effect::Run`.
+    Ran {
+        server: usize,
+        cid: u64,
+        how: RanHow<'a>,
+    },
+    /// The machine has randomness now, and this is some.
+    Entropy {
+        seed: u64,
+    },
+    /// Tell the servers with a key of this machine's own maintenance; 0 seconds end it.
+    Maintenance {
+        seconds: u32,
+        reason: &'a str,
+    },
     /// Nothing happened; do what is due.
     Tick,
     /// Say goodbye where that is wanted, then `Effect::Exit`.
     Stop,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RanHow<'a> {
+    Ended {
+        /// Negative: the signal that ended it.
+        code: i32,
+        output: &'a str,
+        millis: u64,
+    },
+    /// It could not be run.
+    Failed(&'a str),
 }
 
 #[derive(Debug, PartialEq)]
@@ -158,6 +190,16 @@ pub enum Effect {
         server: usize,
         id: u64,
     },
+    /// Run a program: no shell, a clean environment, a process group of its own, no longer than
+    /// this. Answered by `Event::Ran`.
+    Run {
+        server: usize,
+        cid: u64,
+        argv: Vec<String>,
+        timeout: Duration,
+    },
+    /// Say by `Event::Entropy` whether the machine has randomness by now; nothing where not.
+    Entropy,
     /// A server with a key asks for another version of the agent, and has noted that this one has
     /// accepted: fetch, verify and install it as the configuration's `update` says. Answered by
     /// `Event::Updated`, unless the process is replaced before.

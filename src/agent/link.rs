@@ -8,6 +8,8 @@ use crate::time::{Duration, Mono};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+/// The item of a datagram that is neither a heartbeat nor of the outbox.
+pub(super) const OTHER: u64 = 0;
 /// Unanswered datagrams remembered; the oldest go first.
 const SENT_MAX: usize = 64;
 
@@ -30,6 +32,8 @@ pub(super) struct Link {
     rtt_new: Option<Duration>,
     rtt: Option<Duration>,
     answered: u64,
+    /// The highest number of the server's that came this way, in its session.
+    heard: Option<u64>,
 }
 
 /// The heartbeat under way.
@@ -86,6 +90,7 @@ impl Link {
             rtt_new: None,
             rtt: None,
             answered: 0,
+            heard: None,
         }
     }
 
@@ -130,12 +135,38 @@ impl Link {
 
     /// The number of the next datagram, which is about to be sent.
     pub fn next_seq(&mut self, now: Mono, item: Option<u64>) -> u64 {
+        self.note_sent(now, self.seq + 1, item);
+        self.seq
+    }
+
+    /// A datagram with this number is about to be sent.
+    pub fn note_sent(&mut self, now: Mono, seq: u64, item: Option<u64>) {
         self.seq += 1;
         if self.sent.len() >= SENT_MAX {
             self.sent.pop_front();
         }
-        self.sent.push_back(Sent { seq: self.seq, at: now, item });
-        self.seq
+        self.sent.push_back(Sent { seq, at: now, item });
+    }
+
+    /// A number of the server's came this way.
+    pub fn hear(&mut self, seq: u64) {
+        self.heard = self.heard.max(Some(seq));
+    }
+
+    pub fn heard(&self) -> Option<u64> {
+        self.heard
+    }
+
+    /// What was sent counts no more. With `again` the heartbeat under way goes out anew, or the next
+    /// one at once.
+    pub fn void(&mut self, now: Mono, again: bool) {
+        self.sent.clear();
+        self.heard = None;
+        match &mut self.beat {
+            Some(beat) if again => (beat.tries, beat.due) = (0, now),
+            None if again && self.next_beat.is_some() => self.next_beat = Some(now),
+            _ => {}
+        }
     }
 
     /// An acknowledgement; `seq` is `None` where the server does not echo it: then it is for the

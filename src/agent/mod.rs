@@ -6,6 +6,7 @@
 
 mod api;
 pub mod command_line;
+mod job;
 mod letter;
 mod link;
 pub mod one_off;
@@ -14,13 +15,16 @@ mod peer;
 pub mod release;
 mod retry;
 mod schedule;
+mod sealed;
+mod session;
 #[cfg(test)]
 mod tests;
 
 pub use api::{
-    Effect, Event, LinkId, LinkView, Plan, SPOOL_DEFAULT, SPOOL_DEFAULT_MINI, ServerView, Setup,
-    Target, View,
+    Effect, Event, LinkId, LinkView, Plan, RanHow, SPOOL_DEFAULT, SPOOL_DEFAULT_MINI, ServerView,
+    Setup, Target, View,
 };
+pub use sealed::Trust;
 
 use crate::limits;
 use crate::prng::Prng;
@@ -32,6 +36,7 @@ use one_off::OneOff;
 use outbox::Body;
 use peer::Peer;
 use schedule::Schedule;
+use session::Session;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -43,6 +48,7 @@ use std::net::SocketAddr;
 /// once, not once for each time that was missed.
 pub struct Agent {
     writer: letter::Writer,
+    sealing: sealed::Sealing,
     interval: Duration,
     heartbeat: bool,
     boot: bool,
@@ -63,13 +69,19 @@ impl Agent {
     pub fn new(setup: Setup, seed: u64, now: Now) -> Agent {
         let mut prng = Prng::new(seed);
         let writer = letter::Writer::new(&setup);
-        let peer = |target| Peer::new(target, setup.spool_max, now.mono);
+        let mut sealing = sealed::Sealing::new(setup.trust, now.mono);
+        let peer = |target: Target| {
+            let session = target.key.clone().map(|key| sealing.session(key));
+            Peer::new(target, session, setup.spool_max, now.mono)
+        };
+        let peers = setup.targets.into_iter().map(peer).collect();
         let mut agent = Agent {
             writer,
+            sealing,
             interval: setup.interval,
             heartbeat: setup.heartbeat,
             boot: setup.boot,
-            peers: setup.targets.into_iter().map(peer).collect(),
+            peers,
             schedule: Schedule::new(setup.plugins, now.mono, &mut prng),
             prng,
             next_link: 0,
@@ -99,7 +111,14 @@ impl Agent {
                 self.tell(now, mid, kind, text);
             }
             Event::OneOff { id, what } => self.one_off(now, id, what),
-            Event::Updated { .. } | Event::Tick => {}
+            Event::Updated { server, cid, result } => self.updated(now, server, cid, result),
+            Event::Ran { server, cid, how } => self.ran(now, server, cid, how),
+            Event::Entropy { seed } => self.entropy(now, seed),
+            Event::Maintenance { seconds, reason } => {
+                let mid = self.draw_id();
+                self.maintain(now, mid, seconds, reason);
+            }
+            Event::Tick => {}
             Event::Stop => self.stop(now),
         }
         self.advance(now);
@@ -117,7 +136,8 @@ impl Agent {
             return None;
         }
         let peers = self.peers.iter().filter_map(Peer::timeout).min();
-        [peers, self.schedule.timeout(), self.stopping].into_iter().flatten().min()
+        let sealed = self.sealed_timeout();
+        [peers, self.schedule.timeout(), self.stopping, sealed].into_iter().flatten().min()
     }
 
     /// Until when no answer is urgent, where that is so: samples were sent, whose round trip nobody
@@ -148,15 +168,28 @@ impl Agent {
     }
 
     fn datagram(&mut self, now: Mono, id: LinkId, bytes: &[u8]) {
-        let ack = match wire::decode_ack(bytes) {
-            Ok(ack) => ack,
-            Err(reason) => return log::debug!("not an answer: {reason} link={id}"),
-        };
         let Some((server, place)) = self.find(id) else { return };
+        if self.peers[server].session.is_some() {
+            return self.sealed_datagram(now, id, bytes);
+        }
+        match wire::decode_ack(bytes) {
+            Ok(ack) => self.acknowledged(now, server, place, ack.seq, ack.want_info),
+            Err(reason) => log::debug!("not an answer: {reason} link={id}"),
+        }
+    }
+
+    fn acknowledged(
+        &mut self,
+        now: Mono,
+        server: usize,
+        place: usize,
+        seq: Option<u64>,
+        want_info: bool,
+    ) {
         let peer = &mut self.peers[server];
         let was_answering = peer.is_answering();
         let link = &mut peer.links[place];
-        let Some(answer) = link.acknowledged(now, ack.seq) else { return };
+        let Some(answer) = link.acknowledged(now, seq) else { return };
         if answer.back {
             log::info!("answer from {} address={}", peer.target, link.address);
         }
@@ -169,7 +202,7 @@ impl Agent {
             self.effects.push_back(Effect::Told { server, id });
         }
         // A server that was silent may have been restarted, and know nothing of this machine.
-        if (ack.want_info || first_of_outage) && self.stopping.is_none() && peer.ask_info(now) {
+        if (want_info || first_of_outage) && self.stopping.is_none() && peer.ask_info(now) {
             self.schedule.again(now, |plugin| !peer.outbox.has_sample_of(plugin));
         }
     }
@@ -212,7 +245,7 @@ impl Agent {
         match what {
             OneOff::Text(text) => self.tell(now, id, Kind::Text, text),
             OneOff::Boot => self.tell(now, id, Kind::Boot, ""),
-            OneOff::Maintenance { .. } => {}
+            OneOff::Maintenance { seconds, reason } => self.maintain(now, id, *seconds, reason),
             OneOff::Job { plugin, data } => self.report_job(now, id, plugin, data),
         }
     }
@@ -259,13 +292,16 @@ impl Agent {
         }
         self.quiet = self.quiet.filter(|until| *until > now);
         self.collect(now);
+        self.look_for_entropy(now);
         for server in 0..self.peers.len() {
+            self.tend(now, server);
             self.beat(now, server);
             if self.peers[server].resolve_due(now) {
                 self.look_up(now, server);
                 self.beat(now, server);
             }
             self.deliver(now, server);
+            self.tend(now, server);
         }
         if self.stopping.is_some_and(|until| until <= now || !self.goodbye_open()) {
             self.exited = true;
@@ -284,12 +320,13 @@ impl Agent {
         while let Some((place, due)) =
             self.peers[server].beat_due(now, self.interval, &mut self.prng)
         {
-            let link = &mut self.peers[server].links[place];
+            let Peer { links, session, .. } = &mut self.peers[server];
+            let link = &mut links[place];
             match due {
                 Due::Nothing => {}
                 Due::Beat { attempt, rtt } => {
-                    let seq = link.next_seq(now, None);
-                    let bytes = self.writer.heartbeat(now, seq, attempt, rtt);
+                    let voice = peer::voice(now, link, session.as_mut(), None);
+                    let bytes = self.writer.heartbeat(now, voice, attempt, rtt);
                     self.effects.push_back(Effect::Send { link: link.id, bytes });
                 }
                 Due::Failed => self.link_failed(now, server, place),
@@ -309,15 +346,15 @@ impl Agent {
     }
 
     fn deliver(&mut self, now: Mono, server: usize) {
-        let Peer { links, outbox, .. } = &mut self.peers[server];
-        if links.is_empty() {
+        let Peer { links, outbox, session, .. } = &mut self.peers[server];
+        if links.is_empty() || session.as_ref().is_some_and(Session::greets) {
             return;
         }
         let answering = links.iter().any(|l| l.answering);
         while let Some(item) = outbox.take_due(now, answering) {
             let Some(link) = peer::pick(links, item.tries - 1) else { return };
-            let seq = link.next_seq(now, Some(item.id));
-            if let Some(bytes) = self.writer.item(now, seq, item, &self.schedule) {
+            let voice = peer::voice(now, link, session.as_mut(), Some(item.id));
+            if let Some(bytes) = self.writer.item(now, voice, item, &self.schedule) {
                 self.effects.push_back(Effect::Send { link: link.id, bytes });
                 if matches!(item.body, Body::Sample { .. }) {
                     self.quiet = Some(now + retry::QUIET);

@@ -36,6 +36,12 @@ pub(super) enum Body {
         data: Arc<str>,
         part: Option<(u8, u8)>,
     },
+    /// Sealed only.
+    Maintenance {
+        mid: u64,
+        seconds: u32,
+        text: Arc<str>,
+    },
 }
 
 #[derive(Debug)]
@@ -56,7 +62,7 @@ impl Item {
     fn cost(&self) -> usize {
         match &self.body {
             Body::Sample { data, .. } => data.len() + ITEM_COST,
-            Body::Message { .. } | Body::Job { .. } => 0,
+            Body::Message { .. } | Body::Job { .. } | Body::Maintenance { .. } => 0,
         }
     }
 }
@@ -150,7 +156,7 @@ impl Outbox {
     /// The same; the number of a message that it has whole now.
     pub fn told(&mut self, id: u64) -> Option<u64> {
         match self.acknowledged(id)? {
-            Body::Message { mid, .. } => Some(mid),
+            Body::Message { mid, .. } | Body::Maintenance { mid, .. } => Some(mid),
             Body::Job { id, .. } => {
                 let more = |i: &Item| matches!(i.body, Body::Job { id: other, .. } if other == id);
                 (!self.items.iter().any(more)).then_some(id)
@@ -169,11 +175,18 @@ impl Outbox {
         }
     }
 
+    /// Another session: all that was sent and not acknowledged goes out again.
+    pub fn send_anew(&mut self, now: Mono) {
+        for item in self.items.iter_mut().filter(|i| i.tries > 0) {
+            (item.tries, item.due) = (0, now);
+        }
+    }
+
     /// Keeps messages only, and hurries. A boot that nobody heard of must not follow the shutdown.
     pub fn stop(&mut self, now: Mono) {
         self.items.retain(|i| match i.body {
             Body::Message { kind, .. } => kind != Kind::Boot,
-            Body::Job { .. } => true,
+            Body::Job { .. } | Body::Maintenance { .. } => true,
             Body::Sample { .. } => false,
         });
         (self.bytes, self.messages) = (0, self.items.len());

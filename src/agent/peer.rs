@@ -1,8 +1,10 @@
 //! One server: its name, the links to its addresses, and what it has not acknowledged yet.
 
 use super::api::{Effect, LinkId, ServerView, Target};
+use super::letter::Voice;
 use super::link::{Due, Link};
 use super::outbox::Outbox;
+use super::session::Session;
 use crate::prng::Prng;
 use crate::time::{Duration, Mono};
 use std::collections::VecDeque;
@@ -15,6 +17,8 @@ pub(super) struct Peer {
     pub target: Target,
     pub links: Vec<Link>,
     pub outbox: Outbox,
+    /// Of a server with a key.
+    pub session: Option<Session>,
     /// `None`: a lookup is under way, or none is needed.
     resolve_at: Option<Mono>,
     resolve_failures: u8,
@@ -25,11 +29,12 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub fn new(target: Target, spool_max: usize, now: Mono) -> Peer {
+    pub fn new(target: Target, session: Option<Session>, spool_max: usize, now: Mono) -> Peer {
         Peer {
             target,
             links: Vec::new(),
             outbox: Outbox::new(spool_max),
+            session,
             resolve_at: Some(now),
             resolve_failures: 0,
             hopeless: None,
@@ -130,9 +135,11 @@ impl Peer {
 
     pub fn timeout(&self) -> Option<Mono> {
         let links = self.links.iter().filter_map(Link::timeout).min();
-        let outbox = match self.links.is_empty() {
-            true => None,
-            false => self.outbox.timeout(self.is_answering()),
+        let greets = self.session.as_ref().filter(|session| session.greets());
+        let outbox = match (self.links.is_empty(), greets) {
+            (true, _) => None,
+            (false, Some(session)) => self.outbox.has_message().then(|| session.greeting_due()),
+            (false, None) => self.outbox.timeout(self.is_answering()),
         };
         [links, outbox, self.resolve_at].into_iter().flatten().min()
     }
@@ -182,4 +189,19 @@ pub(super) fn pick(links: &mut [Link], attempt: u8) -> Option<&mut Link> {
     let count = links.iter().filter(|l| l.answering == answering).count();
     let nth = usize::from(attempt).checked_rem(count)?;
     links.iter_mut().filter(|l| l.answering == answering).nth(nth)
+}
+
+/// The next number over this link, and how what has it is said.
+pub(super) fn voice<'s>(
+    now: Mono,
+    link: &mut Link,
+    session: Option<&'s mut Session>,
+    item: Option<u64>,
+) -> Voice<'s> {
+    let Some(session) = session else { return Voice::Plain(link.next_seq(now, item)) };
+    let seq = session.next_seq(now);
+    link.note_sent(now, seq, item);
+    // With every datagram goes what the server does not know yet of its commands.
+    session.jobs.hurry(now);
+    Voice::Sealed { session, seq, heard: link.heard() }
 }

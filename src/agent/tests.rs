@@ -30,7 +30,7 @@ struct Rig {
 }
 
 fn setup(host: &str) -> Setup {
-    let target = Target { host: host.to_owned(), port: 50003, ipv4: true, ipv6: true };
+    let target = Target { host: host.to_owned(), port: 50003, ipv4: true, ipv6: true, key: None };
     Setup {
         name: "web".into(),
         version: "1",
@@ -40,6 +40,7 @@ fn setup(host: &str) -> Setup {
         spool_max: 10_000,
         boot: false,
         heartbeat: true,
+        trust: Trust::default(),
         booted: None,
     }
 }
@@ -118,7 +119,7 @@ impl Rig {
                 }
                 Effect::Hung { plugin } => self.note(format_args!("hung {plugin}")),
                 Effect::Told { .. } => self.told += 1,
-                Effect::Update { ver, .. } => self.note(format_args!("update {ver}")),
+                Effect::Update { .. } | Effect::Run { .. } | Effect::Entropy => unreachable!(),
                 Effect::Exit => {
                     self.note(format_args!("exit"));
                     self.exited = true;

@@ -85,7 +85,7 @@ fn named_servers(request: &Request, config: &Agent) -> Result<Vec<String>, Exit>
             tell(&what);
             Exit(USAGE)
         })?;
-        Ok(Target::new(&entry, config).to_string())
+        Ok(Target::new(&entry, config, None).to_string())
     };
     request.servers.iter().map(named).collect()
 }

@@ -2,7 +2,9 @@
 //!
 //! hbc, hbc-mini and `hbd --with-agent` all run this. It decides nothing about the protocol.
 
+use super::command::{Commands, Ran};
 use super::desk::{Desk, Taken};
+use super::entropy;
 use super::errand::Errands;
 use super::runner::{self, Done, Job, Plugins, Runners};
 use super::udp::{self, Incoming, Ready, Sockets, Timer};
@@ -10,7 +12,7 @@ use super::updater::Updater;
 use super::{clock, file, signal};
 use crate::agent::one_off::{Answer, Call, OneOff};
 use crate::agent::release::Wanted;
-use crate::agent::{Agent, Effect, Event, Plan, Setup, View};
+use crate::agent::{Agent, Effect, Event, Plan, RanHow, Setup, View};
 use crate::collect::{Plugin, PluginKind};
 use crate::config::agent as config;
 use crate::prng::Prng;
@@ -107,6 +109,7 @@ pub fn run(
         spare: String::new(),
         work,
         errands,
+        commands: Commands::default(),
         task,
         extras,
         prng: Prng::new(!seed),
@@ -148,6 +151,7 @@ struct Shell {
     sockets: Sockets,
     work: Work,
     errands: Errands,
+    commands: Commands,
     task: Task,
     extras: Extras,
     /// Numbers of one-off messages.
@@ -202,6 +206,7 @@ impl Shell {
             }
             self.receive(ready);
             self.poll_errands();
+            self.commands.poll(clock::now_awake().mono).into_iter().for_each(|ran| self.ran(&ran));
             if self.poll_extras() {
                 return Outcome::Restart;
             }
@@ -214,10 +219,12 @@ impl Shell {
         let timeouts = [self.agent.poll_timeout(), self.deadline(), quiet];
         let mut others: Vec<BorrowedFd<'_>> = stop.into_iter().collect();
         let errands = self.errands.watch(&mut others).filter(|at| *at < Mono::MAX);
+        let commands = self.commands.watch(&mut others).filter(|at| *at < Mono::MAX);
         let desk = self.extras.desk.as_ref().and_then(|desk| desk.watch(&mut others));
         let update = self.extras.updater.as_ref().and_then(|updater| updater.watch(&mut others));
         let extras = [desk, update].into_iter().flatten().filter(|at| *at < Mono::MAX);
-        let until = timeouts.into_iter().flatten().chain(errands).chain(extras).min();
+        let until =
+            timeouts.into_iter().flatten().chain(errands).chain(commands).chain(extras).min();
         let (results, until) = match &self.work {
             Work::Inline { due, .. } if !due.is_empty() => (None, Some(Mono::ZERO)),
             Work::Inline { .. } => (None, until),
@@ -346,6 +353,13 @@ impl Shell {
                         desk.told(id);
                     }
                 }
+                Effect::Run { server, cid, argv, timeout } => {
+                    let now = clock::now_awake().mono;
+                    if let Some(ran) = self.commands.start(now, (server, cid), argv, timeout) {
+                        self.ran(&ran);
+                    }
+                }
+                Effect::Entropy => self.look_for_entropy(),
                 Effect::Update { server, cid, ver, sha256, size } => {
                     let (version, sha256, size) = (Some(ver), Some(sha256), Some(size));
                     self.update((server, cid), &Wanted { version, sha256, size });
@@ -354,6 +368,22 @@ impl Shell {
             }
         }
         false
+    }
+
+    fn ran(&mut self, ran: &Ran) {
+        let how = match &ran.how {
+            Ok((code, output, millis)) => RanHow::Ended { code: *code, output, millis: *millis },
+            Err(why) => RanHow::Failed(why),
+        };
+        let (server, cid) = (ran.server, ran.cid);
+        self.agent.handle(clock::now_awake(), Event::Ran { server, cid, how });
+    }
+
+    fn look_for_entropy(&mut self) {
+        let seed = entropy::seed(Path::new("/proc"));
+        if !seed.weak {
+            self.agent.handle(clock::now_awake(), Event::Entropy { seed: seed.number });
+        }
     }
 
     fn resolve(&mut self, server: usize) {
@@ -473,7 +503,8 @@ mod tests {
     use std::thread::JoinHandle;
 
     fn setup(ports: &[u16]) -> Setup {
-        let target = |&port| Target { host: "127.0.0.1".to_owned(), port, ipv4: true, ipv6: true };
+        let host = || "127.0.0.1".to_owned();
+        let target = |&port| Target { host: host(), port, ipv4: true, ipv6: true, key: None };
         Setup {
             name: "web".into(),
             version: "1",
@@ -483,6 +514,7 @@ mod tests {
             spool_max: 1000,
             boot: false,
             heartbeat: true,
+            trust: Default::default(),
             booted: None,
         }
     }

@@ -8,11 +8,12 @@ use super::runner::{self, Plugins};
 use super::signal::Signals;
 use super::updater::{Own, Updater};
 use super::{
-    agent_call, agent_check, clock, daemon, doctor, file, log as sink, name, service, trial,
+    agent_call, agent_check, agent_key, clock, daemon, doctor, entropy, file, log as sink, name,
+    service, trial,
 };
 use crate::agent::command_line::{self, Action, Request};
-use crate::agent::{SPOOL_DEFAULT, SPOOL_DEFAULT_MINI, Setup, Target};
-use crate::config::agent::{self as config, Agent};
+use crate::agent::{SPOOL_DEFAULT, SPOOL_DEFAULT_MINI, Setup, Target, Trust};
+use crate::config::agent::{self as config, Agent, ServerEntry};
 use crate::config::node::{Document, Node};
 use crate::config::problem::{self, Problem, Severity};
 use crate::{collect, limits, text};
@@ -253,18 +254,25 @@ impl Loaded {
     }
 }
 
-/// Whoever gives a key wants sealed datagrams: sending plain ones instead would be a silent
-/// downgrade.
-fn refuse_keys(program: &Program, config: &Agent) -> Result<(), Exit> {
-    let own = config.servers.iter().any(|s| s.key.is_some() || s.key_file.is_some());
-    if own || config.key.is_some() || config.key_file.is_some() {
-        tell(&format!(
-            "{}: key: this version speaks the plain protocol only; remove `key` and `key_file`",
-            program.name
-        ));
-        return Err(Exit(BAD_CONFIGURATION));
+/// A server with its key. Whoever gives a key wants sealed datagrams: one that cannot be used is never
+/// left out.
+fn target(program: &Program, entry: &ServerEntry, config: &Agent) -> Result<Target, Exit> {
+    let key = agent_key::of_server(entry, config).map_err(|what| {
+        tell(&format!("{}: {what}", program.name));
+        Exit(BAD_CONFIGURATION)
+    })?;
+    Ok(Target::new(entry, config, key))
+}
+
+/// What sealed servers may ask for, and what their sessions begin with.
+pub fn trust(config: &Agent) -> Trust {
+    let seed = entropy::seed(&config.procfs);
+    Trust {
+        commands: config.commands.clone(),
+        update: config.update.is_some(),
+        seed: seed.number,
+        weak: seed.weak,
     }
-    Ok(())
 }
 
 /// The servers to report to: those of the command line, then those of the file.
@@ -275,9 +283,11 @@ fn targets(program: &Program, servers: &[String], config: &Agent) -> Result<Vec<
             tell(&format!("{}: {what}", program.name));
             Exit(USAGE)
         })?;
-        targets.push(Target::new(&entry, config));
+        targets.push(target(program, &entry, config)?);
     }
-    targets.extend(config.servers.iter().map(|entry| Target::new(entry, config)));
+    for entry in &config.servers {
+        targets.push(target(program, entry, config)?);
+    }
     let mut seen = Vec::new();
     targets.retain(|target| {
         let new = !seen.contains(target);
@@ -288,7 +298,6 @@ fn targets(program: &Program, servers: &[String], config: &Agent) -> Result<Vec<
 }
 
 pub(super) fn set_up(program: &Program, request: &Request, config: &Agent) -> Result<Setup, Exit> {
-    refuse_keys(program, config)?;
     let targets = targets(program, &request.servers, config)?;
     if targets.is_empty() {
         tell(&format!(
@@ -311,6 +320,7 @@ pub(super) fn set_up(program: &Program, request: &Request, config: &Agent) -> Re
         }),
         boot: config.boot || request.boot,
         heartbeat: true,
+        trust: trust(config),
         booted: agent_loop::booted(&config.procfs),
     })
 }

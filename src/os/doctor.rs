@@ -34,7 +34,7 @@ pub(super) fn run(program: &Program, agent: &Agent, server: &str) -> Result<u8, 
         tell(&format!("{}: {what}", program.name));
         Exit(USAGE)
     })?;
-    let target = Target::new(&entry, agent);
+    let target = Target::new(&entry, agent, None);
     let name = own_name(program, agent)?;
     let mut report = Report { text: String::new(), failed: false, answered: false };
     let addresses = runner::resolve(&target.host, target.port);

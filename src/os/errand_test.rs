@@ -47,11 +47,18 @@ fn sent(config: &Agent, runtime: Runtime, done: fn(&[String]) -> bool) -> Vec<St
         name: "web".into(),
         version: "1",
         interval: Duration::from_millis(100),
-        targets: vec![Target { host: "127.0.0.1".to_owned(), port, ipv4: true, ipv6: true }],
+        targets: vec![Target {
+            host: "127.0.0.1".to_owned(),
+            port,
+            ipv4: true,
+            ipv6: true,
+            key: None,
+        }],
         plugins: agent_loop::plans(config, &plugins),
         spool_max: 10_000,
         boot: false,
         heartbeat: true,
+        trust: Default::default(),
         booted: None,
     };
     let outcome =

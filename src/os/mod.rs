@@ -3,14 +3,17 @@
 
 mod agent_call;
 mod agent_check;
+pub mod agent_key;
 pub mod agent_loop;
 pub mod agent_program;
 pub mod batch;
 pub mod child;
 pub mod clock;
+mod command;
 pub mod daemon;
 pub mod desk;
 mod doctor;
+pub mod entropy;
 pub mod errand;
 pub mod fetch;
 pub mod file;

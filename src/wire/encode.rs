@@ -154,14 +154,15 @@ impl MaintenanceOut<'_> {
 }
 
 /// Replaces `out` by the datagram for `json`: zlib where that is shorter and the text over 600
-/// bytes.
-pub fn pack(json: &str, out: &mut Vec<u8>) {
+/// bytes. Says whether it is zlib.
+pub fn pack(json: &str, out: &mut Vec<u8>) -> bool {
     out.clear();
     if json.len() > PLAIN_MAX && deflate(json.as_bytes(), json.len() - 1, out) {
-        return;
+        return true;
     }
     out.clear();
     out.extend_from_slice(json.as_bytes());
+    false
 }
 
 /// Appends `value` as a JSON string with its quotes.

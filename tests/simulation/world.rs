@@ -320,7 +320,8 @@ impl World {
             timeout: Duration::from_secs(30),
             quick: true,
         };
-        let target = Target { host: "server".into(), port: 50003, ipv4: true, ipv6: false };
+        let target =
+            Target { host: "server".into(), port: 50003, ipv4: true, ipv6: false, key: None };
         let setup = Setup {
             name: name(host).into(),
             version: "0.1.0",
@@ -330,6 +331,7 @@ impl World {
             spool_max: 64_000,
             boot: false,
             heartbeat: true,
+            trust: Default::default(),
             booted: Some(Mono::ZERO),
         };
         self.machines[host].born = self.now - Duration::from_secs(10);

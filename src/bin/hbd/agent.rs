@@ -2,9 +2,9 @@
 
 use heartbeat::agent::{SPOOL_DEFAULT, Setup, Target};
 use heartbeat::collect;
-use heartbeat::config::agent::Agent;
+use heartbeat::config::agent::{Agent, ServerEntry};
 use heartbeat::os::agent_loop::{self, Extras, Runtime, Task};
-use heartbeat::os::{name, thread};
+use heartbeat::os::{agent_key, agent_program, name, thread};
 use heartbeat::text;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
@@ -27,15 +27,17 @@ impl AgentThread {
         // The loop looks at it between other things.
         stopped.set_nonblocking(true).map_err(|e| e.to_string())?;
         let plugins = collect::builtin(config, false);
+        let key = agent_key::of_server(&ServerEntry::default(), config)?;
         let setup = Setup {
             name: host_name(config)?.into(),
             version: env!("CARGO_PKG_VERSION"),
             interval: config.interval,
-            targets: vec![target(udp)],
+            targets: vec![Target { key, ..target(udp) }],
             plugins: agent_loop::plans(config, &plugins),
             spool_max: config.spool_max.unwrap_or(SPOOL_DEFAULT),
             boot: config.boot,
             heartbeat: true,
+            trust: agent_program::trust(config),
             booted: agent_loop::booted(&config.procfs),
         };
         let body = move || {
@@ -84,6 +86,7 @@ fn target(udp: SocketAddr) -> Target {
         port: udp.port(),
         ipv4: address.is_ipv4(),
         ipv6: address.is_ipv6(),
+        key: None,
     }
 }
 
