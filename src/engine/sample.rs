@@ -99,7 +99,7 @@ pub fn gauge(gauges: Gauges, plugin: &str, leaves: &[Leaf<'_>]) -> Gauges {
 fn fullest_partition(leaves: &[Leaf<'_>]) -> Option<f32> {
     leaves
         .iter()
-        .filter(|l| l.path.starts_with("partitions.") && l.path.ends_with(".percent"))
+        .filter(|l| l.path.ends_with(".percent") && l.path.starts_with("partitions."))
         .filter_map(|l| match l.value {
             LeafValue::Number(n) => Some(n as f32),
             _ => None,

@@ -8,7 +8,7 @@
 
 use super::is_zlib;
 use super::table::{Bits, Codes, Entry, SYMBOLS_MAX, Table};
-use miniz_oxide::mz_adler32_oxide as adler32;
+use crate::wire::deflate::adler32;
 
 /// Longer streams pay for large tables, so the library reads them.
 const BYTES_MAX: usize = 2048;
@@ -110,7 +110,7 @@ impl Small {
             }
         }
         let checksum = <[u8; 4]>::try_from(bits.rest()?).ok()?;
-        (adler32(1, &out[..len]) == u32::from_be_bytes(checksum)).then_some(len)
+        (adler32(&out[..len]) == u32::from_be_bytes(checksum)).then_some(len)
     }
 
     fn read_fixed(&mut self) -> Option<()> {
