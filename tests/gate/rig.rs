@@ -109,6 +109,7 @@ fn view() -> View {
     let now = os::clock::now();
     View {
         isolated_since: None,
+        keys: Arc::default(),
         silences: Default::default(),
         acknowledgements: Default::default(),
         maintenances: Default::default(),

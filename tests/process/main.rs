@@ -5,6 +5,7 @@
 
 mod agent;
 mod alert;
+mod command;
 mod control;
 mod dns;
 mod fault;

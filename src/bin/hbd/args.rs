@@ -84,6 +84,9 @@ pub enum Action {
     Commands,
     Upgrade,
     Sign,
+    Init,
+    Completions,
+    Man,
 }
 
 /// Who takes an option.
@@ -111,15 +114,18 @@ impl Taker {
 impl Action {
     /// Whether it talks to a running server.
     pub fn asks_a_server(self) -> bool {
-        !matches!(
-            self,
-            Action::Serve
-                | Action::CheckConfig
-                | Action::Journal
-                | Action::Topic
-                | Action::Key
-                | Action::Sign
-        )
+        const LOCAL: &[Action] = &[
+            Action::Serve,
+            Action::CheckConfig,
+            Action::Journal,
+            Action::Topic,
+            Action::Sign,
+            Action::Key,
+            Action::Init,
+            Action::Completions,
+            Action::Man,
+        ];
+        !LOCAL.contains(&self)
     }
 }
 
@@ -294,6 +300,15 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     subcommand("upgrade", Action::Upgrade, "HOST", (1, 1), "have a sealed host update its agent"),
     subcommand("key", Action::Key, KEY, (1, 3), "pre-shared keys; a new one is printed alone"),
     subcommand("sign", Action::Sign, SIGN, (0, 1), "sign an agent for self-update"),
+    subcommand("init", Action::Init, "[DIR]", (0, 1), "write a first configuration and units"),
+    subcommand(
+        "completions",
+        Action::Completions,
+        "bash|zsh|fish",
+        (1, 1),
+        "print completions for a shell",
+    ),
+    subcommand("man", Action::Man, "DIR", (1, 1), "write the manual pages into a directory"),
     subcommand("reload", Action::Reload, "", (0, 0), "load the configuration again"),
 ];
 
