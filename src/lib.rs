@@ -3,7 +3,7 @@
 //! Layers, lowest first; a module uses its own layer's helpers and any lower layer, never upward
 //! (`tests/tidy.rs` holds the table):
 //! `time text glob prng ring limits` · `wire config yaml` ·
-//! `collect alert calm notice` · `agent engine` · `web journal history` · `os`.
+//! `collect account alert calm notice` · `agent engine` · `web journal history` · `os`.
 //! The programs in `src/bin/` and `agent-mini/` are threads around these.
 
 pub mod glob;
@@ -18,6 +18,8 @@ pub mod wire;
 #[cfg(feature = "daemon")]
 pub mod yaml;
 
+#[cfg(feature = "daemon")]
+pub mod account;
 #[cfg(feature = "daemon")]
 pub mod alert;
 #[cfg(feature = "daemon")]

@@ -84,6 +84,11 @@ limits! {
     LIVE_VIEW_IDS: usize = 200, "ids";
     SESSIONS: usize = 1024, "sessions";
     SESSIONS_PER_USER: usize = 16, "sessions";
+    TOKENS: usize = 1024, "API tokens";
+    TOKENS_PER_USER: usize = 64, "API tokens";
+    USERS: usize = 1024, "users made through the API";
+    /// Names or tags in one list of a host's access.
+    ACCESS_NAMES: usize = 256, "names";
     SILENCES: usize = 1000, "silences";
     ACKNOWLEDGEMENTS: usize = 10_000, "alerts";
     /// Maintenance windows made through the API; a host may plan one of its own besides.

@@ -10,6 +10,7 @@ mod escalation;
 mod host;
 pub mod key;
 mod maintenance;
+mod overlay;
 mod reference;
 mod threshold;
 mod user;
@@ -26,10 +27,11 @@ pub use channel::{
 pub use check::check;
 pub use difference::{Change, difference};
 pub use escalation::{Level, Step};
-pub use host::{DnsName, Host};
+pub use host::{DnsName, Host, is_tag};
 pub use maintenance::{Date, Day, End, Repeat, Start, TimeOfDay, Window, is_zone_name};
+pub use overlay::{ChannelOverlay, HostOverlay, Overlay, Roles, UserOverlay};
 pub use threshold::{Entry, Limit, Operator, Thresholds, containers};
-pub use user::{StatusPage, User, UserChannel};
+pub use user::{StatusPage, User, UserChannel, is_user_name};
 
 /// Who may appear by sending a datagram (SPEC section 2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,6 +163,8 @@ pub struct Server {
     pub escalation: Vec<Step>,
     // Users and sessions
     pub users: BTreeMap<String, User>,
+    /// What the API changed; [`Server::with_overlay`] lays it over the rest.
+    pub overlay: Overlay,
     pub session_idle: Duration,
     pub session_max: Duration,
     /// Zero: the box is hidden.
@@ -270,6 +274,7 @@ defaults! {
     renotify_max: secs(86400),
     escalation: Vec::new(),
     users: BTreeMap::new(),
+    overlay: Overlay { users: BTreeMap::new(), hosts: BTreeMap::new() },
     session_idle: secs(86400),
     session_max: secs(7 * 86400),
     session_remember: secs(30 * 86400),

@@ -97,6 +97,32 @@ pub enum Command {
     EndPlan {
         id: String,
     },
+    /// A command of somebody who is signed in: the feed names who it was.
+    By {
+        user: Arc<str>,
+        command: Box<Command>,
+    },
+    /// The configuration with what the API changed in it.
+    Configure {
+        config: Configuration,
+    },
+    /// An entry of the feed about users and the like.
+    Note {
+        kind: view::EventKind,
+        host: Option<Arc<str>>,
+        level: Option<view::Level>,
+        text: String,
+    },
+}
+
+/// A configuration on its way; the same one is equal, another is not.
+#[derive(Clone, Debug)]
+pub struct Configuration(pub Arc<server::Server>);
+
+impl PartialEq for Configuration {
+    fn eq(&self, other: &Configuration) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

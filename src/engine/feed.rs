@@ -26,7 +26,8 @@ impl Feed {
         Feed { events: Arc::default(), next_id: 1 }
     }
 
-    pub fn push(&mut self, at: Wall, entry: Entry) -> Arc<Event> {
+    /// `user`: who did it.
+    pub fn push(&mut self, at: Wall, entry: Entry, user: Option<Arc<str>>) -> Arc<Event> {
         let event = Arc::new(Event {
             id: self.next_id,
             at,
@@ -36,7 +37,7 @@ impl Feed {
             from: entry.from,
             to: entry.to,
             text: entry.text.into(),
-            user: None,
+            user,
         });
         self.restore(event.clone());
         event

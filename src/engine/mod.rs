@@ -32,7 +32,10 @@ mod sealed_test;
 #[cfg(test)]
 mod tests;
 
-pub use api::{Command, Effect, Entry, Event, Outcome, Package, Path, Record, Reply, Saved, Wish};
+pub use api::{
+    Command, Configuration, Effect, Entry, Event, Outcome, Package, Path, Record, Reply, Saved,
+    Wish,
+};
 pub use record::Recorded;
 
 use crate::alert::RulesetTable;
@@ -122,6 +125,8 @@ pub struct Engine {
     hold_until: Option<Mono>,
     epoch: u32,
     dirty: bool,
+    /// Whose command is being carried out.
+    actor: Option<Arc<str>>,
 }
 
 impl Engine {
@@ -167,6 +172,7 @@ impl Engine {
             hold_until: None,
             epoch: prng.next_u64() as u32 & 0x00ff_ffff,
             dirty: true,
+            actor: None,
             config,
         };
         engine.relate();
@@ -346,7 +352,7 @@ impl Engine {
     /// Every event of the feed goes out through here.
     fn publish(&mut self, now: Now, entry: feed::Entry) -> Arc<view::Event> {
         let floor = self.feed.floor();
-        let event = self.feed.push(now.wall, entry);
+        let event = self.feed.push(now.wall, entry, self.actor.clone());
         if let Ok(json) = serde_json::to_vec(&saved::EventRow::of(&event)) {
             self.effects.push_back(Effect::Persist(vec![Saved::Event { id: event.id, json }]));
         }

@@ -118,7 +118,12 @@ impl Engine {
         };
         let by = by.map_or(String::new(), |by| format!(" by {by}"));
         let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
-        let (host, level, from, to) = (None, None, None, None);
+        let host = match what {
+            What::Acknowledgement(a) => a.alert.split_once('/').map(|(host, _)| host),
+            _ => None,
+        };
+        let host = host.and_then(|name| self.table.id(name)).map(|id| (id, self.name_of(id)));
+        let (level, from, to) = (None, None, None);
         let text = format!("{text}{by}{reason}");
         self.publish(now, Entry { kind, host, level, from, to, text });
     }

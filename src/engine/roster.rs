@@ -265,6 +265,22 @@ impl Engine {
                 let made = self.calendar.end(&id);
                 self.answer(now, made, |_| Outcome::Done)
             }
+            Command::By { user, command } => {
+                self.actor = Some(user);
+                let outcome = self.command(now, *command);
+                self.actor = None;
+                outcome
+            }
+            Command::Configure { config } => {
+                self.reload(now, config.0);
+                Outcome::Done
+            }
+            Command::Note { kind, host, level, text } => {
+                let host = host.and_then(|name| Some((self.table.id(&name)?, name)));
+                let (from, to) = (None, None);
+                self.publish(now, Entry { kind, host, level, from, to, text });
+                Outcome::Done
+            }
         }
     }
 
@@ -386,17 +402,17 @@ impl Engine {
 /// Copies onto a host what its configuration says; without one, what holds for a host that just appeared.
 fn describe(host: &mut view::Host, config: &server::Server, watch_override: Option<bool>) {
     let declared = config.hosts.get(&*host.name);
+    let roles = config.roles(&host.name);
     let names = |list: &[String]| list.iter().map(|name| Arc::from(&**name)).collect();
     let shared = |text: &Option<String>| text.as_deref().map(Arc::from);
     host.declared = declared.is_some();
     host.watch = watch_override.unwrap_or(declared.is_none_or(|d| d.watch));
-    host.owner = declared.and_then(|d| shared(&d.owner)).or(shared(&config.default_owner));
-    host.managers = declared.map_or_else(Arc::default, |d| names(&d.managers));
-    host.monitors = declared.map_or_else(Arc::default, |d| names(&d.monitors));
-    host.group = declared.and_then(|d| shared(&d.group));
+    host.owner = roles.owner.map(Arc::from);
+    host.managers = names(roles.managers);
+    host.monitors = names(roles.monitors);
+    host.group = config.group(&host.name).map(Arc::from);
     host.description = declared.and_then(|d| shared(&d.description));
-    host.tags =
-        declared.map_or_else(Arc::default, |d| d.tags.iter().map(|t| Arc::from(&**t)).collect());
+    host.tags = names(config.tags(&host.name));
     if host.state == State::Unknown {
         host.why = Arc::from(match declared {
             Some(_) => "In the configuration, never heard from",

@@ -198,10 +198,8 @@ impl Engine {
     /// Who hears of an event of that level on a host, or of the server itself.
     fn receivers(&self, id: Option<HostId>, level: Level) -> Vec<Receiver> {
         let host = id.and_then(|id| self.table.host(id));
-        let declared = host.and_then(|host| self.config.hosts.get(&*host.name));
-        let owner = declared.and_then(|d| d.owner.as_deref());
-        let managers = declared.map_or(&[][..], |d| &d.managers);
-        let found = notice::receivers(&self.config, owner, managers, level);
+        let roles = self.config.roles(host.map_or("", |host| &*host.name));
+        let found = notice::receivers(&self.config, roles.owner, roles.managers, level);
         found.into_iter().map(|addressee| addressee.receiver).collect()
     }
 

@@ -6,9 +6,10 @@
 
 use super::Call;
 use super::api::find_host;
-use super::caller::{Caller, Reach};
+use super::caller::Caller;
 use super::live::Scope;
 use super::problem::Problem;
+use crate::account::Reach;
 use crate::calm::{Maintenance, Silence, Target};
 use crate::engine::view::{Event, EventKind, Host, View};
 use std::marker::PhantomData;

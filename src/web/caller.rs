@@ -2,7 +2,10 @@
 //!
 //! Knows nothing of hosts and routes; what a caller may do is `authz`'s alone.
 
+use super::http::cookie_of;
 use super::{Context, Method, Peer, Request};
+use crate::account::{Key, Reach};
+use crate::config::server::Server;
 use std::sync::Arc;
 
 /// The cookie of a session.
@@ -20,33 +23,6 @@ pub enum Caller {
     User(Arc<Identity>),
 }
 
-/// How far a token reaches. A session reaches as far as its user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reach {
-    /// Looks, changes nothing.
-    Read,
-    /// What a manager may.
-    Operate,
-    /// All that its user may.
-    Admin,
-}
-
-impl Reach {
-    pub const ALL: [Reach; 3] = [Reach::Read, Reach::Operate, Reach::Admin];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Reach::Read => "read",
-            Reach::Operate => "operate",
-            Reach::Admin => "admin",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Reach> {
-        Reach::ALL.into_iter().find(|reach| reach.as_str() == text)
-    }
-}
-
 /// A user who is signed in, or whose token it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -54,15 +30,8 @@ pub struct Identity {
     /// By the configuration in force.
     pub admin: bool,
     pub reach: Reach,
-    /// The session, for ending it; tokens have ids of their own kind.
-    pub session: Session,
-}
-
-/// What was shown: a session of the browser or a token of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Session {
-    Browser(u64),
-    Token(u64),
+    /// The session or token that was shown.
+    pub key: Key,
 }
 
 impl Caller {
@@ -98,37 +67,51 @@ impl Caller {
 
 /// The secret that a request shows: that of its Bearer token, else that of its cookie.
 pub fn secret<'a>(request: &Request<'a>) -> Option<&'a str> {
-    bearer(request).or_else(|| request.cookie(COOKIE))
+    secret_of(request.header("authorization"), request.header("cookie"))
 }
 
 /// The Bearer token of a request. Where there is one, the cookie counts for nothing: a write without
 /// an Origin is taken for the token's sake.
 pub fn bearer<'a>(request: &Request<'a>) -> Option<&'a str> {
-    let value = request.header("authorization")?.trim();
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    request.header("authorization").and_then(bearer_of)
 }
 
 pub fn identify(context: &Context<'_>, request: &Request<'_>) -> Caller {
     if request.peer == Peer::Control {
         return Caller::Control;
     }
-    if context.config.users.is_empty() {
-        return Caller::Open;
-    }
-    let Some(found) = secret(request).and_then(|secret| context.accounts.identify(secret)) else {
-        return Caller::Anonymous;
-    };
-    // The account may have gone since, or have another role.
-    match context.config.users.get(&*found.user) {
-        Some(user) => Caller::User(Arc::new(Identity { admin: user.admin, ..found })),
-        None => Caller::Anonymous,
-    }
+    let found = secret(request).and_then(|secret| context.accounts.identify(secret));
+    identify_as(&context.config, found)
 }
 
 impl Method {
     /// Whether it only looks.
     pub const fn is_safe(self) -> bool {
         matches!(self, Method::Get | Method::Head | Method::Options)
+    }
+}
+
+/// The same, of the values of the two headers.
+pub fn secret_of<'a>(authorization: Option<&'a str>, cookie: Option<&'a str>) -> Option<&'a str> {
+    let in_cookie = || cookie.and_then(|cookie| cookie_of(cookie, COOKIE));
+    authorization.and_then(bearer_of).or_else(in_cookie)
+}
+
+/// The Bearer token of an `Authorization` header.
+pub fn bearer_of(header: &str) -> Option<&str> {
+    let (scheme, token) = header.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Who shows this secret under this configuration.
+pub fn identify_as(config: &Server, found: Option<Identity>) -> Caller {
+    if config.users.is_empty() {
+        return Caller::Open;
+    }
+    let Some(found) = found else { return Caller::Anonymous };
+    // The account may have gone since, or have another role.
+    match config.users.get(&*found.user) {
+        Some(user) => Caller::User(Arc::new(Identity { admin: user.admin, ..found })),
+        None => Caller::Anonymous,
     }
 }

@@ -2,9 +2,10 @@
 //! byte.
 
 use super::{
-    Accounts, Act, Context, Facts, Identity, Pages, Peer, QueueFact, Reach, Request, Response,
-    Session, respond,
+    Accounts, Act, Attempt, Change, Context, Facts, Identity, Pages, Peer, Problem, QueueFact,
+    Refused, Request, Response, SignedIn, respond,
 };
+use crate::account::{Denied, Key as SessionKey, NewToken, Reach, TokenShown};
 use crate::config::server::Server;
 use crate::engine::view::*;
 use crate::engine::{Command, Outcome, Package};
@@ -47,18 +48,65 @@ impl Act for Recorder {
     }
 }
 
-/// Everybody is whom they say they are: `alice`, or `alice/read` for a token of that scope.
-pub struct Names;
+/// Everybody is whom they say they are: `alice`, or `alice/read` for a token of that scope. The
+/// password is `sesame`. Changes are remembered.
+#[derive(Default)]
+pub struct Names {
+    pub changes: Mutex<Vec<Change>>,
+    pub ended: Mutex<Vec<SessionKey>>,
+    pub tokens: Mutex<Vec<TokenShown>>,
+}
 
 impl Accounts for Names {
     fn identify(&self, secret: &str) -> Option<Identity> {
         let (user, reach) = secret.split_once('/').unwrap_or((secret, "admin"));
-        let session = match secret.contains('/') {
-            true => Session::Token(1),
-            false => Session::Browser(1),
+        let key = match secret.contains('/') {
+            true => SessionKey::Token(1),
+            false => SessionKey::Session(1),
         };
         let reach = Reach::parse(reach)?;
-        Some(Identity { user: Arc::from(user), admin: false, reach, session })
+        Some(Identity { user: Arc::from(user), admin: false, reach, key })
+    }
+
+    fn sign_in(&self, attempt: &Attempt<'_>) -> Result<SignedIn, Refused> {
+        match attempt.password {
+            "sesame" => {
+                let keep = attempt.remember.then_some(Duration::from_secs(30 * 86_400));
+                Ok(SignedIn { secret: attempt.user.to_owned(), keep })
+            }
+            "slow" => Err(Refused::Slow(Denied { wait: Duration::from_millis(29_100) })),
+            _ => Err(Refused::Wrong { left: 4 }),
+        }
+    }
+
+    fn end(&self, key: SessionKey) {
+        self.ended.lock().unwrap().push(key);
+    }
+
+    fn tokens(&self, user: Option<&str>) -> Vec<TokenShown> {
+        let all = self.tokens.lock().unwrap().clone();
+        all.into_iter().filter(|token| user.is_none_or(|user| token.user == user)).collect()
+    }
+
+    fn make_token(&self, new: NewToken) -> Option<(TokenShown, String)> {
+        let NewToken { user, name, reach: scope, expires } = new;
+        let id = (self.tokens.lock().unwrap().len() + 1).to_string();
+        let shown = TokenShown { id, user, name, scope, created: 0, last_used: None, expires };
+        self.tokens.lock().unwrap().push(shown.clone());
+        Some((shown, "hbt_secret".to_owned()))
+    }
+
+    fn hash(&self, password: &str) -> Result<String, Refused> {
+        Ok(format!("hash of {password}"))
+    }
+
+    fn change(&self, change: Change) -> Result<(), Problem> {
+        self.changes.lock().unwrap().push(change);
+        Ok(())
+    }
+
+    fn settings(&self) -> Arc<str> {
+        Arc::from("{}")
     }
 }
 
@@ -99,6 +147,7 @@ pub struct Bench {
     pub facts: Facts,
     pub engine: Recorder,
     pub history: Past,
+    pub accounts: Names,
     pub starting: bool,
 }
 
@@ -111,6 +160,7 @@ impl Bench {
             facts: facts(),
             engine: Recorder::default(),
             history: Past::default(),
+            accounts: Names::default(),
             starting: false,
         }
     }
@@ -125,8 +175,8 @@ impl Bench {
             facts: &self.facts,
             queues: &queues,
             engine: &self.engine,
-            accounts: &Names,
             history: &self.history,
+            accounts: &self.accounts,
             starting: self.starting,
         };
         respond(&context, request)

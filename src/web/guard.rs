@@ -7,8 +7,11 @@
 use super::caller;
 use super::host::is_host_allowed;
 use super::problem::Problem;
-use super::{Context, Method, Peer, Request};
+use super::{Context, Peer, Request};
 use std::net::IpAddr;
+
+const ORIGIN_HINT: &str = "Send an Origin header equal to this server's own, or a Bearer token \
+                           without one, or use hbd's commands on the server itself.";
 
 /// A `Host` header taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +76,13 @@ pub fn check(context: &Context<'_>, request: &Request<'_>) -> Result<(), Problem
         )
         .hint("Add the name to http_hosts in the server's configuration, or use its address."));
     };
-    match request.method {
-        Method::Get | Method::Head | Method::Options => Ok(()),
-        _ => check_origin(context, request, authority),
+    if !request.method.is_safe() {
+        return check_origin(context, request, authority);
+    }
+    // Nothing of ours is read across origins: a page that tries is told so.
+    match request.header("origin") {
+        Some(origin) if !is_same_origin(origin, context, request, authority) => Err(foreign()),
+        _ => Ok(()),
     }
 }
 
@@ -92,20 +99,21 @@ fn check_origin(
     if (site.is_some() || origin.is_some()) && site_fits && origin_fits {
         return Ok(());
     }
-    let (code, detail) = if site.is_none() && origin.is_none() {
-        // A page of a stranger cannot send a token, and has nothing of ours to sign in with.
-        let by_token = !context.config.users.is_empty() && caller::bearer(request).is_some();
-        if by_token || request.path == "/api/0/auth/login" {
-            return Ok(());
-        }
-        ("no_origin", "A request that changes something must say where it comes from.")
-    } else {
-        ("foreign_origin", "The request comes from a page of another origin.")
-    };
-    Err(Problem::new(403, code, detail).hint(
-        "Send an Origin header equal to this server's own, or use hbd's commands on the server \
-         itself.",
-    ))
+    if site.is_some() || origin.is_some() {
+        return Err(foreign());
+    }
+    // A page of a stranger cannot send a token, and has nothing of ours to sign in with.
+    let by_token = !context.config.users.is_empty() && caller::bearer(request).is_some();
+    if by_token || request.path == "/api/0/auth/login" {
+        return Ok(());
+    }
+    let detail = "A request that changes something must say where it comes from.";
+    Err(Problem::new(403, "no_origin", detail).hint(ORIGIN_HINT))
+}
+
+fn foreign() -> Problem {
+    let detail = "The request comes from a page of another origin.";
+    Problem::new(403, "foreign_origin", detail).hint(ORIGIN_HINT)
 }
 
 fn is_same_origin(

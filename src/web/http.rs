@@ -79,11 +79,16 @@ impl<'a> Request<'a> {
     }
 
     pub fn cookie(&self, name: &str) -> Option<&'a str> {
-        self.header("cookie")?.split(';').find_map(|pair| {
-            let (own, value) = pair.trim().split_once('=')?;
-            (own == name).then_some(value)
-        })
+        cookie_of(self.header("cookie")?, name)
     }
+}
+
+/// One cookie of a `Cookie` header.
+pub fn cookie_of<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+    header.split(';').find_map(|pair| {
+        let (own, value) = pair.trim().split_once('=')?;
+        (own == name).then_some(value)
+    })
 }
 
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ mod api;
 mod asset;
 mod authz;
 pub mod caller;
+mod form;
 mod guard;
 mod gzip;
 mod header;
@@ -14,6 +15,7 @@ pub mod host;
 mod http;
 mod icon;
 pub mod live;
+mod member;
 mod metrics;
 mod near;
 mod page;
@@ -33,8 +35,9 @@ mod tests;
 pub(crate) use api::EventJson;
 pub use api::{Explained, explain};
 pub use authz::live_scope;
-pub use caller::{Caller, Identity, Reach, Session};
+pub use caller::{Caller, Identity, identify_as, secret_of};
 pub use http::{Body, Method, Peer, Request, Response};
+pub use member::{Accounts, Attempt, Change, Refused, SignedIn};
 pub use metrics::{Figure, Kind};
 pub use page::Pages;
 
@@ -43,7 +46,7 @@ use crate::engine::view::{self, View};
 use crate::engine::{Command, Outcome, Package};
 use crate::history;
 use crate::time::Now;
-use problem::Problem;
+pub use problem::Problem;
 use query::Query;
 use route::{Handle, Route};
 use std::borrow::Cow;
@@ -102,12 +105,6 @@ pub trait Act {
     }
 }
 
-/// Who is signed in. Called on a thread of HTTP; never waits for a disk to look something up.
-pub trait Accounts {
-    /// Whose secret this is, of a session or of a token; `None` where nobody's, or not any more.
-    fn identify(&self, secret: &str) -> Option<Identity>;
-}
-
 /// All that one request may look at.
 #[derive(Clone)]
 pub struct Context<'a> {
@@ -145,23 +142,27 @@ pub(crate) type Answer = Result<Response, Problem>;
 /// Pages and files. A page without a session is a way to `/login`.
 const PAGES: &[Route] = &[
     Route::get("", Handle::Public(|_| Ok(redirect("/live")))),
-    Route::post("", Handle::Public(page::choose)),
+    Route::post("", Handle::Public(form::respond)),
+    Route::get("login", Handle::Public(page::login)),
+    Route::post("login", Handle::Public(form::login)),
+    Route::get("logout", Handle::Public(|_| Ok(redirect("/live")))),
+    Route::post("logout", Handle::Public(form::logout)),
     Route::get("live", Handle::Reader(page::live)),
-    Route::post("live", Handle::Public(page::choose)),
+    Route::post("live", Handle::Public(form::respond)),
     Route::get("alerts", Handle::Reader(page::alerts)),
     Route::get("events", Handle::Reader(page::events)),
     Route::get("events.jsonl", Handle::Reader(page::events_export)),
     Route::get("find", Handle::Reader(page::find)),
     Route::get("settings", Handle::Reader(page::settings)),
-    Route::post("settings", Handle::Public(page::choose)),
-    Route::post("find", Handle::Public(page::choose)),
+    Route::post("settings", Handle::Public(form::respond)),
+    Route::post("find", Handle::Public(form::respond)),
     Route::get("wall", Handle::Reader(page::wall)),
     Route::get("status", Handle::Public(page::status)),
     Route::get("status/badge/{file}", Handle::Public(page::badge)),
-    Route::post("events", Handle::Public(page::choose)),
-    Route::post("alerts", Handle::Public(page::choose)),
+    Route::post("events", Handle::Public(form::respond)),
+    Route::post("alerts", Handle::Public(form::respond)),
     Route::get("plugins/{host}", Handle::Reader(page::host)),
-    Route::post("plugins/{host}", Handle::Public(page::choose)),
+    Route::post("plugins/{host}", Handle::Public(form::respond)),
     Route::get("favicon.svg", Handle::Public(icon::respond)),
     Route::get("static/{file}", Handle::Public(asset::respond)),
     Route::get("healthz", Handle::Public(api::health::respond)),

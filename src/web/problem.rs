@@ -33,6 +33,9 @@ pub struct Document {
     /// Value of the `Allow` header of a 405.
     #[serde(skip)]
     allow: Option<String>,
+    /// Value of `Retry-After`, seconds.
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -47,6 +50,7 @@ impl Problem {
             field: None,
             problems: Vec::new(),
             allow: None,
+            retry_after: None,
         }))
     }
 
@@ -70,6 +74,17 @@ impl Problem {
         problem
     }
 
+    /// When to ask again, seconds.
+    pub fn retry_after(mut self, secs: u64) -> Problem {
+        self.0.retry_after = Some(secs);
+        self
+    }
+
+    /// When to ask again, seconds.
+    pub fn wait(&self) -> Option<u64> {
+        self.0.retry_after
+    }
+
     /// The value of the `Allow` header of a 405.
     pub fn allow(&self) -> Option<String> {
         self.0.allow.clone()
@@ -83,6 +98,9 @@ impl Problem {
         ];
         if let Some(allow) = self.0.allow {
             headers.push(("Allow", allow));
+        }
+        if let Some(secs) = self.0.retry_after {
+            headers.push(("Retry-After", secs.to_string()));
         }
         if self.0.status == 401 {
             headers.push(("WWW-Authenticate", "Bearer".to_owned()));

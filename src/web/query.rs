@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// Most pairs that are read of one query or form.
-const PAIRS_MAX: usize = 64;
+const PAIRS_MAX: usize = 512;
 
 /// The pairs of a query string or of a posted form, decoded.
 #[derive(Debug, Default)]
@@ -39,6 +39,11 @@ impl<'a> Query<'a> {
     /// The first value of `name`; an empty one counts as not given.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| &**v)
+    }
+
+    /// Whether `name` was sent, be it empty.
+    pub fn has(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(n, _)| n == name)
     }
 }
 

@@ -26,7 +26,6 @@ pub enum Handle {
 
 impl Handle {
     /// What it takes, for documents and tests.
-    #[cfg(test)]
     pub const fn right(&self) -> &'static str {
         match self {
             Handle::Public(_) => "public",

@@ -109,7 +109,6 @@ fn view() -> View {
     let now = os::clock::now();
     View {
         isolated_since: None,
-        keys: Arc::default(),
         silences: Default::default(),
         acknowledgements: Default::default(),
         maintenances: Default::default(),
@@ -127,6 +126,7 @@ fn view() -> View {
         ghosts: Arc::default(),
         refusals: Arc::default(),
         counters: Counters::default(),
+        keys: Default::default(),
     }
 }
 

@@ -5,7 +5,6 @@
 
 mod agent;
 mod alert;
-mod command;
 mod control;
 mod dns;
 mod fault;
@@ -18,4 +17,5 @@ mod prometheus;
 mod state;
 mod systemd;
 mod tls;
+mod users;
 mod wire;

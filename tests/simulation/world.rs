@@ -434,8 +434,12 @@ impl World {
                     self.pending.extend(rows.into_iter().map(|row| (at, row)));
                 }
                 Effect::Notify(message) => self.hand_over(message),
-                Effect::Answer { .. } | Effect::Journal(_) | Effect::Record(_) | Effect::Dns(_) => {
-                }
+                Effect::Answer { .. }
+                | Effect::Journal(_)
+                | Effect::Record(_)
+                | Effect::Dns(_)
+                | Effect::Order { .. }
+                | Effect::Secure { .. } => {}
             }
         }
     }

@@ -1,9 +1,11 @@
 //! What the HTTP front asks of the server: answers from the published view, and orders to the engine.
 
+use crate::accounts::{Accounts, Fault};
 use crate::engine::{self, NotSaved};
 use crate::shared::Shared;
 use crate::{fault, gate, journal, package, pulse, supervisor, vitals};
 use crossbeam_channel::{Sender, bounded};
+use heartbeat::account::{Key, NewToken, TokenShown};
 use heartbeat::config::server::Server;
 use heartbeat::engine::view::{Host, View};
 use heartbeat::engine::{Command, Outcome, Package};
@@ -11,7 +13,10 @@ use heartbeat::history::{PastSample, Reader, Series, SeriesAsk, Span, Unavailabl
 use heartbeat::limits;
 use heartbeat::os::clock;
 use heartbeat::time::{Now, Wall};
-use heartbeat::web::{self, Act, Body, Context, Figure, Kind, Pages, QueueFact, Request, Response};
+use heartbeat::web::{
+    self, Act, Attempt, Body, Caller, Change, Context, Figure, Identity, Kind, Pages, Problem,
+    QueueFact, Refused, Request, Response, SignedIn, identify_as,
+};
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -29,6 +34,7 @@ pub struct App {
     pages: RwLock<Arc<Pages>>,
     /// Whoever has something to tell in `/metrics`.
     sources: RwLock<Vec<Source>>,
+    accounts: Arc<Accounts>,
 }
 
 /// The figures of one worker.
@@ -41,9 +47,10 @@ impl App {
         journal: journal::Handle,
         supervisor: Sender<supervisor::Order>,
         pages: Pages,
+        accounts: Arc<Accounts>,
     ) -> App {
         let (pages, sources) = (RwLock::new(Arc::new(pages)), RwLock::default());
-        App { shared, engine, journal, supervisor, pages, sources }
+        App { shared, engine, journal, supervisor, pages, sources, accounts }
     }
 
     pub fn add_source(&self, source: Source) {
@@ -100,15 +107,6 @@ impl App {
     }
 }
 
-/// No sessions yet: nobody is signed in.
-struct Nobody;
-
-impl web::Accounts for Nobody {
-    fn identify(&self, _: &str) -> Option<web::Identity> {
-        None
-    }
-}
-
 impl gate::App for App {
     /// A panic in a view costs this answer and nothing else: views are read only.
     fn respond(&self, request: &Request<'_>) -> Response {
@@ -123,7 +121,7 @@ impl gate::App for App {
                 facts: &self.shared.facts,
                 queues: &self.queues(),
                 engine: &hand,
-                accounts: &Nobody,
+                accounts: &hand,
                 history: &NoHistory,
                 starting: false,
             };
@@ -150,6 +148,71 @@ impl gate::App for App {
 
     fn machine_names(&self) -> Vec<String> {
         self.shared.facts.names()
+    }
+
+    fn caller(&self, secret: Option<&str>) -> Caller {
+        let found = secret.and_then(|secret| self.accounts.identify(secret));
+        identify_as(&self.shared.config(), found)
+    }
+
+    fn again(&self, caller: &Caller) -> Caller {
+        self.accounts.again(caller)
+    }
+}
+
+impl web::Accounts for Hand<'_> {
+    fn identify(&self, secret: &str) -> Option<Identity> {
+        self.app.accounts.identify(secret)
+    }
+
+    fn sign_in(&self, attempt: &Attempt<'_>) -> Result<SignedIn, Refused> {
+        self.app.accounts.sign_in(attempt)
+    }
+
+    fn end(&self, key: Key) {
+        if !self.app.accounts.end(key) {
+            self.failure.set(Some(Failure::NotSaved));
+        }
+    }
+
+    fn tokens(&self, user: Option<&str>) -> Vec<TokenShown> {
+        self.app.accounts.tokens(user)
+    }
+
+    fn make_token(&self, new: NewToken) -> Option<(TokenShown, String)> {
+        let (shown, secret, on_disk) = self.app.accounts.make_token(new)?;
+        if !on_disk {
+            self.failure.set(Some(Failure::NotSaved));
+        }
+        Some((shown, secret))
+    }
+
+    fn hash(&self, password: &str) -> Result<String, Refused> {
+        self.app.accounts.hash(password)
+    }
+
+    fn change(&self, change: Change) -> Result<(), Problem> {
+        match self.app.accounts.change(&change) {
+            Ok(()) => Ok(()),
+            Err(Fault::LastAdmin) => Err(Problem::new(
+                409,
+                "last_admin",
+                "Nobody would be left who manages users: there must be an admin.",
+            )
+            .hint("Make another admin first.")),
+            Err(Fault::NotSaved) => {
+                self.failure.set(Some(Failure::NotSaved));
+                Ok(())
+            }
+            Err(Fault::Busy) => {
+                self.failure.set(Some(Failure::Busy));
+                Ok(())
+            }
+        }
+    }
+
+    fn settings(&self) -> Arc<str> {
+        self.app.accounts.settings()
     }
 }
 

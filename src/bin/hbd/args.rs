@@ -45,6 +45,8 @@ pub struct Invocation {
     pub reason: Option<String>,
     pub host: Option<String>,
     pub since: Option<String>,
+    pub scope: Option<String>,
+    pub user: Option<String>,
     pub wait: bool,
     pub ttl: Option<String>,
     /// `--key`: a secret key to sign with.
@@ -78,15 +80,14 @@ pub enum Action {
     Unsilence,
     Maintenance,
     Explain,
+    Passwd,
+    Token,
     Journal,
     Key,
     Run,
     Commands,
     Upgrade,
     Sign,
-    Init,
-    Completions,
-    Man,
 }
 
 /// Who takes an option.
@@ -114,18 +115,16 @@ impl Taker {
 impl Action {
     /// Whether it talks to a running server.
     pub fn asks_a_server(self) -> bool {
-        const LOCAL: &[Action] = &[
-            Action::Serve,
-            Action::CheckConfig,
-            Action::Journal,
-            Action::Topic,
-            Action::Sign,
-            Action::Key,
-            Action::Init,
-            Action::Completions,
-            Action::Man,
-        ];
-        !LOCAL.contains(&self)
+        !matches!(
+            self,
+            Action::Serve
+                | Action::CheckConfig
+                | Action::Journal
+                | Action::Topic
+                | Action::Key
+                | Action::Sign
+                | Action::Passwd
+        )
     }
 }
 
@@ -169,6 +168,7 @@ const HOSTS: Taker = Taker::These(&[Action::Hosts]);
 const SINCE: Taker = Taker::These(&[Action::Journal, Action::Events]);
 /// Subcommands that are kept with a reason.
 const REASONED: Taker = Taker::These(&[Action::Ack, Action::Silence, Action::Maintenance]);
+const FOR: Taker = Taker::These(&[Action::Silence, Action::Maintenance, Action::Token]);
 const WINDOW: Taker = Taker::These(&[Action::Maintenance]);
 
 pub const FLAGS: &[Flag] = &[
@@ -197,7 +197,9 @@ pub const FLAGS: &[Flag] = &[
     flag(None, "ttl", "D", Taker::These(&[Action::Run]), "given up if not begun within (5m)"),
     flag(None, "value", "V", Taker::These(&[Action::Explain]), "assume this value"),
     flag(None, "until", "T", Taker::These(&[Action::Ack]), "until then, or for so long"),
-    flag(None, "for", "D", Taker::These(&[Action::Silence, Action::Maintenance]), "how long"),
+    flag(None, "for", "D", FOR, "how long"),
+    flag(None, "scope", "S", Taker::These(&[Action::Token]), "read, operate or admin"),
+    flag(None, "user", "U", Taker::These(&[Action::Token]), "whose it shall be"),
     flag(None, "reason", "R", REASONED, "why, for the others"),
     flag(None, "start", "T", WINDOW, "begin then, not now"),
     flag(None, "zone", "Z", WINDOW, "whose clock the start is by"),
@@ -237,6 +239,7 @@ const FILES_MAX: usize = 1002;
 
 const EVENTS: &str = "[-f] [--since D] [FILTER..]";
 const EXPLAIN: &str = "HOST METRIC [--value V]";
+const TOKEN: &str = "new NAME [--scope S] [--for D] [--user U] | list | drop ID";
 const ACK: &str = "HOST [METRIC] [--until T] [--reason R]";
 const SILENCE: &str = "SCOPE.. --for D [--reason R]";
 const MAINTENANCE: &str = "SCOPE.. --for D [--start T] [--zone Z] | --list | --end ID";
@@ -300,15 +303,14 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     subcommand("upgrade", Action::Upgrade, "HOST", (1, 1), "have a sealed host update its agent"),
     subcommand("key", Action::Key, KEY, (1, 3), "pre-shared keys; a new one is printed alone"),
     subcommand("sign", Action::Sign, SIGN, (0, 1), "sign an agent for self-update"),
-    subcommand("init", Action::Init, "[DIR]", (0, 1), "write a first configuration and units"),
+    subcommand("passwd", Action::Passwd, "USER", (1, 1), "hash a password for the configuration"),
     subcommand(
-        "completions",
-        Action::Completions,
-        "bash|zsh|fish",
-        (1, 1),
-        "print completions for a shell",
+        "token",
+        Action::Token,
+        TOKEN,
+        (1, 2),
+        "tokens of the API; a new one is printed alone",
     ),
-    subcommand("man", Action::Man, "DIR", (1, 1), "write the manual pages into a directory"),
     subcommand("reload", Action::Reload, "", (0, 0), "load the configuration again"),
 ];
 
@@ -372,6 +374,8 @@ fn set(invocation: &mut Invocation, flag: &Flag, parser: &mut Parser) -> Result<
         "wait" => invocation.wait = true,
         "ttl" => invocation.ttl = Some(text(value()?)?),
         "list" => invocation.list = true,
+        "scope" => invocation.scope = Some(text(value()?)?),
+        "user" => invocation.user = Some(text(value()?)?),
         "host" => invocation.host = Some(text(value()?)?),
         "key" => invocation.key = Some(value()?.into()),
         "new-key" => invocation.new_key = Some(value()?.into()),

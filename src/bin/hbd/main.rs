@@ -1,6 +1,7 @@
 //! hbd, the Heartbeat server: threads around the library's state machines, and the subcommands that ask a
 //! running server.
 
+mod accounts;
 mod agent;
 mod agent_file;
 mod app;
@@ -9,27 +10,25 @@ mod ask;
 mod bind;
 mod certificate;
 mod check;
-mod completion;
 mod dns;
 mod effective;
 mod engine;
 mod fault;
 mod gate;
+mod hasher;
 mod help;
-mod init;
 mod journal;
 mod journal_command;
 mod keys;
 mod lookup;
-mod man;
 mod owner;
 mod package;
+mod passwd;
 mod pool;
 mod pulse;
 mod reading;
-mod reference;
-mod roff;
 mod serve;
+mod settings;
 mod shared;
 mod sign;
 mod store;
@@ -79,13 +78,7 @@ fn act(invocation: Invocation) -> u8 {
         Action::CheckConfig => return check::run(&invocation, env),
         Action::Key => return keys::run(&invocation, &env),
         Action::Sign => return sign::run(&invocation),
-        Action::Init => return init::run(&invocation),
-        Action::Completions => {
-            return completion::run(invocation.words.first().map_or("", String::as_str));
-        }
-        Action::Man => {
-            return man::run(invocation.words.first().map_or("man", String::as_str).as_ref());
-        }
+        Action::Passwd => return passwd::run(invocation.words.first().map_or("", String::as_str)),
         Action::Journal => return journal_command::run(&invocation, &env),
         _ => return ask::run(&invocation, &env),
     }

@@ -25,10 +25,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 /// Threads that answer.
-const WORKERS: usize = 4;
+const WORKERS: usize = 6;
+/// Of them at most so many wait for a password to be hashed; the others go on answering.
+pub const LOGIN_MAX: usize = WORKERS - 2;
 /// Requests given to the pool at once. tiny_http starts a thread for a connection that finds none
-/// idle, and more than twice the workers would only wait there instead of in the gate's queue.
-pub const IN_FLIGHT: usize = 2 * WORKERS;
+/// idle, and more would only wait there instead of in the gate's queue.
+pub const IN_FLIGHT: usize = 8;
 /// Bytes; templates recurse.
 const STACK: usize = 1 << 20;
 const DIR_PREFIX: &str = "hbd-pool-";

@@ -1,5 +1,6 @@
 //! Running the server: everything that must succeed before it is ready, in order, and the orderly end.
 
+use crate::accounts::{self, Accounts};
 use crate::agent::AgentThread;
 use crate::app::App;
 use crate::bind::{self, Inherited};
@@ -16,7 +17,7 @@ use crossbeam_channel::bounded;
 use heartbeat::calm::Zones;
 use heartbeat::config::server::Server;
 use heartbeat::engine::view::{EventKind, Level};
-use heartbeat::engine::{Engine, Event};
+use heartbeat::engine::{Engine, Event, Saved};
 use heartbeat::os::{clock, daemon, file, log as sink, name};
 use heartbeat::web::{Facts, Figure, Kind};
 use heartbeat::wire::Keyring;
@@ -175,14 +176,17 @@ fn start(
     env: Environment,
     prepared: Prepared,
 ) -> Result<(), String> {
-    let config = Arc::new(reading.server);
+    let shown = reading.render_settings();
+    let mut config = reading.server;
     leave_terminal(&options, &config, &env)?;
+    accounts::resolve_passwords(&mut config, &options.source.base);
+    let files = (Arc::new(config), shown);
     for remark in &prepared.remarks {
         log::warn!("{remark}");
     }
     let ready = Ready::new(&prepared).map_err(|e| format!("sockets: {e}"))?;
     let notifier = Notifier::new(env.notify_socket.as_deref());
-    let (running, supervisor) = Running::start(config, prepared, &ready, options.source, notifier)
+    let (running, supervisor) = Running::start(files, prepared, &ready, options.source, notifier)
         .inspect_err(|error| log::error!("{error}"))?;
     // The terminal may be gone; `eprintln` would panic on that.
     let _ = writeln!(std::io::stderr(), "{}", ready.line());
@@ -226,24 +230,41 @@ pub fn zones(config: &Server) -> Zones {
     Zones::new(find, local)
 }
 
+/// The engine with its saved state, the open store, and what the store had of users.
+fn load(
+    base: &Arc<Server>,
+    prepared: &Prepared,
+) -> Result<(Engine, Store, accounts::Restored), String> {
+    let now = clock::now();
+    let mut machine = Engine::new(Arc::clone(base), seed(), now);
+    machine.set_zones(now, zones(base));
+    let mut restored = accounts::Restored::new(base);
+    let store = Store::open(&prepared.store, &mut |saved| match &saved {
+        Saved::Part { key, json } if key.starts_with(accounts::PREFIX) => restored.take(key, json),
+        _ => machine.restore(now, saved),
+    });
+    let store = store.map_err(|e| e.to_string())?;
+    log::info!("hbd {} store={}", env!("CARGO_PKG_VERSION"), store.path().display());
+    machine.set_session_secret(keys::session_secret()?);
+    machine.handle(now, Event::Keys(Arc::clone(&prepared.keys)));
+    if restored.finish(base) {
+        machine.handle(now, Event::Reload(Arc::clone(&restored.config)));
+    }
+    trim_heap();
+    Ok((machine, store, restored))
+}
+
 impl Running {
     /// Loads the state, then starts every thread; the front comes last, so that nothing is asked too early.
     fn start(
-        config: Arc<Server>,
+        (base, shown): (Arc<Server>, Arc<str>),
         prepared: Prepared,
         ready: &Ready,
         source: Source,
         notifier: Notifier,
     ) -> Result<(Running, Supervisor), String> {
-        let now = clock::now();
-        let mut machine = Engine::new(Arc::clone(&config), seed(), now);
-        machine.set_zones(now, zones(&config));
-        let store = Store::open(&prepared.store, &mut |saved| machine.restore(now, saved));
-        let store = store.map_err(|e| e.to_string())?;
-        log::info!("hbd {} store={}", env!("CARGO_PKG_VERSION"), store.path().display());
-        machine.set_session_secret(keys::session_secret()?);
-        machine.handle(now, Event::Keys(Arc::clone(&prepared.keys)));
-        trim_heap();
+        let (mut machine, store, restored) = load(&base, &prepared)?;
+        let config = Arc::clone(&restored.config);
         let facts = ready.facts(&prepared);
         let shared = Arc::new(Shared::new(machine.view(), Arc::clone(&config), facts));
         let store = store.start().map_err(failed("the store"))?;
@@ -259,7 +280,18 @@ impl Running {
         let (orders, received) = bounded(supervisor::ORDERS_MAX);
         let signals = SignalThread::start(orders.clone()).map_err(failed("signals"))?;
         let pages = reading::pages(&config);
-        let app = App::new(Arc::clone(&shared), inbox.clone(), records.clone(), orders, pages);
+        let ends = (Arc::clone(&shared), store.handle.clone(), inbox.clone());
+        let accounts =
+            Accounts::new(restored, base, shown, ends, seed()).map_err(failed("accounts"))?;
+        let accounts = Arc::new(accounts);
+        let app = App::new(
+            Arc::clone(&shared),
+            inbox.clone(),
+            records.clone(),
+            orders,
+            pages,
+            Arc::clone(&accounts),
+        );
         let app = Arc::new(app);
         let (control_path, control) = prepared.control.unzip();
         let certificate = prepared.certificate;
@@ -282,6 +314,7 @@ impl Running {
             shared,
             engine: inbox.clone(),
             journal: records,
+            accounts,
             app,
             certificate,
             notifier,

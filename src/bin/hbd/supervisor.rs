@@ -1,5 +1,6 @@
 //! What the main thread does once everything runs: signals, reloads, systemd, and the orderly end.
 
+use crate::accounts::{self, Accounts};
 use crate::app::App;
 use crate::certificate::Certificate;
 use crate::pulse::Watch;
@@ -71,6 +72,7 @@ pub struct Supervisor {
     pub shared: Arc<Shared>,
     pub engine: engine::Inbox,
     pub journal: journal::Handle,
+    pub accounts: Arc<Accounts>,
     pub app: Arc<App>,
     pub certificate: Option<Arc<Certificate>>,
     pub notifier: Notifier,
@@ -173,8 +175,10 @@ impl Supervisor {
             return Err(reading.problem_lines());
         }
         let ring = self.load_keys(&reading.server).map_err(|what| vec![what])?;
-        let old = self.shared.config();
+        let old = self.accounts.base();
+        let shown = reading.render_settings();
         let mut new = reading.server;
+        accounts::resolve_passwords(&mut new, &self.source.base);
         let (live, fixed): (Vec<_>, Vec<_>) =
             difference(&old, &new).into_iter().partition(|change| change.live);
         for change in &fixed {
@@ -182,14 +186,16 @@ impl Supervisor {
         }
         keep_fixed(&old, &mut new);
         let changed: Vec<String> = live.into_iter().map(|change| change.key).collect();
-        let new = Arc::new(new);
         self.app.set_pages(reading::pages(&new));
-        self.shared.set_config(Arc::clone(&new));
+        let journal = self.source.journal_settings(&new);
+        self.accounts.configure(new, shown, |merged| {
+            self.shared.set_config(Arc::clone(&merged));
+            if !self.engine.send(engine::Order::Reload(merged)) {
+                log::error!("config: the engine did not take the new configuration");
+            }
+        });
         self.renew_certificate();
-        self.journal.configure(self.source.journal_settings(&new));
-        if !self.engine.send(engine::Order::Reload(new)) {
-            log::error!("config: the engine did not take the new configuration");
-        }
+        self.journal.configure(journal);
         self.give_keys(ring);
         log::info!("config: reloaded, {} changed {}", changed.len(), changed.join(" "));
         Ok(changed)

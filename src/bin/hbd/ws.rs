@@ -16,6 +16,7 @@ use heartbeat::limits;
 use heartbeat::os;
 use heartbeat::time::{Duration, Mono, Now};
 use heartbeat::web::live::{self, Close, Viewer};
+use heartbeat::web::{Caller, live_scope};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -56,6 +57,8 @@ pub struct Newcomer {
     pub leftover: Vec<u8>,
     /// Behind trusted proxies; `None` where limits do not count it.
     pub address: Option<IpAddr>,
+    /// Who opened it.
+    pub caller: Caller,
 }
 
 /// The way to the thread.
@@ -183,6 +186,9 @@ impl Live {
             });
             let block = newcomer.address.map(peer::block);
             let same = self.clients.iter().flatten().filter(|c| c.block == block).count();
+            let user = newcomer.caller.user().map(str::to_owned);
+            let own = self.clients.iter().flatten().filter(|c| c.caller.user() == user.as_deref());
+            let own = user.as_ref().map_or(0, |_| own.count());
             let mut client = Client::new(newcomer, block, now.mono);
             let interest = Interest::READABLE | Interest::WRITABLE;
             let stream = client.socket.get_mut();
@@ -191,7 +197,8 @@ impl Live {
                 self.open.fetch_sub(1, Ordering::AcqRel);
                 continue;
             }
-            if same >= limits::WS_CONNS_PER_ADDRESS && block.is_some() {
+            let crowded = same >= limits::WS_CONNS_PER_ADDRESS && block.is_some();
+            if crowded || own >= limits::WS_CONNS_PER_USER {
                 self.counters.add(Count::WsRefused);
                 client.close(Close::TOO_MANY, "too many connections", now.mono);
             } else {
@@ -210,6 +217,10 @@ impl Live {
             if !Arc::ptr_eq(&view, &self.view) {
                 self.view = view;
                 self.clients.iter_mut().flatten().for_each(|client| client.stale = true);
+            }
+            for client in self.clients.iter_mut().flatten() {
+                let caller = self.app.again(&client.caller);
+                client.recognise(caller, now.mono);
             }
         }
         let mut waiting: usize = self.clients.iter().flatten().map(Client::waiting_bytes).sum();
@@ -253,6 +264,7 @@ struct Outgoing {
 struct Client {
     socket: WebSocket<Stream>,
     viewer: Viewer,
+    caller: Caller,
     block: Option<IpAddr>,
     /// Told and not yet gone; one poll's frames at most, and the first ones.
     waiting: VecDeque<Outgoing>,
@@ -282,7 +294,8 @@ impl Client {
         let (stream, leftover) = (newcomer.stream, newcomer.leftover);
         Client {
             socket: WebSocket::from_partially_read(stream, leftover, Role::Server, Some(config)),
-            viewer: Viewer::new(now),
+            viewer: Viewer::of(now, &newcomer.caller),
+            caller: newcomer.caller,
             block,
             waiting: VecDeque::new(),
             readable: true,
@@ -294,6 +307,19 @@ impl Client {
             closing: None,
             deaf: false,
         }
+    }
+
+    /// Looks again who it belongs to: a session that has ended takes its connections with it.
+    fn recognise(&mut self, caller: Caller, now: Mono) {
+        if caller == self.caller {
+            return;
+        }
+        if caller == Caller::Anonymous {
+            self.close(Close::SIGN_IN, "sign in", now);
+        } else {
+            self.viewer.rescope(live_scope(&caller));
+        }
+        self.caller = caller;
     }
 
     fn tell(&mut self, text: String) {
@@ -472,7 +498,12 @@ mod tests {
 
     fn pair() -> (Client, std::os::unix::net::UnixStream) {
         let (here, there) = UnixStream::pair().expect("a pair");
-        let newcomer = Newcomer { stream: Stream::Unix(here), leftover: Vec::new(), address: None };
+        let newcomer = Newcomer {
+            stream: Stream::Unix(here),
+            leftover: Vec::new(),
+            address: None,
+            caller: Caller::Open,
+        };
         let there = std::os::unix::net::UnixStream::from(std::os::fd::OwnedFd::from(there));
         (Client::new(newcomer, None, NOW), there)
     }

@@ -229,10 +229,11 @@ fn record_origins(root: &Node, documents: &[Document], server: &mut Server) {
     let Value::Map(entries) = &root.value else { return };
     for (key, node) in entries {
         server.origins.insert(key.text.clone(), origin(key, documents));
-        if let (true, Value::Map(hosts)) = (key.text == "hosts", &node.value) {
-            for (key, _) in hosts {
-                let path = format!("hosts.{}", key.text.to_ascii_lowercase());
-                server.origins.insert(path, origin(key, documents));
+        let is_named = matches!(key.text.as_str(), "hosts" | "users");
+        if let (true, Value::Map(names)) = (is_named, &node.value) {
+            for (name, _) in names {
+                let path = format!("{}.{}", key.text, name.text.to_ascii_lowercase());
+                server.origins.insert(path, origin(name, documents));
             }
         }
     }

@@ -130,13 +130,17 @@ fn check_one(report: &mut Report<'_>, at: &At<'_>) -> Option<Host> {
 /// `[a-z0-9][a-z0-9_-]*`
 pub(super) fn tag(at: &At<'_>) -> Result<String, Fault> {
     let tag = scalar::word(at, 64)?;
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    if plain(tag.as_bytes()[0]) && tag.bytes().all(|b| plain(b) || b == b'_' || b == b'-') {
+    if is_tag(&tag) {
         return Ok(tag);
     }
     let what = format!("{} is not a tag", quoted(&tag));
     let fix = "use a-z, 0-9, '_' and '-', beginning with a letter or digit".to_owned();
     Err(Fault { code: "E0106", what, fix })
+}
+
+pub fn is_tag(tag: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    tag.bytes().next().is_some_and(plain) && tag.bytes().all(|b| plain(b) || b == b'_' || b == b'-')
 }
 
 fn dns_name(at: &At<'_>) -> Result<DnsName, Fault> {

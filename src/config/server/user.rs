@@ -68,7 +68,7 @@ pub(super) fn check(
 }
 
 /// `[a-z0-9][a-z0-9._-]{0,31}`
-fn is_user_name(name: &str) -> bool {
+pub fn is_user_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     (1..=32).contains(&name.len())
         && plain(name.as_bytes()[0])

@@ -253,7 +253,7 @@ pub fn acknowledge(call: &Call<'_>) -> Answer {
         authz::access::<Manager>(call, host, Unowned::Open)?;
     }
     let by = call.caller.by();
-    match call.context.engine.act(Command::Acknowledge { request, by }) {
+    match call.act(Command::Acknowledge { request, by }) {
         Outcome::Acknowledged(acks) => {
             ok(&Acks { acks: acks.iter().map(|ack| AckShown::listed(ack)).collect() })
         }
@@ -271,7 +271,7 @@ pub fn unacknowledge(call: &Call<'_>) -> Answer {
         let Some((host, _)) = alert.split_once('/') else { return Err(no_such_id(&id)) };
         authz::access::<Manager>(call, host, Unowned::Open)?;
     }
-    match call.context.engine.act(Command::Unacknowledge { id }) {
+    match call.act(Command::Unacknowledge { id }) {
         Outcome::Done => Ok(no_content()),
         outcome => Err(unexpected(outcome)),
     }

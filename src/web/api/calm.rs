@@ -28,7 +28,7 @@ pub fn silence(call: &Call<'_>) -> Answer {
     let request = SilenceRequest::parse(json_body(call)?).map_err(refused)?;
     may_quiet(call, exact_host(&request.matcher), &|t| request.matcher.concerns(t))?;
     let by = call.caller.by();
-    made(call.context.engine.act(Command::Silence { request, by }))
+    made(call.act(Command::Silence { request, by }))
 }
 
 /// `DELETE silences/ID`
@@ -41,7 +41,7 @@ pub fn unsilence(call: &Call<'_>) -> Answer {
         }
         None => must_see_all(call, id)?,
     }
-    done(call.context.engine.act(Command::Unsilence { id: id.to_owned() }))
+    done(call.act(Command::Unsilence { id: id.to_owned() }))
 }
 
 /// `GET maintenance`: those of the configuration and of the hosts themselves among them.
@@ -63,7 +63,7 @@ pub fn plan(call: &Call<'_>) -> Answer {
     let request = MaintenanceRequest::parse(json_body(call)?).map_err(refused)?;
     may_quiet(call, exact(&request.hosts), &|t| request.covers(t))?;
     let by = call.caller.by();
-    made(call.context.engine.act(Command::Plan { request, by }))
+    made(call.act(Command::Plan { request, by }))
 }
 
 /// `DELETE maintenance/ID`: takes a window back, or ends it where it is running.
@@ -74,7 +74,7 @@ pub fn end(call: &Call<'_>) -> Answer {
         Some((window, _)) => may_quiet(call, std::iter::empty(), &|t| window.covers(t))?,
         None => must_see_all(call, id)?,
     }
-    done(call.context.engine.act(Command::EndPlan { id: id.to_owned() }))
+    done(call.act(Command::EndPlan { id: id.to_owned() }))
 }
 
 /// Whether the caller manages every host that this is for, and there are such hosts: a scope for

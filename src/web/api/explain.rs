@@ -109,11 +109,10 @@ pub fn explain<'a>(
         return Err(unknown(host, metric, &leaves));
     }
     let level = found.level.filter(|level| *level > Level::Ok).unwrap_or(Level::Critical);
-    let managers = declared.map_or(&[][..], |declared| &declared.managers);
-    let owner = declared.and_then(|declared| declared.owner.as_deref());
+    let roles = config.roles(&host.name);
     let rule = found.rule.as_ref();
     let receivers = match rule.is_some_and(|rule| rule.enabled) {
-        true => notice::receivers(config, owner, managers, level.rank()),
+        true => notice::receivers(config, roles.owner, roles.managers, level.rank()),
         false => Vec::new(),
     };
     Ok(Explained {

@@ -55,7 +55,7 @@ pub fn decide(call: &Call<'_>, _: &Admin) -> Answer {
     };
     let name = text::parse_name(call.param("name")).map_err(|_| unknown())?.into_owned();
     let accept = matches!(wish.r#do, Decision::Accept);
-    match call.context.engine.act(Command::Ghost { name, accept }) {
+    match call.act(Command::Ghost { name, accept }) {
         Outcome::NoSuchHost => Err(unknown()),
         _ => ok(&wish),
     }

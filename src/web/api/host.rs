@@ -97,7 +97,7 @@ pub fn watch(call: &Call<'_>, access: &Access<'_, Manager>) -> Answer {
     }
     let wish: Watch = body(call, "watch")?;
     let host = access.name();
-    match call.context.engine.act(Command::Watch { host, watch: wish.watch }) {
+    match call.act(Command::Watch { host, watch: wish.watch }) {
         Outcome::NoSuchHost => Err(unknown(&call.context.view, &access.name())),
         _ => ok(&wish),
     }
@@ -106,9 +106,12 @@ pub fn watch(call: &Call<'_>, access: &Access<'_, Manager>) -> Answer {
 /// `DELETE hosts/H`
 pub fn drop(call: &Call<'_>, access: &Access<'_, Owner>) -> Answer {
     let host = access.name();
-    match call.context.engine.act(Command::Drop { host }) {
-        Outcome::NoSuchHost => Err(unknown(&call.context.view, &access.name())),
-        _ => Ok(no_content()),
+    match call.act(Command::Drop { host: host.clone() }) {
+        Outcome::NoSuchHost => Err(unknown(&call.context.view, &host)),
+        _ => {
+            super::access::forget(call, &host)?;
+            Ok(no_content())
+        }
     }
 }
 

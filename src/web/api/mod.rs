@@ -1,7 +1,9 @@
 //! The API under `/api/0/` (SPEC sections 8 and 13): JSON out, JSON in, problem documents where it
 //! cannot be.
 
+mod access;
 mod alert;
+mod auth;
 mod calm;
 mod command;
 mod dns;
@@ -12,9 +14,12 @@ pub mod health;
 mod host;
 mod json;
 mod key;
+mod openapi;
 mod plugin;
 mod threshold;
+mod user;
 
+pub use auth::{cookie, no_cookie, see_other, sign_in, sign_out};
 pub use event::{kinds as event_kinds, page as event_page};
 pub use explain::{Explained, explain};
 pub use host::find as find_host;
@@ -29,8 +34,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 
+const CONFIGURE_USERS: &str =
+    "Write users: into the configuration; hbd passwd USER makes the password line.";
+
 /// What there is under `/api/0/`, with the right that each takes. An area's rows stand together.
 pub const ROUTES: &[Route] = &[
+    Route::get("openapi.json", Handle::Public(openapi::respond)),
     Route::get("hosts", Handle::Reader(host::list)),
     Route::get("hosts/{host}", Handle::Monitor(host::one)),
     Route::delete("hosts/{host}", Handle::Owner(host::drop))
@@ -62,7 +71,25 @@ pub const ROUTES: &[Route] = &[
     Route::get("events", Handle::Reader(event::list)),
     Route::get("messages", Handle::Reader(event::list)),
     Route::get("live", Handle::Reader(live_frame)),
+    // Users, and what they may.
+    Route::post("auth/login", Handle::Public(auth::login)),
+    Route::post("auth/logout", Handle::Public(auth::logout)),
+    Route::get("auth/me", Handle::Reader(auth::me)),
+    Route::get("auth/tokens", Handle::Reader(auth::tokens)),
+    Route::post("auth/tokens", Handle::Member(auth::make_token))
+        .closed("Making a token", "Configure users first: a token belongs to one."),
+    Route::delete("auth/tokens/{id}", Handle::Member(auth::drop_token))
+        .closed("Dropping a token", "Run `hbd token drop ID` on the server."),
+    Route::get("users", Handle::Admin(user::list)).closed("Seeing users", CONFIGURE_USERS),
+    Route::put("users/{user}", Handle::Admin(user::put)).closed("Making a user", CONFIGURE_USERS),
+    Route::delete("users/{user}", Handle::Admin(user::drop))
+        .closed("Removing a user", CONFIGURE_USERS),
+    Route::get("hosts/{host}/access", Handle::Monitor(access::show)),
+    Route::put("hosts/{host}/access", Handle::Owner(access::change))
+        .closed("Changing access", CONFIGURE_USERS),
+    Route::put("hosts/{host}/tags", Handle::Manager(access::tags)),
     // The server.
+    Route::get("config", Handle::Admin(user::config)),
     Route::get("ghosts", Handle::Admin(ghost::list)),
     Route::post("ghosts/{name}", Handle::Admin(ghost::decide)).closed(
         "Accepting or ignoring a name",

@@ -4,6 +4,7 @@ use super::row::{self, Dictionary, Part};
 use super::{BEAT_MS, Scope, json};
 use crate::engine::view::{Event, Host, HostId, Sample, Severity, View};
 use crate::time::{Now, Wall};
+use crate::web::Caller;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -84,14 +85,16 @@ pub(super) fn sum(view: &View, scope: &Scope) -> [u32; 8] {
     counts
 }
 
-pub(super) fn hello(view: &View, now: Now) -> String {
+pub(super) fn hello(view: &View, now: Now, caller: &Caller) -> String {
     let mut out = String::from("{\"t\":\"hello\",\"proto\":1");
     write_epoch(&mut out, view.epoch);
     out.push_str(",\"server\":");
     json::text(&mut out, env!("CARGO_PKG_VERSION"));
     write_now(&mut out, now.wall);
     let _ = write!(out, ",\"beat_ms\":{BEAT_MS}");
-    out.push_str(",\"you\":{\"user\":null,\"admin\":true}");
+    out.push_str(",\"you\":{\"user\":");
+    json::text_or_null(&mut out, caller.user());
+    let _ = write!(out, ",\"admin\":{}}}", caller.sees_all());
     // Where there is a view, the saved state has been read.
     out.push_str(",\"starting\":false,\"hold_down_until\":");
     let left = view.hold_until.filter(|until| *until > now.mono);

@@ -3,8 +3,10 @@
 use super::frame::{self, Change, Fast};
 use super::request::{HostTopic, Open, Request};
 use super::{BEAT_MS, Close, Scope, is_resumable};
-use crate::engine::view::{Event, HostId, View};
+use crate::engine::view::{Event, Host, HostId, View};
 use crate::time::{Duration, Mono, Now, Wall};
+use crate::web::Caller;
+use crate::web::authz::{Level, is_event_shown, level, live_scope};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ const BEAT: Duration = Duration::from_millis(BEAT_MS);
 /// was returned before has left for the network. So a slow client's frames never pile up (rule 5).
 pub struct Viewer {
     scope: Scope,
+    caller: Caller,
     /// Set by `open`; nothing is sent before.
     open: Option<Topics>,
     /// Epoch and version that the client holds; `None` asks for a snapshot.
@@ -58,9 +61,15 @@ impl Viewer {
         Viewer::scoped(now, Scope::all())
     }
 
+    /// The client of somebody: it may see what lists show them.
+    pub fn of(now: Mono, caller: &Caller) -> Viewer {
+        Viewer { caller: caller.clone(), ..Viewer::scoped(now, live_scope(caller)) }
+    }
+
     pub fn scoped(now: Mono, scope: Scope) -> Viewer {
         Viewer {
             scope,
+            caller: Caller::Open,
             open: None,
             have: None,
             scanned: 0,
@@ -86,7 +95,7 @@ impl Viewer {
 
     /// The first frame.
     pub fn hello(&self, view: &View, now: Now) -> String {
-        frame::hello(view, now)
+        frame::hello(view, now, &self.caller)
     }
 
     /// Takes a text message of the client. An error closes the connection.
@@ -232,18 +241,20 @@ impl Viewer {
 
     fn shows(&self, view: &View, event: &Event) -> bool {
         match &event.host {
-            Some((id, _)) if !self.scope.is_all() => {
-                view.hosts.get(*id).is_some_and(|host| self.scope.shows(host))
-            }
-            _ => true,
+            _ if self.scope.is_all() => true,
+            Some((id, _)) => view.hosts.get(*id).is_some_and(|host| self.scope.shows(host)),
+            None => is_event_shown(event, &self.caller, &|_| false),
         }
     }
 
     fn poll_samples(&mut self, view: &View, frames: &mut Vec<String>) {
         let Some(topic) = &self.host else { return };
-        let Some(host) = view.hosts.get(topic.id).filter(|host| self.scope.shows(host)) else {
-            return;
+        // A monitor's host is in no list, and its page has the numbers all the same.
+        let reaches = |host: &Host| match self.caller {
+            Caller::User(_) => level(&self.caller, host) > Level::Nothing,
+            _ => self.scope.shows(host),
         };
+        let Some(host) = view.hosts.get(topic.id).filter(|host| reaches(host)) else { return };
         for plugin in host.plugins.iter().filter(|plugin| topic.plugins.contains(&plugin.name)) {
             let Some(sample) = plugin.latest() else { continue };
             if self.samples.insert(plugin.name.clone(), sample.at) != Some(sample.at) {

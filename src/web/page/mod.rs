@@ -11,6 +11,7 @@ mod find;
 mod host;
 mod host_action;
 mod live;
+mod login;
 mod map;
 mod mark;
 mod number;
@@ -36,6 +37,7 @@ pub use feed::{export as events_export, respond as events};
 pub use find::respond as find;
 pub use host::respond as host;
 pub use live::respond as live;
+pub use login::{login, login_again, test_result, token};
 pub use settings::respond as settings;
 pub use shell::{choose, here};
 pub use status::{badge, respond as status};
@@ -67,6 +69,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("empty.html", include_str!("../../../templates/empty.html")),
     ("host.html", include_str!("../../../templates/host.html")),
     ("events.html", include_str!("../../../templates/events.html")),
+    ("login.html", include_str!("../../../templates/login.html")),
+    ("told.html", include_str!("../../../templates/told.html")),
     ("error.html", include_str!("../../../templates/error.html")),
 ];
 

@@ -7,8 +7,8 @@ use super::number;
 use crate::engine::view::Severity;
 use crate::web::http::{Body, Response};
 use crate::web::problem::Problem;
-use crate::web::query::{self, Query};
-use crate::web::{Answer, Call, guard};
+use crate::web::query;
+use crate::web::{Answer, Call, form, guard};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -161,15 +161,7 @@ pub fn clock(call: &Call<'_>) -> Clock {
 
 /// A posted choice of theme or zone: sets the cookie and goes back to the page.
 pub fn choose(call: &Call<'_>) -> Answer {
-    let kind = call.request.header("content-type").unwrap_or("");
-    let body = match std::str::from_utf8(call.request.body) {
-        Ok(body) if kind.starts_with("application/x-www-form-urlencoded") => body,
-        _ => {
-            return Err(Problem::new(415, "not_a_form", "The body is not a form.")
-                .hint("Send Content-Type: application/x-www-form-urlencoded."));
-        }
-    };
-    let form = Query::parse(body);
+    let form = form::fields(call)?;
     let (name, allowed): (_, &[&str]) = match form.get("do") {
         Some("theme") => ("hb_theme", &["system", "light", "dark"]),
         Some("zone") => ("hb_tz", &["server", "utc"]),

@@ -399,7 +399,7 @@ fn choice_of_theme_and_zone_is_a_cookie_and_changes_the_page() {
         ("do=theme&to=dark", 303, "hb_theme=dark; Path=/; Max-Age=31536000; SameSite=Lax"),
         ("do=zone&to=utc", 303, "hb_tz=utc; Path=/; Max-Age=31536000; SameSite=Lax"),
         ("do=theme&to=pink", 422, ""),
-        ("do=reload&to=x", 422, ""),
+        ("do=dance&to=x", 422, ""),
     ];
     for (body, status, cookie) in table {
         let got = bench.ask(&request("POST", "/live?q=web", &headers, body.as_bytes()));

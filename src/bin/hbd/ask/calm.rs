@@ -76,7 +76,7 @@ impl Asker<'_> {
         Ok((EXIT_OK, format!("{}\n", field(&value, "id"))))
     }
 
-    fn remove(&self, path: &str, id: &str) -> Printed {
+    pub fn remove(&self, path: &str, id: &str) -> Printed {
         self.ask("DELETE", &format!("/api/0/{path}/{}", encode_segment(id)), None)?;
         Ok((EXIT_OK, String::new()))
     }

@@ -11,6 +11,7 @@ mod http;
 mod screen;
 mod table;
 mod tls;
+mod token;
 
 use crate::args::{Action, Invocation};
 use crate::lookup::{self, Environment};
@@ -117,6 +118,7 @@ impl Asker<'_> {
             Action::Run => self.run_command(),
             Action::Commands => self.commands(),
             Action::Upgrade => self.upgrade(),
+            Action::Token => self.token(),
             _ => self.reload(),
         }
     }

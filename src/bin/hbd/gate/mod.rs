@@ -33,7 +33,7 @@ use heartbeat::engine::view::View;
 use heartbeat::limits;
 use heartbeat::os;
 use heartbeat::time::Now;
-use heartbeat::web::{Request, Response};
+use heartbeat::web::{Caller, Request, Response};
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
@@ -75,6 +75,14 @@ pub trait App: Send + Sync {
     /// The names of this machine, accepted as `Host` of a live connection: host name and full name.
     fn machine_names(&self) -> Vec<String> {
         Vec::new()
+    }
+    /// Whose secret a live connection over the network shows.
+    fn caller(&self, _secret: Option<&str>) -> Caller {
+        Caller::Open
+    }
+    /// Who that is by now.
+    fn again(&self, caller: &Caller) -> Caller {
+        caller.clone()
     }
 }
 

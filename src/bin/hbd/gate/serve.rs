@@ -12,7 +12,7 @@ use super::upgrade;
 use crate::ws;
 use heartbeat::limits;
 use heartbeat::time::{Duration, Now};
-use heartbeat::web::Peer;
+use heartbeat::web::{Caller, Peer, secret_of};
 use mio::net::UnixStream;
 use mio::{Interest, Token};
 use std::io::{self, Read, Write};
@@ -150,6 +150,13 @@ impl Gate {
                 return self.refuse(slot, denial.status, denial.reason, now);
             }
         };
+        let is_control = self.work.table.get_mut(slot).is_some_and(|conn| conn.address.is_none());
+        let secret = secret_of(request.header("authorization"), request.header("cookie"));
+        let caller = if is_control { Caller::Control } else { self.app.caller(secret) };
+        if caller == Caller::Anonymous {
+            self.counters.add(Count::WsRefused);
+            return self.refuse(slot, 401, "a live connection needs a session", now);
+        }
         if !self.live.has_room() {
             self.counters.add(Count::WsRefused);
             return self.refuse(slot, 503, "too many live connections", now);
@@ -166,7 +173,7 @@ impl Gate {
             return Next::Wait;
         }
         let leftover = conn.decoder.into_leftover();
-        self.live.send(ws::Newcomer { stream: conn.stream, leftover, address });
+        self.live.send(ws::Newcomer { stream: conn.stream, leftover, address, caller });
         Next::Wait
     }
 
