@@ -39,7 +39,7 @@ pub use caller::{Caller, Identity, identify_as, secret_of};
 pub use http::{Body, Method, Peer, Request, Response};
 pub use member::{Accounts, Attempt, Change, Refused, SignedIn};
 pub use metrics::{Figure, Kind};
-pub use page::Pages;
+pub use page::{AgentFile, Pages};
 
 use crate::config;
 use crate::engine::view::{self, View};

@@ -235,6 +235,13 @@ function startZone() {
   all('button[data-zone]').forEach((button) => { button.value = `browser:${own}`; button.hidden = false; });
 }
 
+/** A page that nobody keeps fresh says so. */
+function watchAge() {
+  const mark = $('[data-age]');
+  const check = () => { $('[data-old]', mark).hidden = Date.now() - Date.parse(mark.dataset.age) < 120_000; };
+  if (mark) setInterval(check, 5000);
+}
+
 function start() {
   document.addEventListener('keydown', press);
   document.addEventListener('click', (event) => {
@@ -265,6 +272,7 @@ function start() {
   all('pre[data-copy]').forEach(startCopy);
   rows().forEach((row, i) => row.setAttribute('tabindex', i === 0 ? 0 : -1));
   startZone();
+  watchAge();
   if ($('.panel')) $('.panel').focus();
 }
 

@@ -1,5 +1,4 @@
-// Charts of a host's page: a cursor over all of them, a range by dragging, fresh numbers while the page looks at now.
-// The server has drawn everything; this reads the numbers of GET series when somebody points at a chart.
+// A host's charts: a cursor over all of them, a range by dragging, fresh drawings while the page looks at now.
 
 const box = document.getElementById('charts');
 const charts = [...document.querySelectorAll('.chart')];
@@ -24,7 +23,6 @@ const time = (seconds) => new Intl.DateTimeFormat('en-GB', {
   timeZone: document.documentElement.dataset.tz, dateStyle: to - from > 86400 ? 'short' : undefined, timeStyle: 'short',
 }).format(seconds * 1000);
 
-/** The numbers of one chart, asked for once. */
 function numbers(chart) {
   if (!known.has(chart)) {
     const query = new URLSearchParams({ metric: chart.dataset.metrics, from, to, points: 280 });
@@ -35,7 +33,6 @@ function numbers(chart) {
   return known.get(chart);
 }
 
-/** Value of each line nearest to a moment: name and text. */
 function values(chart, data, at) {
   const names = [...chart.querySelectorAll('.lg span')].map((span) => span.textContent);
   const { t, series } = data;
@@ -77,7 +74,7 @@ function look(chart, x, isSpoken = false) {
   read(chart, at, x, isSpoken);
 }
 
-/** The range is in the address: it can be shared, and Back leads out again. */
+/** The range is in the address: it can be shared. */
 function zoom(a, b) {
   const query = new URLSearchParams(location.search);
   query.delete('r');
@@ -126,7 +123,6 @@ function start(chart) {
   });
 }
 
-/** While the page looks at now: the server draws anew, and each chart takes its own. */
 async function refresh() {
   if (document.hidden || drag !== null || document.querySelector('.readout, dialog[open]')) return;
   try {
@@ -144,7 +140,7 @@ async function refresh() {
       chart.querySelector('.now').replaceWith(document.adoptNode(drawn.querySelector('.now')));
     }
   } catch {
-    // Away for a moment: the next turn asks again.
+    // The next turn asks again.
   }
 }
 

@@ -229,6 +229,8 @@ function startPage() {
   let mapTimer = 0;
   let iconAt = 0;
   let events = [];
+  /** Key t: times as times of day, not as ages. */
+  let isAbsolute = false;
   let newest = Math.max(0, ...[...(feed?.children ?? [])].map((li) => Number(li.dataset.id) || 0));
   let logAt = 0;
 
@@ -349,26 +351,34 @@ function startPage() {
   function tick(time) {
     const seconds = Date.parse(time.dateTime) / 1000;
     if (Number.isNaN(seconds)) return;
+    if (isAbsolute) { put(time, civil(seconds, zone).join(' ')); return; }
     put(time, time.dataset.rel === 'for' ? duration(now() - seconds) : age(seconds, now(), zone));
   }
 
   /** The map and the pager are the server's work: after a change of numbers they are fetched anew, not more often
    *  than every few seconds. */
   function refreshMap() {
-    if (mapTimer || !body) return;
+    if (mapTimer) return;
     mapTimer = setTimeout(async () => {
       mapTimer = 0;
       try {
         const answer = await fetch(location.href, { cache: 'no-store' });
         const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-        for (const part of ['.map-card', '[data-pager]']) {
+        for (const part of ['.map-card', '[data-pager]', '#nav-alerts', '[data-sentence]', ...freshParts()]) {
           const fresh = answer.ok && page.querySelector(part);
-          if (fresh) main.querySelector(part)?.replaceWith(document.adoptNode(fresh));
+          if (fresh) document.querySelector(part)?.replaceWith(document.adoptNode(fresh));
         }
       } catch {
         // Away for a moment: the next change asks again.
       }
     }, MAP_GAP_MS);
+  }
+
+  /** Lists that the server draws anew; not while a row of theirs is chosen or has the focus. */
+  function freshParts() {
+    const isBusy = (part) => part.querySelector(':checked') || part.contains(document.activeElement);
+    const parts = [...document.querySelectorAll('[data-fresh]')].filter((part) => !isBusy(part));
+    return parts.map((part) => `[data-fresh="${part.dataset.fresh}"]`);
   }
 
   function drawSum(counts) {
@@ -405,7 +415,8 @@ function startPage() {
   }
 
   function addEvents(items) {
-    if (!feed) return;
+    if (items.some((item) => item.id > newest) && document.querySelector('[data-fresh]')) refreshMap();
+    if (!feed) { newest = Math.max(newest, ...items.map((item) => item.id)); return; }
     events = [...events, ...items.filter((item) => item.id > newest)].slice(-FEED_MAX);
     newest = Math.max(newest, ...items.map((item) => item.id));
     drawFeed();
@@ -449,6 +460,7 @@ function startPage() {
     if (feed) drawFeed();
   }
 
+  document.addEventListener('hb:times', () => { isAbsolute = !isAbsolute; tickAll(); });
   const setNow = (ms) => { offset = ms - Date.now(); };
   const { epoch, ver } = main.dataset;
   const state = epoch && ver ? initial(epoch, Number(ver)) : initial();
@@ -466,6 +478,7 @@ function drawName(el, { name, tags, flags }) {
   const link = el.querySelector('a') ?? el.appendChild(make('a'));
   link.setAttribute('href', `/plugins/${encodeURIComponent(name)}`);
   put(link, name);
+  el.closest('tr')?.setAttribute('data-open', link.getAttribute('href'));
   el.querySelectorAll('.tag, .mute').forEach((tag) => tag.remove());
   if (flags & UNWATCHED) el.append(icon('mute', { class: 'i mute', role: 'img', 'aria-label': 'not watched' }));
   el.append(...tags.map((tag) => make('span', { class: 'tag' }, tag)));
@@ -567,6 +580,16 @@ function startConnection(page) {
     show();
   }
 
+  /** Paused: what comes is kept, and drawn at once when the reader goes on. */
+  let held = null;
+  function pause() {
+    if (held === null) { held = []; show(); return; }
+    const frames = held;
+    held = null;
+    frames.forEach((frame) => take(frame));
+    show();
+  }
+
   const say = (message) => isUp && socket.send(JSON.stringify(message));
   const view = () => say({ t: 'view', ids: isUnviewed ? [] : page.shown() });
 
@@ -579,8 +602,10 @@ function startConnection(page) {
     if (frame.t !== 'hello') failed = 0;
     if (frame.t === 'hello') greet(frame);
     else if (frame.t === 'bye') retryMs = frame.retry_ms * (0.5 + Math.random());
+    else if (held && ['d', 'snap'].includes(frame.t)) held.push(frame);
     else if (frame.t === 'ev') page.addEvents(frame.items);
     else if (frame.t === 'm') page.drawSamples(frame);
+    else if (frame.t === 'hb' && held?.length) heard();
     else if (take(frame).resync) say({ t: 'resync', have: state.seq });
   }
 
@@ -679,7 +704,9 @@ function startConnection(page) {
   function show() {
     const seconds = (Date.now() - heardAt) / 1000;
     const [, since] = civil(page.now() - seconds, page.zone);
-    if (isUp) page.setLink('live', 'Live');
+    const waiting = held?.reduce((sum, frame) => sum + (frame.up?.length ?? 0), 0);
+    if (held) page.setLink('paused', waiting ? `Paused, ${waiting} changes waiting` : 'Paused');
+    else if (isUp) page.setLink('live', 'Live');
     else if (isPolling) page.setLink('polling', 'Live (polling)');
     else if (failed > 1) page.setLink('offline', `Offline since ${since.slice(0, 5)}`);
     else if (isStale) page.setLink('stale', `Stale ${Math.round(seconds)} s`);
@@ -713,7 +740,9 @@ function startConnection(page) {
     }[kind];
   }
 
-  page.link.addEventListener('click', () => isUp || wake());
+  page.link.addEventListener('click', () => (isUp ? pause() : wake()));
+  document.addEventListener('hb:pause', pause);
+  document.addEventListener('hb:rows', view);
   document.addEventListener('visibilitychange', wake);
   addEventListener('online', wake);
   setInterval(tick, 1000);

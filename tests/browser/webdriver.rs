@@ -186,6 +186,15 @@ impl Browser {
         self.devtools("Emulation.setTouchEmulationEnabled", json!({ "enabled": touch }));
     }
 
+    /// Media features, as `[("prefers-color-scheme", "dark")]`; none puts all back.
+    #[track_caller]
+    pub fn media(&self, media: &str, features: &[(&str, &str)]) {
+        let features: Vec<Value> =
+            features.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+        let wish = json!({ "media": media, "features": features });
+        self.devtools("Emulation.setEmulatedMedia", wish);
+    }
+
     /// With or without JavaScript, from the next page on.
     #[track_caller]
     pub fn scripts(&self, on: bool) {
@@ -196,6 +205,50 @@ impl Browser {
     pub fn cookie(&self, url: &str, name: &str, value: &str) {
         let cookie = json!({ "url": url, "name": name, "value": value });
         self.devtools("Network.setCookie", cookie);
+    }
+
+    /// Presses keys one after the other, as a person does; `Shift+x` holds a modifier.
+    #[track_caller]
+    pub fn press(&self, keys: &[&str]) {
+        let mut actions = Vec::new();
+        for key in keys {
+            let (held, key) = match key.strip_prefix("Shift+") {
+                Some(key) => (Some("\u{e008}"), key),
+                None => (None, *key),
+            };
+            let code = match key {
+                "Tab" => "\u{e004}",
+                "Enter" => "\u{e007}",
+                "Escape" => "\u{e00c}",
+                "Left" => "\u{e012}",
+                "Down" => "\u{e015}",
+                other => other,
+            };
+            let key = |kind: &str, value: &str| json!({ "type": kind, "value": value });
+            actions.extend(held.map(|held| key("keyDown", held)));
+            actions.extend([key("keyDown", code), key("keyUp", code)]);
+            actions.extend(held.map(|held| key("keyUp", held)));
+        }
+        let source = json!({ "type": "key", "id": "keys", "actions": actions });
+        self.ask("actions", &json!({ "actions": [source] }));
+    }
+
+    /// Types into the element that has the focus.
+    #[track_caller]
+    pub fn type_text(&self, text: &str) {
+        let letters: Vec<String> = text.chars().map(String::from).collect();
+        let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
+        self.press(&letters);
+    }
+
+    /// Clicks the first element that the selector finds, as a person would: it must be seen.
+    #[track_caller]
+    pub fn click(&self, selector: &str) {
+        let wish = json!({ "using": "css selector", "value": selector });
+        let found = self.ask("element", &wish);
+        let id = found.as_object().and_then(|o| o.values().next()).and_then(Value::as_str);
+        let id = id.unwrap_or_else(|| panic!("{selector}: {found}")).to_owned();
+        self.ask(&format!("element/{id}/click"), &json!({}));
     }
 
     /// What the console has said since it was asked last, favicon and all: errors of the policy too.

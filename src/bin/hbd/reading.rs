@@ -8,11 +8,15 @@ use heartbeat::config::node::Document;
 use heartbeat::config::problem::{self, Problem, Severity};
 use heartbeat::config::server::{self, Server};
 use heartbeat::os::file;
-use heartbeat::web::Pages;
+use heartbeat::web::{AgentFile, Pages};
 use heartbeat::{limits, yaml};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// Files of `agent_dir` that are shown, and the size of one (limits of `/agent/`).
+const AGENT_FILES_MAX: usize = 64;
+const AGENT_BYTES_MAX: usize = 64 << 20;
 /// Files of `templates_dir` that are read, and the size of one.
 const TEMPLATES_MAX: usize = 256;
 const TEMPLATE_BYTES_MAX: usize = 1 << 20;
@@ -152,11 +156,32 @@ pub fn pages(config: &Server) -> Pages {
         Some(dir) => Pages::with_overrides(overrides(dir)),
         None => Pages::built_in(),
     };
-    let pages = pages.with_zone(config.timezone.as_deref());
+    let agents = config.agent_dir.as_deref().map(agents).unwrap_or_default();
+    let pages = pages.with_zone(config.timezone.as_deref()).with_agents(agents);
     for problem in pages.problems() {
         log::warn!("pages: {problem}");
     }
     pages
+}
+
+/// The agents' binaries in `agent_dir`, each with its SHA-256 for those who copy it by hand.
+fn agents(dir: &std::path::Path) -> Vec<AgentFile> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let mut found = Vec::new();
+    for entry in entries.flatten().take(AGENT_FILES_MAX) {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let is_agent = name.starts_with("hbc-") && !name.ends_with(".minisig");
+        if !is_agent || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        if let Ok(bytes) = file::read_bounded(&entry.path(), AGENT_BYTES_MAX) {
+            let hash = Sha256::digest(&bytes);
+            let sha256 = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+            found.push(AgentFile { name, bytes: bytes.len() as u64, sha256 });
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
 }
 
 fn overrides(dir: &std::path::Path) -> BTreeMap<String, Vec<u8>> {

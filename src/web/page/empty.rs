@@ -1,5 +1,6 @@
 //! `/live` while no host exists: how to get the first heartbeat here, and what arrived instead.
 
+use super::AgentFile;
 use super::number;
 use super::page;
 use super::shell::Shell;
@@ -20,6 +21,11 @@ struct Empty {
     server: String,
     /// A name that other machines can use, where this page was asked for by a loopback address.
     elsewhere: Option<String>,
+    /// Where this page was asked for, as `curl` is given it.
+    origin: String,
+    agents: Vec<Offered>,
+    /// What to change first, before other machines can do as the page says.
+    first: Vec<String>,
     udp: Option<u16>,
     datagrams: String,
     refusals: Vec<String>,
@@ -43,12 +49,61 @@ pub fn respond(call: &Call<'_>) -> Answer {
         shell: Shell::new(call, "live", "Live"),
         elsewhere: (is_loopback && !own.is_empty()).then(|| format!("{own}{port}")),
         server: format!("{host}{port}"),
+        origin: origin(call),
+        agents: call.context.pages.agents.iter().map(Offered::of).collect(),
+        first: first(call),
         udp: facts.udp,
         datagrams: plural(view.counters.received),
         refusals: view.refusals.iter().rev().take(REFUSALS_MAX).map(refusal).collect(),
         ghosts: view.ghosts.iter().take(limits::PROBLEMS_MAX).map(|g| g.name.to_string()).collect(),
     };
     page(call, 200, "empty.html", &context)
+}
+
+/// A file as the page offers it.
+#[derive(Serialize)]
+struct Offered {
+    name: String,
+    size: String,
+    sha256: String,
+}
+
+impl Offered {
+    fn of(file: &AgentFile) -> Offered {
+        Offered {
+            name: file.name.clone(),
+            size: number::bytes(file.bytes as f64),
+            sha256: file.sha256.clone(),
+        }
+    }
+}
+
+/// `http://mon.example.net:50004`
+fn origin(call: &Call<'_>) -> String {
+    let scheme = if call.request.secure { "https" } else { "http" };
+    let host =
+        call.request.header("host").filter(|_| guard::host(call.context, call.request).is_some());
+    format!("{scheme}://{}", host.unwrap_or("localhost").trim())
+}
+
+/// Addresses that are this machine's alone.
+fn first(call: &Call<'_>) -> Vec<String> {
+    let config = &call.context.config;
+    let mut first = Vec::new();
+    if !config.hb_host.is_empty() && config.hb_host.iter().all(|address| address.is_loopback()) {
+        first.push(
+            "Heartbeats are taken from this machine alone: write the server's address, or nothing, into hb_host."
+                .to_owned(),
+        );
+    }
+    if call.context.facts.loopback_only {
+        first.push(
+            "These pages answer this machine alone: for others to fetch the agent from here, configure users: and \
+             hbd_host, or copy the file."
+                .to_owned(),
+        );
+    }
+    first
 }
 
 /// `3 datagrams from 192.0.2.7 could not be parsed: bad zlib header or data`

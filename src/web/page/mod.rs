@@ -77,9 +77,20 @@ const TEMPLATES: &[(&str, &str)] = &[
 /// Steps that one page may take: bounds a template of `templates_dir` that never ends.
 const FUEL: u64 = 3_000_000;
 
+/// A binary that this server hands out under `/agent/`.
+#[derive(Clone, Debug, Serialize)]
+pub struct AgentFile {
+    pub name: String,
+    pub bytes: u64,
+    /// Hex.
+    pub sha256: String,
+}
+
 /// Templates and static files, ready to render.
 pub struct Pages {
     pub(super) assets: Assets,
+    /// The agents in `agent_dir`, for the page without hosts.
+    agents: Vec<AgentFile>,
     environment: Environment<'static>,
     zone: TimeZone,
     problems: Vec<String>,
@@ -115,7 +126,13 @@ impl Pages {
             }
         }
         let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
-        Pages { assets: Assets::new(files), environment, zone, problems }
+        Pages { assets: Assets::new(files), agents: Vec::new(), environment, zone, problems }
+    }
+
+    /// What `agent_dir` holds, in the order of the names.
+    pub fn with_agents(mut self, agents: Vec<AgentFile>) -> Pages {
+        self.agents = agents;
+        self
     }
 
     /// Sets the "Server" zone of the pages: an IANA name (or a POSIX rule); `None` leaves the

@@ -4,6 +4,7 @@
 use super::attention::Pie;
 use super::clock::{Clock, When, span};
 use super::number;
+use crate::config::server::is_zone_name;
 use crate::engine::view::Severity;
 use crate::web::http::{Body, Response};
 use crate::web::problem::Problem;
@@ -154,6 +155,7 @@ pub fn alarm(counts: &[u32; 8]) -> String {
 pub fn clock(call: &Call<'_>) -> Clock {
     let zone = match zone_choice(call) {
         "utc" => TimeZone::UTC,
+        "browser" => browser_zone(call).unwrap_or_else(|| call.context.pages.zone.clone()),
         _ => call.context.pages.zone.clone(),
     };
     Clock::new(call.context.now.wall, zone)
@@ -165,9 +167,12 @@ pub fn choose(call: &Call<'_>) -> Answer {
     let (name, allowed): (_, &[&str]) = match form.get("do") {
         Some("theme") => ("hb_theme", &["system", "light", "dark"]),
         Some("zone") => ("hb_tz", &["server", "utc"]),
+        Some("keys") => ("hb_keys", &["on", "off"]),
         _ => return Err(bad_choice("do")),
     };
-    let wish = form.get("to").filter(|to| allowed.contains(to)).ok_or_else(|| bad_choice("to"))?;
+    let is_zone = |to: &str| to.strip_prefix("browser:").is_some_and(is_zone_name);
+    let fits = |to: &&str| allowed.contains(to) || (name == "hb_tz" && is_zone(to));
+    let wish = form.get("to").filter(fits).ok_or_else(|| bad_choice("to"))?;
     let secure = if call.request.secure { "; Secure" } else { "" };
     Ok(Response {
         status: 303,
@@ -196,7 +201,17 @@ fn theme(call: &Call<'_>) -> &'static str {
 }
 
 fn zone_choice(call: &Call<'_>) -> &'static str {
-    if call.request.cookie("hb_tz") == Some("utc") { "utc" } else { "server" }
+    match call.request.cookie("hb_tz") {
+        Some("utc") => "utc",
+        Some(text) if text.starts_with("browser:") => "browser",
+        _ => "server",
+    }
+}
+
+/// The zone that the browser said it is in. The database of zones is in memory after the first look.
+fn browser_zone(call: &Call<'_>) -> Option<TimeZone> {
+    let name = call.request.cookie("hb_tz")?.strip_prefix("browser:")?;
+    is_zone_name(name).then(|| TimeZone::get(name).ok()).flatten()
 }
 
 /// Path and query as they were asked for; a path of our own, never another site's.
@@ -228,6 +243,23 @@ fn banner(call: &Call<'_>) -> Option<Banner> {
         let left = span(until.since(context.now.mono));
         let text = format!("hbd restarted {ago} ago: no host is declared down for another {left}.");
         return Some(Banner { key: "late", text });
+    }
+    if let Some(since) = view.isolated_since {
+        let (down, all) = (view.counts[usize::from(Severity::Down.code())], view.hosts.len as u64);
+        let text = format!(
+            "{} of {} hosts are silent since {}: this looks like the server's own network. Notices of it are held.",
+            number::count(u64::from(down)),
+            number::count(all),
+            clock(call).short(since)
+        );
+        return Some(Banner { key: "down", text });
+    }
+    if let Some(problem) = context.pages.problems().first().filter(|_| call.caller.sees_all()) {
+        let problem = problem.lines().next().unwrap_or_default();
+        return Some(Banner {
+            key: "warn",
+            text: format!("A file of templates_dir is not used: {problem}"),
+        });
     }
     if view.counters.kernel_drops > 0 {
         let text = format!(

@@ -184,7 +184,7 @@ fn page_speaks_to_a_screen_reader() {
         }
         assert_eq!(html.matches("<h1").count(), 1, "{page}");
         assert_eq!(html.matches("<main").count(), 1, "{page}");
-        assert!(html.contains("role=\"status\""), "{page}");
+        assert!(html.contains("role=\"status\"") || page.starts_with("/status"), "{page}");
     });
 }
 
@@ -239,7 +239,7 @@ fn empty_page_gives_the_commands_and_explains_refusals() {
     let page = html(&bench, "/live");
     for want in [
         "hbc-mini mon.example.net:50103",
-        "hbc-mini -d -b mon.example.net:50103",
+        "hbc-mini --install-service mon.example.net:50103",
         "Listening on UDP 50103, 0 datagrams so far.",
         "3 datagrams from 192.0.2.7 could not be parsed: bad zlib header or data",
         "1 datagram from 192.0.2.7 was refused: not a known host (udp_policy)",
