@@ -44,7 +44,7 @@ pub fn fields<'a>(call: &Call<'a>) -> Result<Query<'a>, Problem> {
 /// `POST` of a page's form to the page's own path.
 pub fn respond(call: &Call<'_>) -> Answer {
     let form = fields(call)?;
-    if let Some("theme" | "zone") = form.get("do") {
+    if let Some("theme" | "zone" | "keys") = form.get("do") {
         return page::choose(call);
     }
     authz::may_change(call, authz::Unowned::Open)?;
@@ -312,7 +312,7 @@ fn missing(name: &'static str) -> Problem {
 /// `POST /login`: `username`, `password`, `remember`, `next`.
 pub fn login(call: &Call<'_>) -> Answer {
     let form = fields(call)?;
-    if let Some("theme" | "zone") = form.get("do") {
+    if let Some("theme" | "zone" | "keys") = form.get("do") {
         return page::choose(call);
     }
     let next = form.get("next").or(call.query.get("next"));

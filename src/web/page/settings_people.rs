@@ -5,6 +5,7 @@ use super::number;
 use super::settings::{Button, Cell, Grid, Section, may_admin};
 use crate::config::server::User;
 use crate::engine::view::View;
+use crate::time::Wall;
 use crate::web::Call;
 use crate::web::query;
 
@@ -123,15 +124,46 @@ fn matrix(call: &Call<'_>, view: &View) -> Section {
     }
 }
 
-pub fn tokens(call: &Call<'_>, _clock: &Clock) -> Vec<Section> {
-    if call.caller.user().is_none() {
+pub fn tokens(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
+    let Some(user) = call.caller.user() else {
         return vec![Section {
             title: "API tokens".to_owned(),
             notes: vec!["A token belongs to a user, and no users are configured.".to_owned()],
             ..Section::default()
         }];
+    };
+    let own = call.context.accounts.tokens(Some(user));
+    let at = |secs: Option<i64>, none: &str| {
+        secs.map_or_else(|| none.to_owned(), |secs| clock.ago(Wall::from_secs(secs)).text)
+    };
+    let rows: Vec<Vec<Cell>> = own
+        .iter()
+        .map(|token| {
+            let drop = Button {
+                action: "token-drop",
+                fields: vec![("id", token.id.clone())],
+                label: "Drop",
+                about: token.name.clone(),
+                is_danger: true,
+            };
+            vec![
+                Cell::text(token.name.as_str()),
+                Cell::text(token.scope.as_str()),
+                Cell::text(at(Some(token.created), "–")),
+                Cell::text(at(token.last_used, "never")),
+                Cell::text(at(token.expires, "no end")),
+                Cell::buttons(vec![drop]),
+            ]
+        })
+        .collect();
+    let mut list = Section { title: "Your tokens".to_owned(), ..Section::default() };
+    if rows.is_empty() {
+        list.notes.push("You have none.".to_owned());
+    } else {
+        let heads = vec!["Name", "Scope", "Made", "Last used", "Ends", ""];
+        list.table = Some(Grid { heads, rows, more: 0 });
     }
-    vec![Section {
+    let form = Section {
         title: "New token".to_owned(),
         notes: vec![
             "A token stands for you with programs: Authorization: Bearer TOKEN. It is shown once."
@@ -139,5 +171,6 @@ pub fn tokens(call: &Call<'_>, _clock: &Clock) -> Vec<Section> {
         ],
         form: "token",
         ..Section::default()
-    }]
+    };
+    vec![list, form]
 }

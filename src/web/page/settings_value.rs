@@ -2,10 +2,16 @@
 
 use super::clock::span;
 use super::number;
-use crate::config::server::Server;
+use crate::config::section::Key;
+use crate::config::server::{Server, key};
+use crate::text::cut;
 use crate::time::Duration;
 use crate::web::Call;
+use serde_json::Value as Json;
 use std::collections::BTreeMap;
+
+/// Of a section that is written on one line; the file has it whole.
+const VALUE_MAX: usize = 400;
 
 /// Keys whose value is shown; of sections how many entries they have.
 pub fn values(call: &Call<'_>) -> BTreeMap<&'static str, String> {
@@ -13,7 +19,44 @@ pub fn values(call: &Call<'_>) -> BTreeMap<&'static str, String> {
     let mut values: BTreeMap<&'static str, String> = plain(config).into_iter().collect();
     values.extend(times(config));
     values.extend(counts(config));
+    values.extend(written(call));
     values
+}
+
+/// As the configuration in force says them, secrets masked: over the above, since it has the sections whole.
+fn written(call: &Call<'_>) -> Vec<(&'static str, String)> {
+    let settings = call.context.accounts.settings();
+    let settings: Json = serde_json::from_str(&settings).unwrap_or_default();
+    let text = |key: &Key| {
+        let plain = bare(&settings["config"][key.name]["value"]);
+        match &plain {
+            Json::Null => None,
+            Json::String(text) => Some((key.name, text.clone())),
+            other => {
+                let whole = other.to_string();
+                let short = cut(&whole, VALUE_MAX);
+                let end = if short.len() < whole.len() { "…" } else { "" };
+                Some((key.name, format!("{short}{end}")))
+            }
+        }
+    };
+    key::TOP.iter().filter_map(text).collect()
+}
+
+/// Without the origins that stand beside each value.
+fn bare(value: &Json) -> Json {
+    match value {
+        Json::Object(members)
+            if members.contains_key("value") && members.contains_key("origin") =>
+        {
+            bare(&value["value"])
+        }
+        Json::Object(members) => {
+            Json::Object(members.iter().map(|(name, value)| (name.clone(), bare(value))).collect())
+        }
+        Json::Array(items) => Json::Array(items.iter().map(bare).collect()),
+        plain => plain.clone(),
+    }
 }
 
 fn list<T: ToString>(items: &[T]) -> String {
