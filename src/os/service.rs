@@ -89,7 +89,7 @@ fn plan(init: Init, root: &Path, name: &'static str, exe: &Path, config: &Path) 
     match init {
         Init::Systemd => Plan {
             unit: root.join(format!("etc/systemd/system/{name}.service")),
-            text: SYSTEMD.replace("/usr/bin/hbc", &exe).replace("/etc/heartbeat/hbc.yaml", &config),
+            text: SYSTEMD.replace("/usr/bin/hbc $HBC_OPTIONS", &format!("{exe} -b -c {config}")),
             mode: 0o644,
             commands: vec![
                 vec!["systemctl", "daemon-reload"],

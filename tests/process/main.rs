@@ -17,5 +17,6 @@ mod prometheus;
 mod state;
 mod systemd;
 mod tls;
+mod update;
 mod users;
 mod wire;
