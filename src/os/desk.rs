@@ -201,7 +201,8 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     if UnixStream::connect(path).is_ok() {
         return Err(io::ErrorKind::AddrInUse.into());
     }
-    if let Some(dir) = path.parent().filter(|dir| !dir.exists()) {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty() && !dir.exists());
+    if let Some(dir) = dir {
         std::fs::DirBuilder::new().mode(0o755).create(dir)?;
     }
     match std::fs::symlink_metadata(path) {
