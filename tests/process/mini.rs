@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 const AARCH64: &str = "aarch64-unknown-linux-musl";
+const ARMV7: &str = "armv7-unknown-linux-musleabihf";
+const MIPSEL: &str = "mipsel-unknown-linux-musl";
 const PLUGINS: [&str; 5] =
     ["os_info", "cpu_monitor", "memory_monitor", "disk_monitor", "network_monitor"];
 
@@ -90,15 +92,45 @@ fn static_binary_reports_its_plugins_from_one_thread_in_little_memory() {
     assert!(number("VmRSS:") <= 1000, "{status}");
 }
 
-#[test]
-fn aarch64_binary_reports_its_plugins() {
-    let (Some(agent), Some(qemu)) = (binary(AARCH64), tool("qemu-aarch64")) else { return };
+/// The binary for another processor, under qemu, reports to the real server.
+fn reports_from(target: &str, emulator: &str, architecture: &str, release: &str) {
+    let (Some(agent), Some(qemu)) = (binary(target), tool(emulator)) else { return };
     let place = Place::new();
     let server = place.start();
     let _mini = start(&place, &server, &[&qemu, &agent]);
     wait_for_plugins(&server);
     let (_, plugins) = server.get("/api/0/hosts/mini/plugins");
-    assert_eq!(plugins["plugins"]["os_info"]["data"]["architecture"], "aarch64");
+    let os_info = &plugins["plugins"]["os_info"]["data"];
+    assert_eq!(os_info["architecture"], architecture);
+    assert_eq!(os_info["agent_target"], release);
+    assert_eq!(os_info["agent_program"], "hbc-mini");
+}
+
+#[test]
+fn aarch64_binary_reports_its_plugins() {
+    reports_from(AARCH64, "qemu-aarch64", "aarch64", "linux-aarch64");
+}
+
+#[test]
+fn armv7_binary_reports_its_plugins() {
+    reports_from(ARMV7, "qemu-arm", "armv7l", "linux-armv7");
+}
+
+#[test]
+fn mipsel_binary_reports_its_plugins() {
+    reports_from(MIPSEL, "qemu-mipsel", "mips", "linux-mipsel");
+}
+
+/// What is to fit on a router's flash, with sealing and signed updates.
+#[test]
+fn binaries_are_as_small_as_promised() {
+    let native = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    for (target, kilobytes) in [(native.as_str(), 700), (AARCH64, 600), (ARMV7, 300), (MIPSEL, 500)]
+    {
+        let Some(path) = binary(target) else { continue };
+        let bytes = std::fs::metadata(&path).unwrap().len();
+        assert!(bytes <= kilobytes * 1000, "{target}: {bytes} bytes");
+    }
 }
 
 #[test]
