@@ -302,13 +302,19 @@ impl Shell {
         if self.stopping || !call.servers.iter().all(named) {
             return Taken::Answer(Answer::OtherServers);
         }
+        let sealed = view.servers.iter().filter(|server| server.target.key.is_some()).count();
+        let servers = match call.what {
+            OneOff::Maintenance { .. } if sealed == 0 => return Taken::Answer(Answer::Refused),
+            OneOff::Maintenance { .. } => sealed,
+            _ => view.servers.len(),
+        };
         let id = (self.prng.next_u64() >> 11) | 1;
         self.agent.handle(clock::now_awake(), Event::OneOff { id, what: &call.what });
         if !call.wait {
             return Taken::Answer(Answer::Taken);
         }
         let sent = view.servers.iter().any(|server| !server.links.is_empty());
-        Taken::Waiting { id, servers: view.servers.len(), sent }
+        Taken::Waiting { id, servers, sent }
     }
 
     fn update(&mut self, order: (usize, u64), wanted: &Wanted) {

@@ -4,14 +4,17 @@
 //! Changes nothing at the server: what it sends is the sample of `os_info`, which the agent sends
 //! too, and no heartbeat; so a machine without an agent is not missed afterwards.
 
-use super::agent_program::{Exit, FAILED, NOT_ACKNOWLEDGED, Program, USAGE, own_name, print, tell};
-use super::{clock, fetch, runner};
+use super::agent_program::{
+    BAD_CONFIGURATION, Exit, FAILED, NOT_ACKNOWLEDGED, Program, USAGE, own_name, print, tell,
+};
+use super::{agent_key, clock, entropy, fetch, runner};
 use crate::agent::Target;
 use crate::collect;
 use crate::config::agent::{self as config, Agent};
 use crate::limits;
 use crate::time::{self, Duration};
-use crate::wire::{self, PlgOut};
+use crate::wire::seal::{self, Header, SealKind};
+use crate::wire::{self, Key, PlgOut};
 use std::fmt::Write as _;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -34,12 +37,21 @@ pub(super) fn run(program: &Program, agent: &Agent, server: &str) -> Result<u8, 
         tell(&format!("{}: {what}", program.name));
         Exit(USAGE)
     })?;
-    let target = Target::new(&entry, agent, None);
+    // The key of that server as the configuration has it, if it has it.
+    let known = agent.servers.iter().find(|server| server.host == entry.host);
+    let key = agent_key::of_server(known.unwrap_or(&entry), agent).map_err(|what| {
+        tell(&format!("{}: {what}", program.name));
+        Exit(BAD_CONFIGURATION)
+    })?;
+    let target = Target::new(&entry, agent, key);
     let name = own_name(program, agent)?;
     let mut report = Report { text: String::new(), failed: false, answered: false };
     let addresses = runner::resolve(&target.host, target.port);
     report.name(&target, &addresses);
-    let letter = letter(agent, program, &name);
+    let probe = match &target.key {
+        Some(key) => Probe::Hello(key.clone(), entropy::seed(&agent.procfs).number),
+        None => Probe::Sample(letter(agent, program, &name)),
+    };
     let mut own = Vec::new();
     for (word, wanted, any) in [
         ("IPv4", target.ipv4, IpAddr::from(Ipv4Addr::UNSPECIFIED)),
@@ -49,7 +61,7 @@ pub(super) fn run(program: &Program, agent: &Agent, server: &str) -> Result<u8, 
         match family.next() {
             _ if !wanted => report.line("skip", word, "switched off in the configuration"),
             None => report.line("skip", word, "the name has no such address"),
-            Some(address) => own.extend(report.family(word, *address, any, &letter)),
+            Some(address) => own.extend(report.family(word, *address, any, &probe)),
         }
     }
     if !addresses.is_empty() {
@@ -110,7 +122,7 @@ impl Report {
         word: &str,
         address: SocketAddr,
         any: IpAddr,
-        letter: &[u8],
+        probe: &Probe,
     ) -> Option<IpAddr> {
         let port = address.port();
         let socket = UdpSocket::bind((any, 0)).and_then(|socket| {
@@ -127,11 +139,15 @@ impl Report {
             }
         };
         let own = socket.local_addr().ok().map(|own| own.ip());
-        match ask(&socket, letter) {
+        match ask(&socket, probe) {
             Ok(took) => {
                 self.answered = true;
                 let millis = took.as_secs_f64() * 1e3;
-                self.line("ok", word, &format!("udp/{port} answered in {millis:.1} ms (ACK)"));
+                self.line(
+                    "ok",
+                    word,
+                    &format!("udp/{port} answered in {millis:.1} ms ({})", probe.answer()),
+                );
             }
             Err(error) => {
                 let ip = address.ip();
@@ -143,8 +159,9 @@ impl Report {
                     io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => (
                         format!("no answer in {TRIES} tries"),
                         format!(
-                            "open udp/{port} to {ip} on the firewall, see whether the server takes \
-                             this host (udp_policy), or set {}: false",
+                            "open udp/{port} to {ip} on the firewall, see whether the server {}, or \
+                             set {}: false",
+                            probe.condition(),
                             key(any)
                         ),
                     ),
@@ -231,14 +248,66 @@ fn key(any: IpAddr) -> &'static str {
     if any.is_ipv4() { "ipv4" } else { "ipv6" }
 }
 
+/// What is sent to see whether anybody answers.
+enum Probe {
+    /// To a server without a key.
+    Sample(Vec<u8>),
+    /// The greeting of a session, which changes nothing at a server and ends no session there; with
+    /// the number of this incarnation.
+    Hello(Key, u64),
+}
+
+impl Probe {
+    fn bytes(&self, number: u32) -> Vec<u8> {
+        match self {
+            Probe::Sample(bytes) => bytes.clone(),
+            Probe::Hello(key, aid) => {
+                let (key_id, sid, aid, seq) = (key.id(), 0, *aid, u64::from(number) + 1);
+                let header =
+                    Header { key_id, sid, aid, kind: SealKind::Hello, seq, deflated: false };
+                let mut bytes = Vec::new();
+                seal::seal(key, header, b"", &mut bytes);
+                bytes
+            }
+        }
+    }
+
+    fn is_answer(&self, bytes: &[u8]) -> bool {
+        match self {
+            Probe::Sample(_) => wire::decode_ack(bytes).is_ok(),
+            Probe::Hello(key, aid) => {
+                let welcome = |header: &Header| header.kind == SealKind::Welcome;
+                let header = Header::parse(bytes).ok().filter(welcome);
+                header.is_some_and(|header| header.key_id == key.id() && header.aid == *aid)
+                    && seal::open(key, bytes, &mut Vec::new()).is_ok()
+            }
+        }
+    }
+
+    fn answer(&self) -> &'static str {
+        match self {
+            Probe::Sample(_) => "ACK",
+            Probe::Hello(..) => "sealed, WELCOME",
+        }
+    }
+
+    /// What a silent server may be at odds with.
+    fn condition(&self) -> &'static str {
+        match self {
+            Probe::Sample(_) => "takes this host (udp_policy)",
+            Probe::Hello(..) => "has this key (hbd key list)",
+        }
+    }
+}
+
 /// How long the answer took.
-fn ask(socket: &UdpSocket, letter: &[u8]) -> io::Result<Duration> {
+fn ask(socket: &UdpSocket, probe: &Probe) -> io::Result<Duration> {
     let mut last = io::Error::from(io::ErrorKind::TimedOut);
-    for _ in 0..TRIES {
+    for number in 0..TRIES {
         let began = clock::now().mono;
         let mut buffer = [0; 2048];
-        match socket.send(letter).and_then(|_| socket.recv(&mut buffer)) {
-            Ok(len) if wire::decode_ack(&buffer[..len]).is_ok() => {
+        match socket.send(&probe.bytes(number)).and_then(|_| socket.recv(&mut buffer)) {
+            Ok(len) if probe.is_answer(&buffer[..len]) => {
                 return Ok(clock::now().mono.since(began));
             }
             Ok(_) => {}
@@ -271,12 +340,13 @@ mod tests {
         let (address, thread) = server();
         let mut report = Report { text: String::new(), failed: false, answered: false };
         let any = IpAddr::from(Ipv4Addr::UNSPECIFIED);
-        let own = report.family("IPv4", address, any, b"{}");
+        let probe = Probe::Sample(b"{}".to_vec());
+        let own = report.family("IPv4", address, any, &probe);
         assert_eq!(own, Some(IpAddr::from(Ipv4Addr::LOCALHOST)));
         assert!(report.answered && !report.failed);
         assert_eq!(thread.join().expect("joined"), b"{}");
         // The server has ended: its port is closed.
-        report.family("IPv4", address, any, b"{}");
+        report.family("IPv4", address, any, &probe);
         let port = address.port();
         let (first, rest) = report.text.split_once('\n').expect("two lines");
         assert!(first.starts_with(&format!("ok    IPv4     udp/{port} answered in ")), "{first}");

@@ -75,6 +75,32 @@ fn running_agent_takes_messages_over_and_answers_with_the_acknowledgement() {
     assert_eq!(status(&own), Some(0), "{}", stderr(&own));
 }
 
+/// With a key: the machine plans its own maintenance, and a look at the way to the server ends no session.
+#[test]
+fn sealed_machine_plans_its_own_maintenance_through_its_agent() {
+    let place = Place::new();
+    let server = place.start();
+    let key = stdout(&place.run(&["key", "new", "web1"]));
+    let key_file = place.path().join("hb.key");
+    std::fs::write(&key_file, key.trim()).unwrap();
+    std::fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
+    configure(&place, "key_file: hb.key\n");
+    let _agent = start(&place, &server);
+    until("the host is up", || (server.wait_for_host("web1")["state"] == "up").then_some(()));
+    let doctor = run(&place, &["-c", "hbc.yaml", "doctor", &server.udp.to_string()]);
+    assert_eq!(status(&doctor), Some(0), "{}", stdout(&doctor));
+    assert!(stdout(&doctor).contains("(sealed, WELCOME)"), "{}", stdout(&doctor));
+    let maintenance = run(&place, &["-c", "hbc.yaml", "maintenance", "30m", "patches"]);
+    assert_eq!(status(&maintenance), Some(0), "{}", stderr(&maintenance));
+    let maintained = || server.wait_for_host("web1")["maintenance"].clone();
+    assert!(!maintained().is_null() && maintained() != false, "{}", maintained());
+    assert_eq!(status(&run(&place, &["-c", "hbc.yaml", "maintenance", "0"])), Some(0));
+    assert!(maintained().is_null() || maintained() == false, "{}", maintained());
+    assert_eq!(status(&run(&place, &["-c", "hbc.yaml", "-m", "sealed words"])), Some(0));
+    assert!(texts(&server).iter().any(|text| text == "MESSAGE: web1 - sealed words"));
+}
+
 #[test]
 fn call_for_another_server_is_not_taken_by_the_agent_of_this_one() {
     let (place, other) = (Place::new(), Place::new());

@@ -243,6 +243,40 @@ fn u11_full_disk_leaves_the_agent_as_it_was() {
     assert_eq!(stdout(&output), format!("hbc {RUNNING}\nhbc\n"));
 }
 
+/// The whole way: a sealed host is asked by its server, and the same process goes on as the new
+/// version; another key in the agent's file, and it stays as it is and says why.
+#[test]
+fn u11_sealed_host_is_upgraded_by_its_server_and_by_what_its_own_key_signs_alone() {
+    let rig = Rig::new();
+    let key = stdout(&rig.place.run(&["key", "new", "web1"])).trim().to_owned();
+    assert!(key.starts_with("hb1-"), "{key}");
+    let key_file = rig.place.path().join("hb.key");
+    std::fs::write(&key_file, &key).unwrap();
+    std::fs::set_permissions(&key_file, PermissionsExt::from_mode(0o600)).unwrap();
+    let config = rig.place.path().join("hbc.yaml");
+    let sealed = |text: &str| format!("{text}key_file: {}\n", key_file.display());
+    let plain = String::from_utf8(read(&config)).unwrap();
+    std::fs::write(&config, sealed(&plain)).unwrap();
+    rig.publish(&next());
+    let agent = rig.start();
+    until("the host tells its system", || {
+        let (_, plugins) = rig.server.get("/api/0/hosts/web1/plugins");
+        plugins["plugins"]["os_info"]["data"]["agent_target"].is_string().then_some(())
+    });
+    let asked = rig.place.run(&["upgrade", "web1"]);
+    assert_eq!(asked.status.code(), Some(0), "{}", stderr(&asked));
+    until("the new version reports", || (told_version(&rig.server) == next()).then_some(()));
+    let exe = std::fs::read_link(format!("/proc/{}/exe", agent.0.id())).unwrap();
+    assert_eq!(exe, std::fs::canonicalize(rig.exe()).unwrap(), "it is the same process");
+    let (_, commands) = rig.server.get("/api/0/hosts/web1/commands");
+    let states: Vec<&str> = commands["commands"]
+        .as_array()
+        .map(|commands| commands.iter().filter_map(|c| c["state"].as_str()).collect())
+        .unwrap_or_default();
+    assert_eq!(states, ["done"], "{commands}");
+    until("it is confirmed", || (!rig.beside("trial").exists()).then_some(()));
+}
+
 #[test]
 fn agent_files_are_served_without_signing_in_and_nothing_else_is() {
     let rig = Rig::new();
