@@ -37,6 +37,8 @@ pub mod history;
 #[cfg(feature = "daemon")]
 pub mod journal;
 #[cfg(feature = "daemon")]
+pub mod remote;
+#[cfg(feature = "daemon")]
 pub mod web;
 
 pub mod os;

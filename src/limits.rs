@@ -50,6 +50,10 @@ limits! {
     EVENTS_MAX: usize = 10_000, "events";
     /// One answer of `/metrics`; what has no room is counted in it.
     METRICS_BYTES: usize = 24 << 20, "bytes";
+    /// Samples that wait to be put into requests of remote-write.
+    REMOTE_QUEUE: usize = 1 << 19, "samples";
+    /// Requests of remote-write in memory before they go to the queue on disk.
+    REMOTE_MEMORY: usize = 4 << 20, "bytes";
     /// Datagrams a second of one known plain host, and its burst.
     HOST_RATE: usize = 50, "1/s";
     HOST_BURST: usize = 200, "datagrams";

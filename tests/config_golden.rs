@@ -203,6 +203,7 @@ fn every_key_is_documented_with_its_default_and_whether_it_is_live() {
         (server_part, server::key::USER),
         (server_part, server::key::USER_CHANNEL),
         (server_part, server::key::STATUS_PAGE),
+        (server_part, server::key::REMOTE_WRITE),
         (server_part, server::key::WINDOW),
         (server_part, server::COMMON_CHANNEL_KEYS),
         (agent_part, agent::SERVER_KEYS),

@@ -53,7 +53,7 @@ fn layer(module: &str) -> Option<u8> {
         "wire" | "config" | "yaml" => 1,
         "collect" | "account" | "alert" | "calm" | "notice" => 2,
         "agent" | "engine" => 3,
-        "web" | "journal" | "history" => 4,
+        "web" | "journal" | "history" | "remote" => 4,
         "os" => 5,
         _ => return None,
     })

@@ -12,6 +12,7 @@ pub mod key;
 mod maintenance;
 mod overlay;
 mod reference;
+mod remote_write;
 mod threshold;
 mod user;
 
@@ -30,6 +31,7 @@ pub use escalation::{Level, Step};
 pub use host::{DnsName, Host, is_tag};
 pub use maintenance::{Date, Day, End, Repeat, Start, TimeOfDay, Window, is_zone_name};
 pub use overlay::{ChannelOverlay, HostOverlay, Overlay, Roles, UserOverlay};
+pub use remote_write::RemoteWrite;
 pub use threshold::{Entry, Limit, Operator, Thresholds, containers};
 pub use user::{StatusPage, User, UserChannel, is_user_name};
 
@@ -188,6 +190,8 @@ pub struct Server {
     pub dns_timeout: Duration,
     pub dns_trust_plain: bool,
     pub dns_private_flip: bool,
+    /// Where samples are sent beside the history.
+    pub remote_write: Option<RemoteWrite>,
     // Maintenance and the server's own agent
     pub maintenance: Vec<Window>,
     /// `with_agent` of the command line, or `agent: {enabled: true}`.
@@ -291,6 +295,7 @@ defaults! {
     dns_timeout: secs(10),
     dns_trust_plain: false,
     dns_private_flip: false,
+    remote_write: None,
     maintenance: Vec::new(),
     agent_enabled: false,
     agent: super::agent::Agent::default(),

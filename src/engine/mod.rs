@@ -36,7 +36,7 @@ pub use api::{
     Command, Configuration, Effect, Entry, Event, Outcome, Package, Path, Record, Reply, Saved,
     Wish,
 };
-pub use record::Recorded;
+pub use record::{Numbers, Recorded, RoundTrip, Shape, Standing};
 
 use crate::alert::RulesetTable;
 use crate::calm::{Calendar, Zones};

@@ -175,6 +175,7 @@ impl Engine {
     /// Whether anybody keeps what is recorded.
     fn is_recording(&self) -> bool {
         self.config.history_enabled
+            || self.config.remote_write.as_ref().is_some_and(|remote| remote.enabled)
     }
 
     /// The numbers of a sample that was accepted, a late one too.

@@ -204,3 +204,165 @@ fn prometheus_scrapes_the_fleet_from_elsewhere_with_the_token() {
     let targets = http(prometheus.at, "GET", "/api/v1/targets", "", "").1;
     assert!(targets.contains(r#""lastError":"""#), "{targets}");
 }
+
+/// A VictoriaMetrics. Killed when dropped.
+struct Victoria {
+    child: Child,
+    at: SocketAddr,
+}
+
+impl Victoria {
+    fn start(dir: &Path) -> Option<Victoria> {
+        let program = tool("victoria-metrics")?;
+        let at = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let mut command = Command::new(program);
+        command
+            .arg(format!("-storageDataPath={}", dir.join("victoria").display()))
+            .arg(format!("-httpListenAddr={at}"))
+            .args(["-search.latencyOffset=0s", "-retentionPeriod=12"]);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let victoria = Victoria { child: child.spawn().unwrap(), at };
+        until("VictoriaMetrics is ready", || {
+            (http(at, "GET", "/health", "", "").0 == 200).then_some(())
+        });
+        Some(victoria)
+    }
+}
+
+impl Drop for Victoria {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const CPU: &str =
+    r#"heartbeat_metric{host="web1",plugin="cpu_monitor",metric="cpu_percent",site="basel"}"#;
+
+fn remote_write(at: SocketAddr) -> String {
+    format!(
+        "remote_write: {{url: 'http://{at}/api/v1/write', labels: {{site: basel}}, wait: 1, timeout: 2}}\n"
+    )
+}
+
+/// Sends a sample that was collected `age` seconds ago; 0: now.
+fn cpu(sender: &Sender, age: u64, value: f64) {
+    let late = if age > 0 { format!(r#","age":{}"#, age * 1000) } else { String::new() };
+    let message = format!(
+        r#"{{"ID":"PLG","name":"web1","plugin":"cpu_monitor","every":300{late},"data":{{"cpu_percent":{value}}}}}"#
+    );
+    assert_eq!(sender.ask(&message)["ID"], "ACK");
+}
+
+/// Every sample of the last hours, oldest first.
+fn values(at: SocketAddr, query: &str) -> Vec<f64> {
+    let result = query_at(at, &format!("{query}[12h]"));
+    let Some(series) = result.first() else { return Vec::new() };
+    let values = series["values"].as_array().cloned().unwrap_or_default();
+    values.iter().filter_map(|value| value[1].as_str()?.parse().ok()).collect()
+}
+
+fn figure(server: &Hbd, name: &str) -> f64 {
+    let (_, text) = http(server.http, "GET", "/metrics?collect=self", "", "");
+    let lines = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+#[test]
+fn remote_write_loses_nothing_over_an_outage_of_prometheus_and_a_kill_of_hbd() {
+    let place = Place::new();
+    let port = free_port();
+    let at = SocketAddr::from(([127, 0, 0, 1], port));
+    let options = ["--web.enable-remote-write-receiver"];
+    let config = "storage: {tsdb: {out_of_order_time_window: 24h}}\n";
+    let Some(prometheus) = Prometheus::start(place.path(), port, config, &options) else { return };
+    place.configure(&remote_write(at));
+    let server = place.start();
+    let sender = Sender::to(server.udp);
+    assert_eq!(sender.ask(r#"{"ID":"HTB","name":"web1","interval":30,"rtt":12.5}"#)["ID"], "ACK");
+    cpu(&sender, 0, 1.0);
+    until("the first sample is in Prometheus", || (values(at, CPU) == [1.0]).then_some(()));
+    let rtt = r#"heartbeat_host_rtt_seconds{host="web1",family="ipv4",site="basel"}"#;
+    assert_eq!(values(at, rtt), [0.0125]);
+
+    // The receiver goes away; what is recorded meanwhile waits on disk, also over a kill of hbd.
+    drop(prometheus);
+    cpu(&sender, 0, 2.0);
+    until("a request failed", || {
+        (figure(&server, "heartbeat_remote_write_failures_total") > 0.0).then_some(())
+    });
+    cpu(&sender, 0, 3.0);
+    until("both samples are in requests on disk", || {
+        let waits = figure(&server, "heartbeat_remote_write_queue_samples");
+        (waits >= 2.0 && figure(&server, "heartbeat_remote_write_queue_bytes") > 0.0).then_some(())
+    });
+    // `wait` is one second; then the last one is in a request, and since the receiver fails, on disk.
+    let segments = || {
+        std::fs::read_dir(place.path().join("state/remote_write"))
+            .unwrap()
+            .flatten()
+            .filter(|entry| entry.file_name().to_string_lossy().ends_with(".seg"))
+            .map(|entry| entry.metadata().unwrap().len())
+            .sum::<u64>()
+    };
+    until("the queue on disk has both", || (segments() > 200).then_some(()));
+    server.kill();
+    let server = place.start();
+    let sender = Sender::to(server.udp);
+    cpu(&sender, 0, 4.0);
+    let prometheus = Prometheus::start(place.path(), port, config, &options).unwrap();
+    until("all samples are in Prometheus, in order", || {
+        (values(at, CPU) == [1.0, 2.0, 3.0, 4.0]).then_some(())
+    });
+    assert_eq!(figure(&server, "heartbeat_remote_write_dropped_samples_total"), 0.0);
+    // What an agent had in its spool comes late and takes its place in time.
+    for (age, value) in [(3600, 0.3), (7200, 0.1), (5400, 0.2)] {
+        cpu(&sender, age, value);
+    }
+    until("the spool is in Prometheus", || {
+        (values(prometheus.at, CPU) == [0.1, 0.2, 0.3, 1.0, 2.0, 3.0, 4.0]).then_some(())
+    });
+    until("nothing waits", || {
+        (figure(&server, "heartbeat_remote_write_queue_samples") == 0.0).then_some(())
+    });
+}
+
+#[test]
+fn remote_write_to_prometheus_without_a_window_refuses_the_old_and_nothing_else() {
+    let place = Place::new();
+    let port = free_port();
+    let options = ["--web.enable-remote-write-receiver"];
+    let Some(prometheus) = Prometheus::start(place.path(), port, "", &options) else { return };
+    place.configure(&remote_write(prometheus.at));
+    let server = place.start();
+    let sender = Sender::to(server.udp);
+    cpu(&sender, 0, 1.0);
+    until("the first sample is there", || (values(prometheus.at, CPU) == [1.0]).then_some(()));
+    // Older than the newest of its series, beside others that are new: these must arrive.
+    cpu(&sender, 600, 0.5);
+    cpu(&sender, 0, 2.0);
+    plugin(&sender, "web2", "cpu_monitor", json!({"cpu_percent": 7}));
+    until("what is new arrives", || (values(prometheus.at, CPU) == [1.0, 2.0]).then_some(()));
+    let other = r#"heartbeat_metric{host="web2",plugin="cpu_monitor",metric="cpu_percent"}"#;
+    until("other hosts arrive", || (values(prometheus.at, other) == [7.0]).then_some(()));
+    until("the old one is counted", || {
+        (figure(&server, "heartbeat_remote_write_dropped_samples_total") == 1.0).then_some(())
+    });
+}
+
+#[test]
+fn remote_write_to_victoria_metrics_has_live_and_backfilled_samples() {
+    let place = Place::new();
+    let Some(victoria) = Victoria::start(place.path()) else { return };
+    place.configure(&remote_write(victoria.at));
+    let server = place.start();
+    let sender = Sender::to(server.udp);
+    cpu(&sender, 0, 3.0);
+    for (age, value) in [(7200, 1.0), (3600, 2.0)] {
+        cpu(&sender, age, value);
+    }
+    until("all samples are in VictoriaMetrics", || {
+        (values(victoria.at, CPU) == [1.0, 2.0, 3.0]).then_some(())
+    });
+    assert_eq!(figure(&server, "heartbeat_remote_write_samples_total"), 3.0);
+}

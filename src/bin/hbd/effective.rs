@@ -28,6 +28,8 @@ pub const SHOWN: &[&str] = &[
     "type",
     "user",
 ];
+/// Keys of a section of the top level itself (`remote_write`, `status_page`) that are never shown.
+pub const HIDDEN: &[&str] = &["password", "token", "url"];
 pub const GUARDED: &[&str] = &["users", "channels", "status_page"];
 /// A secret that is only named stays readable: `{file: …}`, `{env: …}`, `{credential: …}`.
 pub const REFERENCES: &[&str] = &["file", "env", "credential"];
@@ -59,7 +61,8 @@ fn write_value(out: &mut String, node: &Node, depth: usize, guarded: bool, secre
             for (key, value) in entries {
                 let _ = write!(out, "{}{}:", "  ".repeat(depth), quoted(&key.text));
                 // Below a guarded section the first level is names that users chose.
-                let hidden = guarded && depth > 1 && !SHOWN.contains(&key.text.as_str());
+                let hidden = (guarded && depth > 1 && !SHOWN.contains(&key.text.as_str()))
+                    || (depth == 1 && HIDDEN.contains(&key.text.as_str()));
                 write_value(out, value, depth + 1, guarded, !is_reference && (secret || hidden));
             }
         }
@@ -119,6 +122,7 @@ mod tests {
     fn effective_configuration_reads_back_and_hides_secrets() {
         let text = "hb_port: 0\nsite_name: 'no'\nmetrics_token: hush1\nhosts:\n  web1: {tags: [a, b]}\n\
                     users:\n  alice: {admin: true, password: hush2}\n\
+                    remote_write: {url: \"http://hush4@x/\", token: hush5, wait: 5}\n\
                     channels:\n  mail: {host: mx, password: {file: /run/x}}\n  chat: {url: hush3}\n";
         let (root, _) = heartbeat::yaml::read(text, "x.yaml").ok().unwrap();
         let document = Document { file: "x.yaml".to_owned(), text: text.to_owned(), root };

@@ -8,13 +8,14 @@ use crate::dns;
 use crate::fault;
 use crate::journal;
 use crate::pulse;
+use crate::remote;
 use crate::shared::Shared;
 use crate::store;
 use crate::udp::{self, Inbound, Outbound};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use heartbeat::config::server::Server;
 use heartbeat::engine::view::{EventKind, Level};
-use heartbeat::engine::{Command, Effect, Engine, Event, Outcome, Path, Reply};
+use heartbeat::engine::{Command, Effect, Engine, Event, Outcome, Path, Recorded, Reply};
 use heartbeat::os::{clock, thread};
 use heartbeat::time::{Mono, Now};
 use heartbeat::wire::{Decoder, Keyring, Reject, is_sealed};
@@ -105,7 +106,7 @@ impl Inbox {
 pub fn start(
     engine: Engine,
     sockets: Vec<UdpSocket>,
-    ends: (store::Handle, journal::Pen, dns::Handle),
+    ends: (store::Handle, journal::Pen, dns::Handle, remote::Pen),
     shared: Arc<Shared>,
 ) -> io::Result<(Inbox, JoinHandle<()>)> {
     let poll = Poll::new()?;
@@ -175,6 +176,7 @@ struct Loop {
     store: store::Handle,
     journal: journal::Pen,
     dns: dns::Handle,
+    remote: remote::Pen,
     shared: Arc<Shared>,
     /// Who waits for the answer to a command, by the id it was given to the engine with.
     waiting: BTreeMap<u64, Sender<Answer>>,
@@ -196,7 +198,7 @@ impl Loop {
         engine: Engine,
         sockets: Vec<mio::net::UdpSocket>,
         (inbox, orders): (Inbox, Receiver<Order>),
-        (store, journal, dns): (store::Handle, journal::Pen, dns::Handle),
+        (store, journal, dns, remote): (store::Handle, journal::Pen, dns::Handle, remote::Pen),
         shared: Arc<Shared>,
     ) -> io::Result<Loop> {
         let ports = sockets.into_iter().map(Port::new).collect::<io::Result<_>>()?;
@@ -213,6 +215,7 @@ impl Loop {
             store,
             journal,
             dns,
+            remote,
             shared,
             waiting: BTreeMap::new(),
             answered: Vec::new(),
@@ -415,8 +418,7 @@ impl Loop {
                 Effect::Publish(_) => {}
                 Effect::Persist(records) => self.store.save(records),
                 Effect::Journal(record) => self.journal.write(record),
-                // Nobody keeps it yet.
-                Effect::Record(_) => {}
+                Effect::Record(recorded) => self.record(recorded),
                 Effect::Answer { id, outcome } => self.answered.push((id, outcome)),
                 Effect::Notify(message) => self.undelivered.push(message.id),
                 // Nobody takes it only while the server stops; it is saved as owed.
@@ -453,6 +455,14 @@ impl Loop {
         fault::point("engine_after_reply");
         self.count_dropped(dropped);
         self.journal.hand_over();
+        self.remote.hand_over();
+    }
+
+    /// For whoever keeps numbers over time.
+    fn record(&mut self, recorded: Recorded) {
+        if self.remote.is_wanted() {
+            self.remote.write(recorded);
+        }
     }
 
     fn count_dropped(&self, replies: u64) {

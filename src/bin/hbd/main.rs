@@ -27,6 +27,8 @@ mod passwd;
 mod pool;
 mod pulse;
 mod reading;
+mod remote;
+mod secret;
 mod serve;
 mod settings;
 mod shared;

@@ -3,6 +3,7 @@
 use crate::effective;
 use crate::journal;
 use crate::lookup::{self, Environment, Files};
+use crate::secret;
 use crate::settings;
 use heartbeat::config::node::Document;
 use heartbeat::config::problem::{self, Problem, Severity};
@@ -84,6 +85,7 @@ impl Source {
             *path = self.base.join(&*path);
         }
         server.cert_path = self.base.join(&server.cert_path);
+        secret::resolve_metrics_token(&mut server, &self.base);
         Reading { files, server, problems, documents }
     }
 }

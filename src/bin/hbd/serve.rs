@@ -12,7 +12,7 @@ use crate::shared::Shared;
 use crate::store::{self, Store};
 use crate::supervisor::{self, SignalThread, Supervisor};
 use crate::systemd::{self, Notifier};
-use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK, dns, engine, fault, journal, keys};
+use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK, dns, engine, fault, journal, keys, remote};
 use crossbeam_channel::bounded;
 use heartbeat::calm::Zones;
 use heartbeat::config::server::Server;
@@ -217,6 +217,7 @@ struct Running {
     store: store::Running,
     journal: journal::Running,
     dns: dns::Running,
+    remote: remote::Running,
     signals: SignalThread,
     front: gate::Front,
     agent: Option<AgentThread>,
@@ -270,7 +271,8 @@ impl Running {
         let store = store.start().map_err(failed("the store"))?;
         let records = journal::Handle::default();
         let (updates, dns) = dns::channel();
-        let ends = (store.handle.clone(), records.pen(), updates);
+        let samples = remote::Handle::default();
+        let ends = (store.handle.clone(), records.pen(), updates, samples.pen());
         let (inbox, engine) = engine::start(machine, prepared.udp, ends, Arc::clone(&shared))
             .map_err(failed("the engine"))?;
         let settings = source.journal_settings(&config);
@@ -306,6 +308,7 @@ impl Running {
         let front = gate::start(listeners, Arc::clone(&app) as Arc<dyn gate::App>)
             .map_err(failed("the HTTP front"))?;
         measure(&app, &store.handle, &front);
+        let remote = start_remote(&samples, &app, &config, (&inbox, &source))?;
         let agent = start_agent(&config, ready.udp);
         let (usec, pid) = &source.env.watchdog;
         let watchdog_every = systemd::watchdog_every(usec.as_deref(), pid.as_deref());
@@ -315,14 +318,25 @@ impl Running {
             engine: inbox.clone(),
             journal: records,
             accounts,
+            samples,
             app,
             certificate,
             notifier,
             watchdog_every,
             source,
         };
-        let running =
-            Running { inbox, engine, store, journal, dns, signals, front, agent, control_path };
+        let running = Running {
+            inbox,
+            engine,
+            store,
+            journal,
+            dns,
+            remote,
+            signals,
+            front,
+            agent,
+            control_path,
+        };
         Ok((running, supervisor))
     }
 
@@ -339,6 +353,7 @@ impl Running {
         self.store.stop();
         self.journal.stop();
         self.dns.stop();
+        self.remote.stop();
         self.signals.stop();
         for (name, count) in self.front.counters() {
             log::debug!("front {name}={count}");
@@ -350,6 +365,24 @@ impl Running {
         log::info!("stopped");
         Ok(())
     }
+}
+
+/// Remote-write, whether it is switched on or not: a reload may do that.
+fn start_remote(
+    samples: &remote::Handle,
+    app: &App,
+    config: &Server,
+    (inbox, source): (&engine::Inbox, &Source),
+) -> Result<remote::Running, String> {
+    let dir = lookup::state_dir(config, &source.env)?.join("remote_write");
+    let inbox = inbox.clone();
+    let tell =
+        move |level, text| inbox.send(engine::Order::Tell { kind: EventKind::Server, level, text });
+    let (running, figures) =
+        remote::start(samples.clone(), &dir, Box::new(tell)).map_err(failed("remote-write"))?;
+    app.add_source(figures);
+    samples.configure(remote::Settings::of(config, &source.base));
+    Ok(running)
 }
 
 /// Who has figures for `/metrics`.

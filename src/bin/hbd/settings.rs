@@ -1,7 +1,7 @@
 //! The configuration in force as JSON, for `GET config`: every key with its value, where it was
 //! written, and what it is without; secrets masked.
 
-use crate::effective::{GUARDED, REFERENCES, SHOWN};
+use crate::effective::{GUARDED, HIDDEN, REFERENCES, SHOWN};
 use heartbeat::config::node::{Document, Node, Value, merge};
 use heartbeat::config::section::{Key, Kind};
 use heartbeat::config::server::Overlay;
@@ -36,7 +36,8 @@ fn shown(node: &Node, documents: &[Document], depth: usize, guarded: bool, secre
             let refers = secret && entries.iter().all(|(key, _)| is_reference(&key.text));
             let members = entries.iter().map(|(key, value)| {
                 // Below a guarded section the first level is names that users chose.
-                let hidden = guarded && depth > 0 && !SHOWN.contains(&key.text.as_str());
+                let hidden = (guarded && depth > 0 && !SHOWN.contains(&key.text.as_str()))
+                    || (depth == 0 && HIDDEN.contains(&key.text.as_str()));
                 let secret = !refers && (secret || hidden);
                 (key.text.clone(), shown(value, documents, depth + 1, guarded, secret))
             });

@@ -7,7 +7,7 @@ use crate::pulse::Watch;
 use crate::reading::{self, Reading};
 use crate::shared::Shared;
 use crate::systemd::Notifier;
-use crate::{engine, fault, journal, keys};
+use crate::{engine, fault, journal, keys, remote};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use heartbeat::config::server::{Server, difference};
 use heartbeat::engine::view::Severity;
@@ -73,6 +73,7 @@ pub struct Supervisor {
     pub engine: engine::Inbox,
     pub journal: journal::Handle,
     pub accounts: Arc<Accounts>,
+    pub samples: remote::Handle,
     pub app: Arc<App>,
     pub certificate: Option<Arc<Certificate>>,
     pub notifier: Notifier,
@@ -188,6 +189,8 @@ impl Supervisor {
         let changed: Vec<String> = live.into_iter().map(|change| change.key).collect();
         self.app.set_pages(reading::pages(&new));
         let journal = self.source.journal_settings(&new);
+        // Its secrets may have changed behind the same configuration.
+        let samples = remote::Settings::of(&new, &self.source.base);
         self.accounts.configure(new, shown, |merged| {
             self.shared.set_config(Arc::clone(&merged));
             if !self.engine.send(engine::Order::Reload(merged)) {
@@ -196,6 +199,7 @@ impl Supervisor {
         });
         self.renew_certificate();
         self.journal.configure(journal);
+        self.samples.configure(samples);
         self.give_keys(ring);
         log::info!("config: reloaded, {} changed {}", changed.len(), changed.join(" "));
         Ok(changed)

@@ -2,7 +2,7 @@
 //! own.
 
 use super::{Origin, Server, UdpPolicy, key};
-use super::{channel, escalation, host, maintenance, reference, threshold, user};
+use super::{channel, escalation, host, maintenance, reference, remote_write, threshold, user};
 use crate::config::agent::{self, set};
 use crate::config::node::{self, Node, Value, merge};
 use crate::config::problem::{OLD_KEY, Problem};
@@ -154,6 +154,9 @@ fn check_sections(section: &Section<'_>, report: &mut Report<'_>, server: &mut S
         let (users, first_admin) = user::check(report, &at);
         server.users = users;
         server.default_owner = first_admin;
+    }
+    if let Some(at) = section.get("remote_write") {
+        server.remote_write = remote_write::check(report, &at);
     }
     if let Some(at) = section.get("channels") {
         server.channels = channel::check(report, &at);

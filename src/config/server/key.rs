@@ -93,6 +93,8 @@ pub const TOP: &[Key] = &[
     live("dns_timeout", Kind::Duration(1, 3600), "10"),
     live("dns_trust_plain", Kind::Bool, "false"),
     live("dns_private_flip", Kind::Bool, "false"),
+    // Metrics into other engines
+    live("remote_write", Kind::Section, "off"),
     // Maintenance and the server's own agent
     live("maintenance", Kind::List("windows"), "none"),
     fixed("agent", Kind::Section, "off"),
@@ -169,6 +171,21 @@ pub const STATUS_PAGE: &[Key] = &[
     live("title", Kind::Text(128), "site_name"),
     live("groups", Kind::Section, "none"),
     live("announcement", Kind::Text(4096), "none"),
+];
+
+/// `remote_write`
+pub const REMOTE_WRITE: &[Key] = &[
+    live("enabled", Kind::Bool, "true"),
+    live("url", Kind::Secret, "required"),
+    live("user", Kind::Text(128), "none"),
+    live("password", Kind::Secret, "none"),
+    live("token", Kind::Secret, "none"),
+    live("tenant", Kind::Text(128), "none"),
+    live("labels", Kind::Section, "none"),
+    live("timeout", Kind::Duration(1, 300), "10"),
+    live("wait", Kind::Duration(1, 300), "5"),
+    live("batch_max", Kind::Int(1, 20_000), "2000"),
+    live("queue_max", Kind::Size, "256MB"),
 ];
 
 /// An entry of `maintenance`.
