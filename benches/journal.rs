@@ -3,10 +3,16 @@
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
-// The daemon's own module; not all of it is used here.
+// The daemon's own modules; not all of them is used here.
+#[allow(dead_code, unused_imports)]
+#[path = "../src/bin/hbd/fault.rs"]
+mod fault;
 #[allow(dead_code, unused_imports)]
 #[path = "../src/bin/hbd/journal/mod.rs"]
 mod journal;
+#[allow(dead_code, unused_imports)]
+#[path = "../src/bin/hbd/pulse.rs"]
+mod pulse;
 
 use heartbeat::config::server::Server;
 use heartbeat::engine::{Entry, Record};
