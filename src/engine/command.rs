@@ -169,6 +169,8 @@ impl Engine {
         let rows = gone.into_iter().map(|cid| Saved::PartGone { key: row_key(&name, cid) });
         let mut rows: Vec<Saved> = rows.collect();
         rows.push(Saved::Part { key: LAST.into(), json: cid.to_string().into_bytes() });
+        // A host that has just appeared may not be on disk yet, and nothing is kept of one that is not.
+        rows.extend(self.row(id));
         self.effects.push_back(Effect::Persist(rows));
         self.command_changed(now, id, cid, true);
         self.offer(now, &name);

@@ -14,6 +14,8 @@ mod mini;
 mod one_off;
 mod program;
 mod prometheus;
+mod relay;
+mod sealed;
 mod state;
 mod systemd;
 mod tls;

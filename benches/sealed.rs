@@ -1,0 +1,121 @@
+//! What sealing costs the server: CPU of hbd for each heartbeat with its ACK, sealed and plain, at 50,000 a second in the
+//! same run, and whether any is lost. `cargo bench --bench sealed [-- SECONDS]`; docs/PERFORMANCE.md has the figures.
+//!
+//! Loopback only; ends by itself. The datagrams are sealed before the clock starts: a number counts once.
+
+#![allow(clippy::disallowed_methods)] // A benchmark reads the clock.
+
+mod shape;
+mod socket;
+
+use heartbeat::wire::{Header, Key, KeyId, Keyring, SealKind, Slot, seal};
+use shape::{Load, Shape};
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const HOSTS: usize = 4000;
+const RATE: u64 = 50_000;
+
+fn main() {
+    let seconds = std::env::args().filter_map(|a| a.parse().ok()).next().unwrap_or(10);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let span = Duration::from_secs(seconds);
+    let mut each = Vec::new();
+    for sealed in [false, true] {
+        let (child, address) = start(dir.path(), sealed);
+        let load = if sealed {
+            sealed_load(address, RATE as usize * seconds as usize)
+        } else {
+            Load::new(Shape::Htb, HOSTS)
+        };
+        let before = socket::cpu_of(child.id());
+        let (sent, answered) = socket::paced(address, &load, RATE, span);
+        let cpu = socket::cpu_of(child.id()) - before;
+        let micros = cpu.as_secs_f64() * 1e6 / sent as f64;
+        println!(
+            "{}: {sent} sent in {seconds} s, {} lost, {micros:.2} us each, {:.0} % of a core",
+            if sealed { "sealed" } else { "plain" },
+            sent - answered,
+            100.0 * cpu.as_secs_f64() / span.as_secs_f64(),
+        );
+        each.push(micros);
+        stop(child);
+    }
+    println!("sealed over plain: {:.2} (at most 2)", each[1] / each[0]);
+}
+
+fn key(host: usize) -> Key {
+    let mut secret = [0x42; 32];
+    secret[..8].copy_from_slice(&(host as u64).to_be_bytes());
+    Key::new(KeyId((host as u64 + 1).to_be_bytes()), secret)
+}
+
+fn start(dir: &std::path::Path, sealed: bool) -> (Child, SocketAddr) {
+    let config = socket::config(dir, HOSTS, false, false);
+    if sealed {
+        let mut ring = Keyring::default();
+        for host in 0..HOSTS {
+            let name = format!("host-{host:05}");
+            let slot = Slot { key: key(host), host: name.into(), created: 0.0 };
+            ring.add(slot).expect("a key");
+        }
+        let state = dir.join("state");
+        std::fs::create_dir_all(&state).expect("a directory");
+        let file = state.join("keys.json");
+        std::fs::write(&file, ring.render()).expect("written");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("set");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hbd"));
+    command.arg("-f").arg("-c").arg(config).stderr(Stdio::piped()).stdout(Stdio::null());
+    let mut child = command.spawn().expect("hbd starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines();
+    let ready = lines.by_ref().map_while(Result::ok).find(|line| line.contains("ready udp="));
+    // Whatever it says later must not block it.
+    std::thread::Builder::new().spawn(move || lines.for_each(drop)).expect("a thread");
+    let ready = ready.expect("it is ready");
+    let udp = ready.split_whitespace().find_map(|word| word.strip_prefix("udp=")).expect("udp=");
+    let port = udp.parse::<SocketAddr>().expect("an address").port();
+    (child, ([127, 0, 0, 1], port).into())
+}
+
+/// A session for every host, then that many heartbeats, each once.
+fn sealed_load(server: SocketAddr, count: usize) -> Load {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.connect(server).expect("loopback");
+    socket.set_read_timeout(Some(Duration::from_secs(5))).expect("set");
+    let header = |host: usize, kind, sid, seq| {
+        let aid = 7;
+        Header { key_id: key(host).id(), sid, aid, kind, seq, deflated: false }
+    };
+    let mut sids = HashMap::new();
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 2048]);
+    for host in 0..HOSTS {
+        seal::seal(&key(host), header(host, SealKind::Hello, 0, 1), b"", &mut bytes);
+        socket.send(&bytes).expect("sent");
+        let len = socket.recv(&mut buffer).expect("a WELCOME");
+        sids.insert(host, Header::parse(&buffer[..len]).expect("sealed").sid);
+    }
+    let text =
+        format!("{:<64}", r#"{"ID":"HTB","interval":30,"rtt":0.412,"up":86400,"v":"0.1.0"}"#);
+    let datagrams = (0..count).map(|n| {
+        let (host, seq) = (n % HOSTS, 2 + (n / HOSTS) as u64);
+        let mut bytes = Vec::new();
+        seal::seal(
+            &key(host),
+            header(host, SealKind::Data, sids[&host], seq),
+            text.as_bytes(),
+            &mut bytes,
+        );
+        bytes
+    });
+    Load { datagrams: datagrams.collect() }
+}
+
+fn stop(mut child: Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
