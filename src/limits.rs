@@ -47,6 +47,17 @@ limits! {
     HISTORY_BYTES: usize = 64 << 20, "bytes";
     HOSTS_MAX: usize = 10_000, "hosts";
     UNKNOWN_HOSTS_MAX: usize = 256, "hosts";
+    /// Plugins of hosts in the history, all hosts together.
+    HISTORY_GROUPS: usize = 1 << 20, "plugins";
+    /// Metrics of plugins in the history, whichever host has them.
+    HISTORY_COLUMNS: usize = 1 << 18, "metrics";
+    /// Kinds of samples that the history knows at a time.
+    HISTORY_SHAPES: usize = 65_536, "shapes";
+    /// What waits for the disk of the history.
+    HISTORY_PENDING_BYTES: usize = 32 << 20, "bytes";
+    /// Buckets of one series, and metrics of one question.
+    SERIES_POINTS: usize = 2000, "buckets";
+    SERIES_PATHS: usize = 32, "metrics";
     EVENTS_MAX: usize = 10_000, "events";
     /// One answer of `/metrics`; what has no room is counted in it.
     METRICS_BYTES: usize = 24 << 20, "bytes";

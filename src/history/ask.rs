@@ -48,6 +48,8 @@ pub struct Series {
 /// One metric's buckets; `None` is a gap.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Line {
+    /// Something is known by that name, be it at another time.
+    pub is_known: bool,
     pub avg: Vec<Option<f64>>,
     pub min: Vec<Option<f64>>,
     pub max: Vec<Option<f64>>,

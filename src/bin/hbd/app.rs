@@ -2,17 +2,17 @@
 
 use crate::accounts::{Accounts, Fault};
 use crate::engine::{self, NotSaved};
+use crate::history::Past;
 use crate::shared::Shared;
-use crate::{fault, gate, journal, package, pulse, supervisor, vitals};
+use crate::{fault, gate, history, journal, package, pulse, supervisor, vitals};
 use crossbeam_channel::{Sender, bounded};
 use heartbeat::account::{Key, NewToken, TokenShown};
 use heartbeat::config::server::Server;
 use heartbeat::engine::view::{Host, View};
 use heartbeat::engine::{Command, Outcome, Package};
-use heartbeat::history::{PastSample, Reader, Series, SeriesAsk, Span, Unavailable};
 use heartbeat::limits;
 use heartbeat::os::clock;
-use heartbeat::time::{Now, Wall};
+use heartbeat::time::Now;
 use heartbeat::web::{
     self, Act, Attempt, Body, Caller, Change, Context, Figure, Identity, Kind, Pages, Problem,
     QueueFact, Refused, Request, Response, SignedIn, identify_as,
@@ -30,6 +30,7 @@ pub struct App {
     shared: Arc<Shared>,
     engine: engine::Inbox,
     journal: journal::Handle,
+    history: Past,
     supervisor: Sender<supervisor::Order>,
     pages: RwLock<Arc<Pages>>,
     /// Whoever has something to tell in `/metrics`.
@@ -44,13 +45,13 @@ impl App {
     pub fn new(
         shared: Arc<Shared>,
         engine: engine::Inbox,
-        journal: journal::Handle,
+        (journal, history): (journal::Handle, Past),
         supervisor: Sender<supervisor::Order>,
         pages: Pages,
         accounts: Arc<Accounts>,
     ) -> App {
         let (pages, sources) = (RwLock::new(Arc::new(pages)), RwLock::default());
-        App { shared, engine, journal, supervisor, pages, sources, accounts }
+        App { shared, engine, journal, history, supervisor, pages, sources, accounts }
     }
 
     pub fn add_source(&self, source: Source) {
@@ -81,15 +82,22 @@ impl App {
         Arc::clone(&self.pages.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn queues(&self) -> [QueueFact; 3] {
+    fn queues(&self) -> [QueueFact; 4] {
         let replies = self.shared.replies_dropped.load(Ordering::Relaxed);
         let orders = self.shared.orders_dropped.load(Ordering::Relaxed);
+        let history = self.history.handle();
         [
             QueueFact {
                 name: "journal",
                 depth: self.journal.depth(),
                 capacity: limits::JOURNAL_QUEUE as u64,
                 dropped: self.journal.dropped(),
+            },
+            QueueFact {
+                name: "history",
+                depth: history.depth(),
+                capacity: (limits::HISTORY_PENDING_BYTES / history::RECORD_BYTES) as u64,
+                dropped: history.dropped(),
             },
             QueueFact {
                 name: "orders",
@@ -122,7 +130,7 @@ impl gate::App for App {
                 queues: &self.queues(),
                 engine: &hand,
                 accounts: &hand,
-                history: &NoHistory,
+                history: &self.history,
                 starting: false,
             };
             web::respond(&context, request)
@@ -213,29 +221,6 @@ impl web::Accounts for Hand<'_> {
 
     fn settings(&self) -> Arc<str> {
         self.app.accounts.settings()
-    }
-}
-
-/// Nothing is kept yet.
-struct NoHistory;
-
-impl Reader for NoHistory {
-    fn series(&self, _ask: &SeriesAsk<'_>) -> Result<Series, Unavailable> {
-        Err(Unavailable::Disabled)
-    }
-
-    fn standings(&self, _host: &str, _from: Wall, _to: Wall) -> Result<Vec<Span>, Unavailable> {
-        Err(Unavailable::Disabled)
-    }
-
-    fn samples(
-        &self,
-        _host: &str,
-        _plugin: &str,
-        _before: Wall,
-        _limit: usize,
-    ) -> Result<Vec<PastSample>, Unavailable> {
-        Err(Unavailable::Disabled)
     }
 }
 

@@ -6,6 +6,7 @@
 
 use crate::dns;
 use crate::fault;
+use crate::history;
 use crate::journal;
 use crate::pulse;
 use crate::remote;
@@ -102,11 +103,14 @@ impl Inbox {
     }
 }
 
+/// Where what the engine wants done goes.
+pub type Ends = (store::Handle, journal::Pen, dns::Handle, remote::Pen, history::Pen);
+
 /// Starts the thread. The sockets are bound and non-blocking.
 pub fn start(
     engine: Engine,
     sockets: Vec<UdpSocket>,
-    ends: (store::Handle, journal::Pen, dns::Handle, remote::Pen),
+    ends: Ends,
     shared: Arc<Shared>,
 ) -> io::Result<(Inbox, JoinHandle<()>)> {
     let poll = Poll::new()?;
@@ -177,6 +181,7 @@ struct Loop {
     journal: journal::Pen,
     dns: dns::Handle,
     remote: remote::Pen,
+    history: history::Pen,
     shared: Arc<Shared>,
     /// Who waits for the answer to a command, by the id it was given to the engine with.
     waiting: BTreeMap<u64, Sender<Answer>>,
@@ -198,7 +203,7 @@ impl Loop {
         engine: Engine,
         sockets: Vec<mio::net::UdpSocket>,
         (inbox, orders): (Inbox, Receiver<Order>),
-        (store, journal, dns, remote): (store::Handle, journal::Pen, dns::Handle, remote::Pen),
+        (store, journal, dns, remote, history): Ends,
         shared: Arc<Shared>,
     ) -> io::Result<Loop> {
         let ports = sockets.into_iter().map(Port::new).collect::<io::Result<_>>()?;
@@ -216,6 +221,7 @@ impl Loop {
             journal,
             dns,
             remote,
+            history,
             shared,
             waiting: BTreeMap::new(),
             answered: Vec::new(),
@@ -456,13 +462,15 @@ impl Loop {
         self.count_dropped(dropped);
         self.journal.hand_over();
         self.remote.hand_over();
+        self.history.hand_over();
     }
 
     /// For whoever keeps numbers over time.
     fn record(&mut self, recorded: Recorded) {
         if self.remote.is_wanted() {
-            self.remote.write(recorded);
+            self.remote.write(recorded.clone());
         }
+        self.history.write(recorded);
     }
 
     fn count_dropped(&self, replies: u64) {

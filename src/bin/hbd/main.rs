@@ -17,6 +17,7 @@ mod fault;
 mod gate;
 mod hasher;
 mod help;
+mod history;
 mod journal;
 mod journal_command;
 mod keys;

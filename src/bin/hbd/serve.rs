@@ -12,7 +12,9 @@ use crate::shared::Shared;
 use crate::store::{self, Store};
 use crate::supervisor::{self, SignalThread, Supervisor};
 use crate::systemd::{self, Notifier};
-use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK, dns, engine, fault, journal, keys, remote};
+use crate::{
+    EXIT_CONFIG, EXIT_FAILED, EXIT_OK, dns, engine, fault, history, journal, keys, remote,
+};
 use crossbeam_channel::bounded;
 use heartbeat::calm::Zones;
 use heartbeat::config::server::Server;
@@ -215,6 +217,7 @@ struct Running {
     inbox: engine::Inbox,
     engine: JoinHandle<()>,
     store: store::Running,
+    history: Option<history::Running>,
     journal: journal::Running,
     dns: dns::Running,
     remote: remote::Running,
@@ -268,11 +271,13 @@ impl Running {
         let config = Arc::clone(&restored.config);
         let facts = ready.facts(&prepared);
         let shared = Arc::new(Shared::new(machine.view(), Arc::clone(&config), facts));
+        let (past, history) =
+            start_history(&config, store.path()).map_err(failed("the history"))?;
         let store = store.start().map_err(failed("the store"))?;
         let records = journal::Handle::default();
         let (updates, dns) = dns::channel();
         let samples = remote::Handle::default();
-        let ends = (store.handle.clone(), records.pen(), updates, samples.pen());
+        let ends = (store.handle.clone(), records.pen(), updates, samples.pen(), past.pen());
         let (inbox, engine) = engine::start(machine, prepared.udp, ends, Arc::clone(&shared))
             .map_err(failed("the engine"))?;
         let settings = source.journal_settings(&config);
@@ -289,7 +294,7 @@ impl Running {
         let app = App::new(
             Arc::clone(&shared),
             inbox.clone(),
-            records.clone(),
+            (records.clone(), past.clone()),
             orders,
             pages,
             Arc::clone(&accounts),
@@ -319,6 +324,7 @@ impl Running {
             journal: records,
             accounts,
             samples,
+            history: past.handle(),
             app,
             certificate,
             notifier,
@@ -329,6 +335,7 @@ impl Running {
             inbox,
             engine,
             store,
+            history,
             journal,
             dns,
             remote,
@@ -351,6 +358,9 @@ impl Running {
         }
         let _ = self.engine.join();
         self.store.stop();
+        if let Some(history) = self.history {
+            history.stop();
+        }
         self.journal.stop();
         self.dns.stop();
         self.remote.stop();
@@ -399,6 +409,20 @@ fn measure(app: &App, store: &store::Handle, front: &gate::Front) {
         };
         counts().into_iter().map(figure).collect()
     }));
+}
+
+/// The history beside the store, where one is kept: what reads and feeds it, and its thread.
+fn start_history(
+    config: &Server,
+    store: &std::path::Path,
+) -> std::io::Result<(history::Past, Option<history::Running>)> {
+    if !config.history_enabled {
+        return Ok((history::Past::none(), None));
+    }
+    let handle = history::Handle::default();
+    let (path, settings) = (history::path_beside(store), history::Settings::of(config));
+    let running = history::start(handle.clone(), path, settings)?;
+    Ok((history::Past::of(handle), Some(running)))
 }
 
 /// Brings the journal's troubles to the engine.

@@ -233,21 +233,9 @@ impl Store {
     /// no store of ours is left alone and `<path>.redb` is used.
     pub fn open(path: &Path, restore: &mut dyn FnMut(Saved)) -> Result<Store, OpenError> {
         let path = pick(path)?;
-        match attempt(&path, restore) {
-            Err(Failure::Damaged(why)) => {
-                let aside = bad_name(&path);
-                std::fs::rename(&path, &aside).map_err(|e| OpenError::Io(path.clone(), e))?;
-                log::error!(
-                    "{} is damaged ({why}), set aside as {}; starting with an empty one",
-                    path.display(),
-                    aside.display()
-                );
-                attempt(&path, restore)
-            }
-            other => other,
-        }
-        .map(|database| Store { path: path.clone(), database })
-        .map_err(|failure| failure.into_error(path))
+        let (database, records) = open_file(&path, CACHE_BYTES, CHECKED_BYTES_MAX, &load)?;
+        records.into_iter().for_each(restore);
+        Ok(Store { path, database })
     }
 
     pub fn path(&self) -> &Path {
@@ -338,26 +326,51 @@ fn bad_name(path: &Path) -> PathBuf {
     (2..9).map(numbered).find(|p| !p.exists()).unwrap_or_else(|| numbered(9))
 }
 
-/// Opens and reads everything. redb may panic on a file that something else has written into, so a panic counts
-/// as damage; nothing of it is kept.
-fn attempt(path: &Path, restore: &mut dyn FnMut(Saved)) -> Result<Database, Failure> {
-    let opened = fault::guard(|| {
-        let database = open_database(path)?;
-        let records = load(&database)?;
-        Ok((database, records))
-    });
-    let (database, records) = match opened {
-        Some(Ok(pair)) => pair,
-        Some(Err(failure)) => return Err(failure),
-        None => return Err(Failure::Damaged("the reader failed on it".to_owned())),
-    };
-    for record in records {
-        restore(record);
+/// Opens or creates the database at `path` and reads it with `load`; a damaged one is set aside and a new one
+/// started. One up to `checked_max` bytes is checked page by page.
+pub fn open_file<T>(
+    path: &Path,
+    cache: usize,
+    checked_max: u64,
+    load: &dyn Fn(&Database) -> Result<T, redb::Error>,
+) -> Result<(Database, T), OpenError> {
+    let mut opened = attempt(path, cache, checked_max, load);
+    if let Err(Failure::Damaged(why)) = &opened {
+        set_aside(path, why).map_err(|e| OpenError::Io(path.to_owned(), e))?;
+        opened = attempt(path, cache, checked_max, load);
     }
-    Ok(database)
+    opened.map_err(|failure| failure.into_error(path.to_owned()))
 }
 
-fn open_database(path: &Path) -> Result<Database, Failure> {
+/// Renames a damaged file to `<path>.bad`.
+pub fn set_aside(path: &Path, why: &str) -> io::Result<()> {
+    let aside = bad_name(path);
+    std::fs::rename(path, &aside)?;
+    log::error!(
+        "{} is damaged ({why}), set aside as {}; starting with an empty one",
+        path.display(),
+        aside.display()
+    );
+    Ok(())
+}
+
+/// Opens and reads everything. redb may panic on a file that something else has written into, so a panic counts
+/// as damage; nothing of it is kept.
+fn attempt<T>(
+    path: &Path,
+    cache: usize,
+    checked_max: u64,
+    load: &dyn Fn(&Database) -> Result<T, redb::Error>,
+) -> Result<(Database, T), Failure> {
+    let opened = fault::guard(|| {
+        let database = open_database(path, cache, checked_max)?;
+        let loaded = load(&database).map_err(from_any)?;
+        Ok((database, loaded))
+    });
+    opened.unwrap_or_else(|| Err(Failure::Damaged("the reader failed on it".to_owned())))
+}
+
+fn open_database(path: &Path, cache: usize, checked_max: u64) -> Result<Database, Failure> {
     let len = std::fs::metadata(path).map(|m| m.len()).unwrap_or(0);
     let zeros = len > 0 && read_head(path).map_err(Failure::Io)? != MAGIC;
     if zeros {
@@ -365,8 +378,8 @@ fn open_database(path: &Path) -> Result<Database, Failure> {
     }
     create_private(path).map_err(Failure::Io)?;
     let database = Builder::new()
-        .set_cache_size(CACHE_BYTES)
-        .set_check_integrity_on_open(len > 0 && len <= CHECKED_BYTES_MAX)
+        .set_cache_size(cache)
+        .set_check_integrity_on_open(len > 0 && len <= checked_max)
         .create(path);
     database.map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => Failure::InUse,
@@ -412,9 +425,9 @@ fn from_any(error: redb::Error) -> Failure {
     }
 }
 
-fn load(database: &Database) -> Result<Vec<Saved>, Failure> {
+fn load(database: &Database) -> Result<Vec<Saved>, redb::Error> {
     let mut records = Vec::new();
-    read_tables(database, &mut records).map_err(from_any)?;
+    read_tables(database, &mut records)?;
     Ok(records)
 }
 
@@ -499,7 +512,8 @@ fn commit(database: &mut Option<Database>, path: &Path, batch: &Waiting) -> bool
     let first = database.is_some();
     let result = match database.take() {
         Some(open) => Ok(open),
-        None => open_database(path).map_err(|f| f.into_error(path.to_owned()).to_string()),
+        None => open_database(path, CACHE_BYTES, CHECKED_BYTES_MAX)
+            .map_err(|f| f.into_error(path.to_owned()).to_string()),
     }
     .and_then(|open| match write(&open, batch) {
         Ok(()) => Ok(open),

@@ -7,7 +7,7 @@ use crate::pulse::Watch;
 use crate::reading::{self, Reading};
 use crate::shared::Shared;
 use crate::systemd::Notifier;
-use crate::{engine, fault, journal, keys, remote};
+use crate::{engine, fault, history, journal, keys, remote};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use heartbeat::config::server::{Server, difference};
 use heartbeat::engine::view::Severity;
@@ -74,6 +74,7 @@ pub struct Supervisor {
     pub journal: journal::Handle,
     pub accounts: Arc<Accounts>,
     pub samples: remote::Handle,
+    pub history: history::Handle,
     pub app: Arc<App>,
     pub certificate: Option<Arc<Certificate>>,
     pub notifier: Notifier,
@@ -191,6 +192,7 @@ impl Supervisor {
         let journal = self.source.journal_settings(&new);
         // Its secrets may have changed behind the same configuration.
         let samples = remote::Settings::of(&new, &self.source.base);
+        let history = history::Settings::of(&new);
         self.accounts.configure(new, shown, |merged| {
             self.shared.set_config(Arc::clone(&merged));
             if !self.engine.send(engine::Order::Reload(merged)) {
@@ -200,6 +202,7 @@ impl Supervisor {
         self.renew_certificate();
         self.journal.configure(journal);
         self.samples.configure(samples);
+        self.history.configure(history);
         self.give_keys(ring);
         log::info!("config: reloaded, {} changed {}", changed.len(), changed.join(" "));
         Ok(changed)

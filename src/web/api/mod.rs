@@ -4,6 +4,7 @@
 mod access;
 mod alert;
 mod auth;
+pub mod availability;
 mod calm;
 mod command;
 mod dns;
@@ -16,6 +17,7 @@ mod json;
 mod key;
 mod openapi;
 mod plugin;
+mod series;
 mod threshold;
 mod user;
 
@@ -48,6 +50,8 @@ pub const ROUTES: &[Route] = &[
     Route::post("hosts/{host}/dns", Handle::Manager(dns::update)),
     Route::get("hosts/{host}/plugins", Handle::Monitor(plugin::all)),
     Route::get("hosts/{host}/plugins/{plugin}", Handle::Monitor(plugin::samples)),
+    Route::get("hosts/{host}/series", Handle::Monitor(series::respond)),
+    Route::get("hosts/{host}/availability", Handle::Monitor(availability::respond)),
     // What sealed hosts are asked to do.
     Route::get("hosts/{host}/commands", Handle::Manager(command::list)),
     Route::post("hosts/{host}/commands", Handle::Manager(command::run))

@@ -147,6 +147,11 @@ impl Pages {
         self
     }
 
+    /// The server's own zone.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
     /// What was wrong with the overrides and the zone, for the log.
     pub fn problems(&self) -> &[String] {
         &self.problems
