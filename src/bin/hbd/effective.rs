@@ -30,7 +30,15 @@ pub const SHOWN: &[&str] = &[
 ];
 /// Keys of a section of the top level itself (`remote_write`, `status_page`) that are never shown.
 pub const HIDDEN: &[&str] = &["password", "token", "url"];
-pub const GUARDED: &[&str] = &["users", "channels", "status_page"];
+pub fn guarded_from(section: &str) -> Option<usize> {
+    match section {
+        // The first level is names that users chose.
+        "users" | "channels" => Some(2),
+        "status_page" => Some(1),
+        _ => None,
+    }
+}
+
 /// A secret that is only named stays readable: `{file: …}`, `{env: …}`, `{credential: …}`.
 pub const REFERENCES: &[&str] = &["file", "env", "credential"];
 
@@ -45,7 +53,7 @@ pub fn render(documents: &[Document], keys: &[Key]) -> String {
         };
         let _ = write!(out, "{}:", key.name);
         let secret = key.kind == Kind::Secret;
-        write_value(&mut out, node, 1, GUARDED.contains(&key.name), secret);
+        write_value(&mut out, node, 1, guarded_from(key.name), secret);
         let file = documents.get(usize::from(node.span.document)).map_or("", |d| d.file.as_str());
         let _ = writeln!(out, "# ^ {file}:{}", node.span.line);
     }
@@ -53,15 +61,15 @@ pub fn render(documents: &[Document], keys: &[Key]) -> String {
 }
 
 /// Writes what follows `key:`, ended by a newline.
-fn write_value(out: &mut String, node: &Node, depth: usize, guarded: bool, secret: bool) {
+fn write_value(out: &mut String, node: &Node, depth: usize, guarded: Option<usize>, secret: bool) {
     match &node.value {
         Value::Map(entries) if !entries.is_empty() => {
             out.push('\n');
             let is_reference = secret && entries.iter().all(|(k, _)| is_reference(&k.text));
             for (key, value) in entries {
                 let _ = write!(out, "{}{}:", "  ".repeat(depth), quoted(&key.text));
-                // Below a guarded section the first level is names that users chose.
-                let hidden = (guarded && depth > 1 && !SHOWN.contains(&key.text.as_str()))
+                let is_guarded = guarded.is_some_and(|from| depth >= from);
+                let hidden = (is_guarded && !SHOWN.contains(&key.text.as_str()))
                     || (depth == 1 && HIDDEN.contains(&key.text.as_str()));
                 write_value(out, value, depth + 1, guarded, !is_reference && (secret || hidden));
             }
@@ -123,6 +131,7 @@ mod tests {
         let text = "hb_port: 0\nsite_name: 'no'\nmetrics_token: hush1\nhosts:\n  web1: {tags: [a, b]}\n\
                     users:\n  alice: {admin: true, password: hush2}\n\
                     remote_write: {url: \"http://hush4@x/\", token: hush5, wait: 5}\n\
+                    status_page: {token: hush6, title: x}\n\
                     channels:\n  mail: {host: mx, password: {file: /run/x}}\n  chat: {url: hush3}\n";
         let (root, _) = heartbeat::yaml::read(text, "x.yaml").ok().unwrap();
         let document = Document { file: "x.yaml".to_owned(), text: text.to_owned(), root };

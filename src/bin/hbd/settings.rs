@@ -1,7 +1,7 @@
 //! The configuration in force as JSON, for `GET config`: every key with its value, where it was
 //! written, and what it is without; secrets masked.
 
-use crate::effective::{GUARDED, HIDDEN, REFERENCES, SHOWN};
+use crate::effective::{HIDDEN, REFERENCES, SHOWN, guarded_from};
 use heartbeat::config::node::{Document, Node, Value, merge};
 use heartbeat::config::section::{Key, Kind};
 use heartbeat::config::server::Overlay;
@@ -18,8 +18,7 @@ pub fn render(documents: &[Document], keys: &[Key]) -> Arc<str> {
         let node = root.get(key.name).filter(|node| node.value != Value::Null);
         let mut entry = match node {
             Some(node) => {
-                let guarded = GUARDED.contains(&key.name);
-                shown(node, documents, 0, guarded, key.kind == Kind::Secret)
+                shown(node, documents, 1, guarded_from(key.name), key.kind == Kind::Secret)
             }
             None => json!({ "value": null, "origin": null }),
         };
@@ -29,15 +28,21 @@ pub fn render(documents: &[Document], keys: &[Key]) -> Arc<str> {
     json!({ "config": config }).to_string().into()
 }
 
-fn shown(node: &Node, documents: &[Document], depth: usize, guarded: bool, secret: bool) -> Json {
+fn shown(
+    node: &Node,
+    documents: &[Document],
+    depth: usize,
+    guarded: Option<usize>,
+    secret: bool,
+) -> Json {
     let value = match &node.value {
         Value::Map(entries) => {
             let is_reference = |name: &str| REFERENCES.contains(&name);
             let refers = secret && entries.iter().all(|(key, _)| is_reference(&key.text));
             let members = entries.iter().map(|(key, value)| {
-                // Below a guarded section the first level is names that users chose.
-                let hidden = (guarded && depth > 0 && !SHOWN.contains(&key.text.as_str()))
-                    || (depth == 0 && HIDDEN.contains(&key.text.as_str()));
+                let is_guarded = guarded.is_some_and(|from| depth >= from);
+                let hidden = (is_guarded && !SHOWN.contains(&key.text.as_str()))
+                    || (depth == 1 && HIDDEN.contains(&key.text.as_str()));
                 let secret = !refers && (secret || hidden);
                 (key.text.clone(), shown(value, documents, depth + 1, guarded, secret))
             });
@@ -54,7 +59,7 @@ fn shown(node: &Node, documents: &[Document], depth: usize, guarded: bool, secre
 }
 
 /// An item of a list: maps keep their form, the rest is the value alone.
-fn plain(item: &Node, documents: &[Document], depth: usize, guarded: bool) -> Json {
+fn plain(item: &Node, documents: &[Document], depth: usize, guarded: Option<usize>) -> Json {
     match &item.value {
         Value::Map(_) | Value::List(_) => shown(item, documents, depth + 1, guarded, false),
         value => scalar(value),
@@ -102,7 +107,7 @@ mod tests {
 
     #[test]
     fn h12_settings_tell_where_each_value_stands_and_no_secret() {
-        let text = "site_name: Basel\nmetrics_token: CANARY-1\nusers:\n  alice: {admin: true, \
+        let text = "site_name: Basel\nmetrics_token: CANARY-1\nstatus_page: {token: CANARY-7}\nusers:\n  alice: {admin: true, \
                     password: CANARY-2}\nchannels:\n  mail: {host: mx, password: CANARY-3, \
                     headers: {x: CANARY-4}}\n  chat: {url: CANARY-5}\nhosts:\n  web1: {tags: [a, b]}\n";
         let (root, _) = heartbeat::yaml::read(text, "x.yaml").ok().unwrap();

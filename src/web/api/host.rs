@@ -6,7 +6,7 @@ use super::{body, no_content, number, ok};
 use crate::engine::view::{Host, View};
 use crate::engine::{Command, Outcome};
 use crate::text;
-use crate::web::authz::{self, Access, Manager, Monitor, Owner};
+use crate::web::authz::{self, Access, Level, Manager, Monitor, Owner};
 use crate::web::near;
 use crate::web::problem::Problem;
 use crate::web::select::{Filter, Sort, parse_severity, parse_state, select};
@@ -43,7 +43,7 @@ pub fn list(call: &Call<'_>) -> Answer {
 }
 
 /// `GET hosts/H`
-pub fn one(_: &Call<'_>, access: &Access<'_, Monitor>) -> Answer {
+pub fn one(call: &Call<'_>, access: &Access<'_, Monitor>) -> Answer {
     #[derive(Serialize)]
     struct Roles<'a> {
         owner: Option<&'a str>,
@@ -60,7 +60,9 @@ pub fn one(_: &Call<'_>, access: &Access<'_, Monitor>) -> Answer {
         /// The record that is kept for it; null where there is none.
         dns: Option<DnsJson<'a>>,
         roles: Roles<'a>,
-        /// Newest first.
+        /// The profiles of `threshold_configs` that count for it, left to right.
+        profile: &'a [String],
+        /// Newest first; for those who may command it.
         commands: Vec<super::command::CommandJson<'a>>,
         /// The addresses that a round trip has confirmed, by family.
         confirmed: Confirmed,
@@ -71,6 +73,11 @@ pub fn one(_: &Call<'_>, access: &Access<'_, Monitor>) -> Answer {
         ipv6: Option<std::net::IpAddr>,
     }
     let host = access.host();
+    let config = &call.context.config;
+    let commands = match authz::level(&call.caller, host) >= Level::Manager {
+        true => super::command::newest_first(host),
+        false => Vec::new(),
+    };
     let latest = host.plugin("os_info").and_then(|plugin| plugin.latest());
     ok(&One {
         host: HostJson::new(host),
@@ -83,7 +90,8 @@ pub fn one(_: &Call<'_>, access: &Access<'_, Monitor>) -> Answer {
             managers: host.managers.iter().map(|name| &**name).collect(),
             monitors: host.monitors.iter().map(|name| &**name).collect(),
         },
-        commands: super::command::newest_first(host),
+        profile: config.hosts.get(&*host.name).map_or(&[], |own| &own.threshold_config),
+        commands,
         confirmed: Confirmed { ipv4: host.confirmed[0], ipv6: host.confirmed[1] },
     })
 }

@@ -47,7 +47,7 @@ pub fn parameter(name: &str) -> Value {
         "limit_hosts" => ("limit", number(100_000, 1), false),
         "limit_events" | "limit_samples" => ("limit", number(1000, 1), false),
         "offset" => ("offset", number(100_000, 0), false),
-        "before" => ("before", number(u64::from(u32::MAX), 0), false),
+        "before" => ("before", json!({ "type": "integer", "minimum": 0 }), false),
         "sort" => {
             let orders = ["severity", "name", "since", "last_seen", "rtt", "alerts", "state"];
             ("sort", choice(&orders), false)
@@ -88,6 +88,13 @@ pub fn parameter(name: &str) -> Value {
         }
         "host_globs" => ("host", text(), false),
         "host_needed" => ("host", json!({ "type": "string", "minLength": 1 }), true),
+        "metrics" => ("metric", json!({ "type": "string", "minLength": 1 }), true),
+        "from" | "to" => {
+            let shown = if name == "from" { "from" } else { "to" };
+            (shown, json!({ "type": "number", "minimum": 0, "maximum": 9_999_999_999_u64 }), false)
+        }
+        "points" => ("points", number(2000, 1), false),
+        "days" => ("days", number(365, 1), false),
         "metric" => ("metric", json!({ "type": "string", "minLength": 1 }), true),
         other => (other, text(), false),
     };
@@ -295,6 +302,8 @@ fn server() -> Value {
                 "last_used": maybe("number"),
             })) },
         })),
+        "TestWish": body(&[], json!({ "channel": maybe("string"), "user": maybe("string") })),
+        "Nothing": json!({ "type": "object" }),
         "Changed": object(json!({ "changed": texts() })),
         "Problem": object(json!({
             "type": text(), "title": text(), "status": { "type": "integer" }, "detail": text(),
