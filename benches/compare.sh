@@ -61,7 +61,8 @@ measure() {
 }
 
 # A datagram sink that counts nothing and answers nothing.
-port() {
+# Its port is in $sink.
+start_sink() {
   python3 - "$dir/port" <<'END' &
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -74,12 +75,12 @@ while True:
 END
   pids+=($!)
   until [ -s "$dir/port" ]; do sleep 0.1; done
-  cat "$dir/port"
+  sink=$(cat "$dir/port")
 }
 
 free_port() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
 size_of() { stat -Lc %s "$@" | awk '{sum += $1} END {print sum}'; }
-program() { find "$root" -type f -name "$1" -perm -u+x | head -n 1; }
+program() { find "$root" -type f -path '*bin/*' -name "$1" -perm -u+x | head -n 1; }
 
 run_hbc_mini() {
   local binary=$out/x86_64-unknown-linux-musl/mini/hbc-mini sink=$1
@@ -163,6 +164,10 @@ END
 measure_group() {
   local label=$1 pid=$2 size=$3 before=0 after=0 rss=0 member
   sleep 4
+  if ! kill -0 "$pid" 2>/dev/null; then
+    printf '%-14s did not stay up\n' "$label"
+    return
+  fi
   local members
   members="$pid $(pgrep -P "$pid" || true)"
   for member in $members; do before=$((before + $(cpu "$member"))); done
@@ -225,23 +230,19 @@ run_gmond() {
   binary=$(program gmond)
   modules=$(dirname "$(find "$root" -name modcpu.so | head -n 1)")
   {
-    echo "globals { daemonize = no; setuid = no; debug_level = 0; deaf = yes; mute = no; module_dir = $modules
-      send_metadata_interval = 30 }"
-    echo "cluster { name = \"bench\" }"
-    echo "udp_send_channel { host = 127.0.0.1 port = $sink }"
-    echo "modules {"
-    echo "module { name = \"core_metrics\" }"
+    printf 'globals {\n daemonize = no\n setuid = no\n debug_level = 0\n deaf = yes\n mute = no\n module_dir = %s\n}\n' "$modules"
+    printf 'cluster {\n name = "bench"\n}\nudp_send_channel {\n host = 127.0.0.1\n port = %s\n}\n' "$sink"
+    printf 'modules {\n module {\n  name = "core_metrics"\n }\n'
     for module in cpu disk load mem net proc sys; do
-      echo "module { name = \"${module}_module\" path = \"mod$module.so\" }"
+      printf ' module {\n  name = "%s_module"\n  path = "mod%s.so"\n }\n' "$module" "$module"
     done
-    echo "}"
-    echo "collection_group { collect_every = 1 time_threshold = 1"
+    printf '}\ncollection_group {\n collect_every = 1\n time_threshold = 1\n'
     for metric in cpu_user cpu_system cpu_idle cpu_wio cpu_steal load_one load_five load_fifteen proc_run proc_total \
       mem_free mem_buffers mem_cached mem_total swap_free swap_total disk_total disk_free part_max_used \
       bytes_in bytes_out pkts_in pkts_out; do
-      echo "metric { name = \"$metric\" value_threshold = 0 }"
+      printf ' metric {\n  name = "%s"\n  value_threshold = 0\n }\n' "$metric"
     done
-    echo "}"
+    printf '}\n'
   } > "$dir/gmond.conf"
   LD_LIBRARY_PATH=$libs "$binary" -f -c "$dir/gmond.conf" >/dev/null 2>&1 &
   pids+=($!)
@@ -250,7 +251,7 @@ run_gmond() {
 
 unpack >&2
 libs=$(find "$root" -type d \( -path '*/lib/*-linux-gnu' -o -path '*/lib/ganglia' \) | paste -sd:)
-sink=$(port)
+start_sink
 printf '%-14s %10s %11s %12s\n' agent "on disk" resident "CPU a cycle"
 for name in "${names[@]}"; do
   "run_${name//-/_}" "$sink"
