@@ -1,7 +1,7 @@
 // What every page has beyond its forms and links: keys, dialogs, filters as one types, copying, toasts. Each is a
 // convenience over something that works without it; text goes through textContent only. Hooks:
 //   [data-find]              the find box; with it a list of hosts while one types
-//   table[data-rows]         rows that j and k walk; tr[data-open] where Enter leads
+//   table[data-rows]         rows that j and k walk; Enter follows the link of the row's head
 //   a[data-act]              a form on a page of its own (#act), shown in a dialog here
 //   form.bar input#q         filters the page's [data-part]s while one types
 //   pre[data-copy]           gets a button
@@ -150,8 +150,9 @@ function help() {
   show(make('div', {}, title, make('div', { class: 'help-keys' }, ...list), note, close));
 }
 
-const rows = () => all('table[data-rows] tbody tr[data-open]').filter((row) => row.offsetParent !== null);
-const current = () => document.activeElement?.closest?.('tr[data-open]');
+const rows = () => all('table[data-rows] tbody tr:has(th a)').filter((row) => row.offsetParent !== null);
+const current = () => document.activeElement?.closest?.('table[data-rows] tbody tr');
+const open = () => location.assign($('th a', current()).href);
 
 function move(step) {
   const list = rows();
@@ -180,8 +181,8 @@ const DO = {
   '?': help,
   j: () => move(1),
   k: () => move(-1),
-  o: () => current() && location.assign(current().dataset.open),
-  Enter: () => document.activeElement === current() && current() && location.assign(current().dataset.open),
+  o: () => current() && open(),
+  Enter: () => current() && document.activeElement === current() && open(),
   x: () => $('input[type=checkbox]', current() ?? document.createElement('i'))?.click(),
   a: () => act('ack'),
   s: () => act('silence'),

@@ -344,7 +344,7 @@ function startPage() {
     if (!time) el.replaceChildren(time = make('time'));
     time.dateTime = iso(seconds);
     time.dataset.rel = rel;
-    time.title = civil(seconds, zone).join(' ');
+    time.removeAttribute('title');
     tick(time);
   }
 
@@ -460,6 +460,11 @@ function startPage() {
     if (feed) drawFeed();
   }
 
+  /** The whole moment, where somebody points: fifty rows of them would be written for nobody. */
+  document.addEventListener('pointerover', ({ target }) => {
+    const seconds = target.matches?.('time[datetime]:not([title])') && Date.parse(target.dateTime) / 1000;
+    if (seconds) target.title = civil(seconds, zone).join(' ');
+  });
   document.addEventListener('hb:times', () => { isAbsolute = !isAbsolute; tickAll(); });
   const setNow = (ms) => { offset = ms - Date.now(); };
   const { epoch, ver } = main.dataset;
@@ -478,7 +483,6 @@ function drawName(el, { name, tags, flags }) {
   const link = el.querySelector('a') ?? el.appendChild(make('a'));
   link.setAttribute('href', `/plugins/${encodeURIComponent(name)}`);
   put(link, name);
-  el.closest('tr')?.setAttribute('data-open', link.getAttribute('href'));
   el.querySelectorAll('.tag, .mute').forEach((tag) => tag.remove());
   if (flags & UNWATCHED) el.append(icon('mute', { class: 'i mute', role: 'img', 'aria-label': 'not watched' }));
   el.append(...tags.map((tag) => make('span', { class: 'tag' }, tag)));
@@ -755,4 +759,9 @@ function asItem(event) {
   return { ...event, ts: event.timestamp, name: event.host, from: code(event.from), to: code(event.to) };
 }
 
-if (typeof document !== 'undefined' && document.getElementById('link')) startConnection(startPage());
+if (typeof document !== 'undefined' && document.getElementById('link')) {
+  startConnection(startPage());
+  // Keys and dialogs are not part of the first view.
+  const { base } = document.documentElement.dataset;
+  if (base) setTimeout(() => import(base), 0);
+}

@@ -129,8 +129,8 @@ fn everything_is_done_by_forms_without_a_script() {
     });
     // Theme and zone are cookies; the server draws by them, without a flash.
     browser.go(&server.url("/settings?part=preferences"));
-    browser.click("button[value=dark]");
-    browser.click("button[value=utc]");
+    browser.click(".pref button[value=dark]");
+    browser.click(".pref button[value=utc]");
     let root = "document.documentElement.dataset";
     assert_eq!(browser.text(&format!("{root}.theme + {root}.tz")), "darkUTC");
 }

@@ -22,7 +22,7 @@ maintenance:
   - {hosts: [fra-hv-*], start: "00:00", duration: 24h, repeat: daily, reason: Kernel update}
   - {groups: [storage], start: "03:00", duration: 30m, repeat: weekly, days: [sun], reason: Scrub}
 hosts:
-  db-01.bsl: {group: basel, tags: [db, prod], description: "PostgreSQL primary, rack B", owner: alice,
+  db-01.bsl: {group: basel, tags: [db, prod], description: "PostgreSQL primary, rack B", owner: bob, monitors: [carol],
     threshold_config: [db_disk]}
   web-12.bsl: {group: basel, tags: [web, prod]}
   rtr-aarau: {group: edge routers, tags: [edge, mini]}
@@ -35,7 +35,14 @@ hosts:
   fra-hv-03: {group: frankfurt, tags: [hypervisor]}
 "#;
 
-const DOCUMENTED_USERS: &str = "alice";
+/// An admin, an owner of one host, and one who may look at it; all with the password of [`PASSWORD`].
+pub const USERS: &str = r#"
+users:
+  alice: {full_name: Alice Smith, admin: true, password: &hash "pbkdf2:sha256:1000$saltsalt$a900cf4996b73ab9b2cbda0ad4fbb464b2f03f64afce6c77caef0ebc376afc9d"}
+  bob: {full_name: Bob Jones, password: *hash}
+  carol: {full_name: Carol White, password: *hash}
+"#;
+pub const PASSWORD: &str = "correct+horse";
 
 /// Sixteen hosts: down, critical, warning, unknown, in maintenance, up.
 pub fn small() -> Server {
@@ -44,8 +51,8 @@ pub fn small() -> Server {
 
 /// The same with `more` in the configuration.
 pub fn small_with(more: &str) -> Server {
-    let owned = CONFIGURATION.replace(", owner: alice", "");
-    let text = if more.contains(DOCUMENTED_USERS) { CONFIGURATION } else { &owned };
+    let nobodys = CONFIGURATION.replace(", owner: bob, monitors: [carol]", "");
+    let text = if more.contains("users:") { CONFIGURATION } else { &nobodys };
     let server = Server::start(&format!("{text}{more}"));
     fill(&server);
     server

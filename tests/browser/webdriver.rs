@@ -207,6 +207,11 @@ impl Browser {
         self.devtools("Network.setCookie", cookie);
     }
 
+    #[track_caller]
+    pub fn clear_cookies(&self) {
+        self.devtools("Network.clearBrowserCookies", json!({}));
+    }
+
     /// Presses keys one after the other, as a person does; `Shift+x` holds a modifier.
     #[track_caller]
     pub fn press(&self, keys: &[&str]) {
