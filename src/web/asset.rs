@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 const BUILT_IN: &[(&str, &[u8])] = &[
     ("hb.css", include_bytes!("../../templates/static/hb.css")),
+    ("more.css", include_bytes!("../../templates/static/more.css")),
     ("base.js", include_bytes!("../../templates/static/base.js")),
     ("chart.js", include_bytes!("../../templates/static/chart.js")),
     ("live.js", include_bytes!("../../templates/static/live.js")),

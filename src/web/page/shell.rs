@@ -27,6 +27,8 @@ pub struct Shell {
     pub theme: &'static str,
     pub zone: Zone,
     pub css: String,
+    /// Of the pages beside `/live`.
+    pub more: String,
     pub icon: String,
     /// Keys, dialogs, filters as one types: on every page.
     pub base: Option<String>,
@@ -97,6 +99,7 @@ impl Shell {
                 name: clock.zone_name(),
             },
             css: url("hb.css"),
+            more: url("more.css"),
             icon: url("favicon.svg"),
             base: assets.url("base.js"),
             script: assets.url("live.js"),
