@@ -15,6 +15,7 @@ use std::process::Command;
 
 const PLUGINS: &str = include_str!("../docs/PLUGINS.md");
 const NAGIOS: &str = include_str!("../docs/NAGIOS_INTEGRATION.md");
+const NOTIFICATIONS: &str = include_str!("../docs/NOTIFICATIONS.md");
 
 /// The fenced blocks of one language.
 fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
@@ -58,6 +59,24 @@ fn configurations_in_the_documents_have_no_problem() {
         }
     }
     assert_eq!(seen, 7, "the examples have moved");
+}
+
+#[test]
+fn every_type_of_channel_has_an_example_without_a_problem() {
+    let mut kinds = std::collections::BTreeSet::new();
+    for block in blocks(NOTIFICATIONS, "yaml") {
+        let head = if block.starts_with("  ") { "channels:\n" } else { "" };
+        let text = format!("{head}{block}");
+        let (root, mut problems) =
+            yaml::read(&text, "example").unwrap_or_else(|p| panic!("{}\n{text}", p.render_line()));
+        let example = Document { file: "example".to_owned(), text: text.clone(), root };
+        let (config, found) = server::check(&[example]);
+        problems.extend(found);
+        let lines: Vec<String> = problems.iter().map(|p| p.render_line()).collect();
+        assert!(lines.is_empty(), "{lines:?}\n{text}");
+        kinds.extend(config.channels.values().map(|channel| channel.kind));
+    }
+    assert_eq!(kinds.len(), server::CHANNEL_TYPES.len(), "{kinds:?}");
 }
 
 #[test]

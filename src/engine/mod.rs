@@ -254,6 +254,7 @@ impl Engine {
         self.dirty = false;
         let counters = self.counters.clone();
         Arc::new(View {
+            queued: self.outbox.queues(),
             epoch: self.epoch,
             ver: self.table.ver(),
             floor: self.table.floor(),

@@ -258,6 +258,7 @@ impl Engine {
         if !std::mem::take(&mut self.outbox_stirred) && !due {
             return;
         }
+        self.dirty = true;
         // A kill finds a host and what was told of it in step.
         self.save();
         // What is to be sent is in the store before it leaves; polling may give up on a channel that is gone.

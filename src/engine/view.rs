@@ -707,6 +707,8 @@ pub struct Counters {
 /// The fleet at one moment.
 #[derive(Clone, Debug)]
 pub struct View {
+    /// Notices that wait for each channel, those in flight included; channels with none are left out.
+    pub queued: BTreeMap<Arc<str>, usize>,
     /// Random per process start, six hex digits on the wire.
     pub epoch: u32,
     /// The live protocol's `seq`: grows with every visible change.

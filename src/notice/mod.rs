@@ -2,6 +2,7 @@
 //! several become one message. Pure text and data; when something is sent is the outbox's to
 //! decide.
 
+pub mod channel;
 mod message;
 pub mod nsupdate;
 mod receiver;

@@ -5,6 +5,7 @@ use super::{
     Accounts, Act, Attempt, Change, Context, Facts, Identity, Pages, Peer, Problem, QueueFact,
     Refused, Request, Response, SignedIn, respond,
 };
+use super::{ChannelFact, TestRefusal, TestResult, TestTarget};
 use crate::account::{Denied, Key as SessionKey, NewToken, Reach, TokenShown};
 use crate::config::server::Server;
 use crate::engine::view::*;
@@ -45,6 +46,19 @@ impl Act for Recorder {
 
     fn reload(&self) -> Result<Vec<String>, Vec<String>> {
         self.reload.clone().unwrap_or(Ok(vec!["interval".to_owned()]))
+    }
+
+    fn notify_test(&self, target: &TestTarget) -> Result<Vec<TestResult>, TestRefusal> {
+        match target {
+            TestTarget::User(_) => Err(TestRefusal::NoSuchUser),
+            TestTarget::Channel(name) if name != "chat" => Err(TestRefusal::NoSuchChannel),
+            TestTarget::Channel(_) | TestTarget::All => Ok(vec![TestResult {
+                channel: "chat".to_owned(),
+                ok: false,
+                ms: 12,
+                error: Some("status 404: refused it".to_owned()),
+            }]),
+        }
     }
 }
 
@@ -148,6 +162,7 @@ pub struct Bench {
     pub engine: Recorder,
     pub history: Past,
     pub accounts: Names,
+    pub channels: Vec<ChannelFact>,
     pub starting: bool,
 }
 
@@ -161,6 +176,7 @@ impl Bench {
             engine: Recorder::default(),
             history: Past::default(),
             accounts: Names::default(),
+            channels: Vec::new(),
             starting: false,
         }
     }
@@ -174,6 +190,7 @@ impl Bench {
             pages: &self.pages,
             facts: &self.facts,
             queues: &queues,
+            channels: &self.channels,
             engine: &self.engine,
             history: &self.history,
             accounts: &self.accounts,
@@ -260,6 +277,7 @@ pub fn of_hosts(hosts: Vec<Host>) -> View {
     }
     let quiet = len == 0;
     View {
+        queued: BTreeMap::new(),
         isolated_since: None,
         keys: Arc::default(),
         silences: Arc::default(),

@@ -7,6 +7,7 @@ mod api;
 mod asset;
 mod authz;
 pub mod caller;
+mod channel;
 mod csv;
 mod form;
 mod guard;
@@ -38,6 +39,7 @@ pub(crate) use api::EventJson;
 pub use api::{Explained, explain};
 pub use authz::live_scope;
 pub use caller::{Caller, Identity, identify_as, secret_of};
+pub use channel::{ChannelFact, TestRefusal, TestResult, TestTarget, channel_banner};
 pub use http::{Body, Method, Peer, Request, Response};
 pub use member::{Accounts, Attempt, Change, Refused, SignedIn};
 pub use metrics::{Figure, Kind};
@@ -105,6 +107,8 @@ pub trait Act {
     fn figures(&self) -> Vec<Figure> {
         Vec::new()
     }
+    /// Sends a test by each channel that `target` names, and waits for what comes of it.
+    fn notify_test(&self, target: &TestTarget) -> Result<Vec<TestResult>, TestRefusal>;
 }
 
 /// All that one request may look at.
@@ -116,6 +120,8 @@ pub struct Context<'a> {
     pub pages: &'a Pages,
     pub facts: &'a Facts,
     pub queues: &'a [QueueFact],
+    /// One for each configured channel, by name.
+    pub channels: &'a [ChannelFact],
     pub engine: &'a dyn Act,
     pub accounts: &'a dyn Accounts,
     /// Numbers and standings over time.

@@ -108,6 +108,7 @@ impl App for TestApp {
 fn view() -> View {
     let now = os::clock::now();
     View {
+        queued: Default::default(),
         isolated_since: None,
         silences: Default::default(),
         acknowledgements: Default::default(),
@@ -126,7 +127,6 @@ fn view() -> View {
         ghosts: Arc::default(),
         refusals: Arc::default(),
         counters: Counters::default(),
-        keys: Default::default(),
     }
 }
 

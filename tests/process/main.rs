@@ -5,17 +5,20 @@
 
 mod agent;
 mod alert;
+mod channel;
 mod control;
 mod dns;
 mod fault;
 mod journal;
 mod life;
+mod mail;
 mod mini;
 mod one_off;
 mod program;
 mod prometheus;
 mod relay;
 mod sealed;
+mod stand_in;
 mod state;
 mod systemd;
 mod tls;

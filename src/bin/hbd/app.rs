@@ -4,7 +4,7 @@ use crate::accounts::{Accounts, Fault};
 use crate::engine::{self, NotSaved};
 use crate::history::Past;
 use crate::shared::Shared;
-use crate::{fault, gate, history, journal, package, pulse, supervisor, vitals};
+use crate::{fault, gate, history, journal, notify, package, pulse, supervisor, vitals};
 use crossbeam_channel::{Sender, bounded};
 use heartbeat::account::{Key, NewToken, TokenShown};
 use heartbeat::config::server::Server;
@@ -17,6 +17,7 @@ use heartbeat::web::{
     self, Act, Attempt, Body, Caller, Change, Context, Figure, Identity, Kind, Pages, Problem,
     QueueFact, Refused, Request, Response, SignedIn, identify_as,
 };
+use heartbeat::web::{TestRefusal, TestResult, TestTarget};
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -31,6 +32,7 @@ pub struct App {
     engine: engine::Inbox,
     journal: journal::Handle,
     history: Past,
+    notify: notify::Handle,
     supervisor: Sender<supervisor::Order>,
     pages: RwLock<Arc<Pages>>,
     /// Whoever has something to tell in `/metrics`.
@@ -45,13 +47,13 @@ impl App {
     pub fn new(
         shared: Arc<Shared>,
         engine: engine::Inbox,
-        (journal, history): (journal::Handle, Past),
+        (journal, history, notify): (journal::Handle, Past, notify::Handle),
         supervisor: Sender<supervisor::Order>,
         pages: Pages,
         accounts: Arc<Accounts>,
     ) -> App {
         let (pages, sources) = (RwLock::new(Arc::new(pages)), RwLock::default());
-        App { shared, engine, journal, history, supervisor, pages, sources, accounts }
+        App { shared, engine, journal, history, notify, supervisor, pages, sources, accounts }
     }
 
     pub fn add_source(&self, source: Source) {
@@ -121,13 +123,15 @@ impl gate::App for App {
         let hand = Hand { app: self, failure: Cell::new(None) };
         let pages = self.pages();
         let response = fault::guard(|| {
+            let (view, config) = (self.shared.view(), self.shared.config());
             let context = Context {
-                view: self.shared.view(),
-                config: self.shared.config(),
+                view: Arc::clone(&view),
+                config: Arc::clone(&config),
                 now: clock::now(),
                 pages: &pages,
                 facts: &self.shared.facts,
                 queues: &self.queues(),
+                channels: &self.notify.board().facts(&config, &view),
                 engine: &hand,
                 accounts: &hand,
                 history: &self.history,
@@ -297,6 +301,10 @@ impl Act for Hand<'_> {
         let sources = self.app.sources.read().unwrap_or_else(PoisonError::into_inner);
         figures.extend(sources.iter().flat_map(|source| source()));
         figures
+    }
+
+    fn notify_test(&self, target: &TestTarget) -> Result<Vec<TestResult>, TestRefusal> {
+        self.app.notify.test(target)
     }
 
     fn reload(&self) -> Result<Vec<String>, Vec<String>> {

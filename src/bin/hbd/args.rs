@@ -88,6 +88,7 @@ pub enum Action {
     Commands,
     Upgrade,
     Sign,
+    NotifyTest,
 }
 
 /// Who takes an option.
@@ -161,6 +162,7 @@ const TABLES: Taker = Taker::These(&[
     Action::Key,
     Action::Run,
     Action::Commands,
+    Action::NotifyTest,
 ]);
 /// Subcommands whose result is a list.
 const LISTS: Taker = Taker::These(&[Action::Hosts, Action::Events, Action::Ghosts, Action::Alerts]);
@@ -310,6 +312,13 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
         TOKEN,
         (1, 2),
         "tokens of the API; a new one is printed alone",
+    ),
+    subcommand(
+        "notify-test",
+        Action::NotifyTest,
+        "[CHANNEL|USER]",
+        (0, 1),
+        "send a test notice, tell the result",
     ),
     subcommand("reload", Action::Reload, "", (0, 0), "load the configuration again"),
 ];

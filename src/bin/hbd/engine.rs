@@ -8,6 +8,7 @@ use crate::dns;
 use crate::fault;
 use crate::history;
 use crate::journal;
+use crate::notify;
 use crate::pulse;
 use crate::remote;
 use crate::shared::Shared;
@@ -15,8 +16,10 @@ use crate::store;
 use crate::udp::{self, Inbound, Outbound};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use heartbeat::config::server::Server;
+use heartbeat::engine::outbox::Outcome as OutboxOutcome;
 use heartbeat::engine::view::{EventKind, Level};
 use heartbeat::engine::{Command, Effect, Engine, Event, Outcome, Path, Recorded, Reply};
+use heartbeat::notice::Message;
 use heartbeat::os::{clock, thread};
 use heartbeat::time::{Mono, Now};
 use heartbeat::wire::{Decoder, Keyring, Reject, is_sealed};
@@ -68,6 +71,11 @@ pub enum Order {
     },
     /// What came of the update that the worker `dns` had.
     DnsDone(Result<(), String>),
+    /// What a channel's thread made of a message.
+    Delivered {
+        message: u64,
+        outcome: OutboxOutcome,
+    },
     Stop,
 }
 
@@ -104,7 +112,8 @@ impl Inbox {
 }
 
 /// Where what the engine wants done goes.
-pub type Ends = (store::Handle, journal::Pen, dns::Handle, remote::Pen, history::Pen);
+pub type Ends =
+    (store::Handle, journal::Pen, dns::Handle, remote::Pen, history::Pen, notify::Handle);
 
 /// Starts the thread. The sockets are bound and non-blocking.
 pub fn start(
@@ -182,12 +191,13 @@ struct Loop {
     dns: dns::Handle,
     remote: remote::Pen,
     history: history::Pen,
+    notify: notify::Handle,
     shared: Arc<Shared>,
     /// Who waits for the answer to a command, by the id it was given to the engine with.
     waiting: BTreeMap<u64, Sender<Answer>>,
     answered: Vec<(u64, Outcome)>,
-    /// Messages for channels: none can be spoken yet.
-    undelivered: Vec<u64>,
+    /// For the channels' threads, after what they say is on its way to the disk.
+    messages: Vec<Box<Message>>,
     command_id: u64,
     publish_at: Mono,
     tick_due: bool,
@@ -203,7 +213,7 @@ impl Loop {
         engine: Engine,
         sockets: Vec<mio::net::UdpSocket>,
         (inbox, orders): (Inbox, Receiver<Order>),
-        (store, journal, dns, remote, history): Ends,
+        (store, journal, dns, remote, history, notify): Ends,
         shared: Arc<Shared>,
     ) -> io::Result<Loop> {
         let ports = sockets.into_iter().map(Port::new).collect::<io::Result<_>>()?;
@@ -222,10 +232,11 @@ impl Loop {
             dns,
             remote,
             history,
+            notify,
             shared,
             waiting: BTreeMap::new(),
             answered: Vec::new(),
-            undelivered: Vec::new(),
+            messages: Vec::new(),
             command_id: 0,
             publish_at: Mono::ZERO,
             tick_due: false,
@@ -270,7 +281,7 @@ impl Loop {
         self.receive(now);
         self.obey(now);
         self.tick(now, due);
-        self.give_up_messages(now);
+        self.hand_over_messages(now);
         self.flush();
         if self.shared.is_view_wanted() && now.mono >= self.publish_at {
             self.publish();
@@ -354,7 +365,9 @@ impl Loop {
         let mut obeyed = false;
         for _ in 0..ORDERS_PER_TURN {
             let Ok(order) = self.orders.try_recv() else { break };
-            obeyed = true;
+            // Nobody waits for an answer to this one.
+            obeyed |= !matches!(order, Order::Delivered { .. });
+            let done = matches!(order, Order::Delivered { outcome: OutboxOutcome::Done, .. });
             match order {
                 Order::Command { command, answer } => {
                     self.command_id += 1;
@@ -376,9 +389,16 @@ impl Loop {
                     self.engine.handle(now, Event::Worker { kind, level, text });
                 }
                 Order::DnsDone(outcome) => self.engine.handle(now, Event::DnsDone(outcome)),
+                Order::Delivered { message, outcome } => {
+                    self.engine.handle(now, Event::Delivered { message, outcome });
+                }
                 Order::Stop => self.stopping = true,
             }
             self.carry_out();
+            if done {
+                // On disk at once: until then a kill would send it again.
+                self.store.promise(Box::new(|_| ()));
+            }
         }
         if obeyed {
             self.publish();
@@ -398,11 +418,19 @@ impl Loop {
         }
     }
 
-    /// No channel can be spoken yet: the outbox hears so, and tells it in the feed.
-    fn give_up_messages(&mut self, now: Now) {
-        for message in std::mem::take(&mut self.undelivered) {
-            let outcome = heartbeat::engine::outbox::Outcome::Failed;
-            self.engine.handle(now, Event::Delivered { message, outcome });
+    /// A message leaves once it is in the store: a kill between the two would send it twice, or not at all. Its
+    /// thread waits for the disk, not this one.
+    fn hand_over_messages(&mut self, now: Now) {
+        for message in std::mem::take(&mut self.messages) {
+            let (promise, saved) = bounded(1);
+            let (id, full) = (message.id, OutboxOutcome::Full);
+            if self.notify.send(notify::Job { message, saved }) {
+                self.store.promise(Box::new(move |saved| {
+                    let _ = promise.try_send(saved);
+                }));
+            } else {
+                self.engine.handle(now, Event::Delivered { message: id, outcome: full });
+            }
         }
         self.carry_out();
     }
@@ -426,9 +454,9 @@ impl Loop {
                 Effect::Journal(record) => self.journal.write(record),
                 Effect::Record(recorded) => self.record(recorded),
                 Effect::Answer { id, outcome } => self.answered.push((id, outcome)),
-                Effect::Notify(message) => self.undelivered.push(message.id),
                 // Nobody takes it only while the server stops; it is saved as owed.
                 Effect::Dns(job) => drop(self.dns.send(job)),
+                Effect::Notify(message) => self.messages.push(message),
             }
         }
     }

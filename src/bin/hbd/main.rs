@@ -22,6 +22,7 @@ mod journal;
 mod journal_command;
 mod keys;
 mod lookup;
+mod notify;
 mod owner;
 mod package;
 mod passwd;

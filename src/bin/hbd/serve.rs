@@ -12,9 +12,8 @@ use crate::shared::Shared;
 use crate::store::{self, Store};
 use crate::supervisor::{self, SignalThread, Supervisor};
 use crate::systemd::{self, Notifier};
-use crate::{
-    EXIT_CONFIG, EXIT_FAILED, EXIT_OK, dns, engine, fault, history, journal, keys, remote,
-};
+use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK};
+use crate::{dns, engine, fault, history, journal, keys, notify, remote};
 use crossbeam_channel::bounded;
 use heartbeat::calm::Zones;
 use heartbeat::config::server::Server;
@@ -221,6 +220,8 @@ struct Running {
     journal: journal::Running,
     dns: dns::Running,
     remote: remote::Running,
+    notify: notify::Handle,
+    dead_man: notify::DeadMan,
     signals: SignalThread,
     front: gate::Front,
     agent: Option<AgentThread>,
@@ -277,9 +278,12 @@ impl Running {
         let records = journal::Handle::default();
         let (updates, dns) = dns::channel();
         let samples = remote::Handle::default();
-        let ends = (store.handle.clone(), records.pen(), updates, samples.pen(), past.pen());
+        let notify = notify::Handle::new(Arc::clone(&shared));
+        let pens = (records.pen(), samples.pen(), past.pen());
+        let ends = (store.handle.clone(), pens.0, updates, pens.1, pens.2, notify.clone());
         let (inbox, engine) = engine::start(machine, prepared.udp, ends, Arc::clone(&shared))
             .map_err(failed("the engine"))?;
+        notify.start(inbox.clone(), &config).map_err(failed("the channels"))?;
         let settings = source.journal_settings(&config);
         let journal = journal::start(records.clone(), settings, teller(inbox.clone()))
             .map_err(failed("the journal"))?;
@@ -294,7 +298,7 @@ impl Running {
         let app = App::new(
             Arc::clone(&shared),
             inbox.clone(),
-            (records.clone(), past.clone()),
+            (records.clone(), past.clone(), notify.clone()),
             orders,
             pages,
             Arc::clone(&accounts),
@@ -327,10 +331,12 @@ impl Running {
             history: past.handle(),
             app,
             certificate,
+            notify: notify.clone(),
             notifier,
             watchdog_every,
             source,
         };
+        let dead_man = notify::DeadMan::start(&notify).map_err(failed("the dead man's thread"))?;
         let running = Running {
             inbox,
             engine,
@@ -339,6 +345,8 @@ impl Running {
             journal,
             dns,
             remote,
+            notify,
+            dead_man,
             signals,
             front,
             agent,
@@ -353,6 +361,8 @@ impl Running {
             agent.stop();
         }
         fault::point("engine_before_stop");
+        self.dead_man.stop();
+        self.notify.stop();
         if !self.inbox.send(engine::Order::Stop) {
             return Err("the engine does not take the order to stop".to_owned());
         }

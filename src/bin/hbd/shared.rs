@@ -32,6 +32,8 @@ pub struct Shared {
     waker: OnceLock<Arc<Waker>>,
     config: RwLock<Arc<Server>>,
     pub facts: Facts,
+    /// Whether a thread stood still at the supervisor's last look.
+    pub stalled: AtomicBool,
     /// Replies that the kernel did not take.
     pub replies_dropped: AtomicU64,
     /// Orders that found the engine's inbox full.
@@ -48,6 +50,7 @@ impl Shared {
             waker: OnceLock::new(),
             config: RwLock::new(config),
             facts,
+            stalled: AtomicBool::new(false),
             replies_dropped: AtomicU64::new(0),
             orders_dropped: AtomicU64::new(0),
         }

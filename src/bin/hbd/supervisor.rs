@@ -7,7 +7,7 @@ use crate::pulse::Watch;
 use crate::reading::{self, Reading};
 use crate::shared::Shared;
 use crate::systemd::Notifier;
-use crate::{engine, fault, history, journal, keys, remote};
+use crate::{engine, fault, history, journal, keys, notify, remote};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use heartbeat::config::server::{Server, difference};
 use heartbeat::engine::view::Severity;
@@ -18,6 +18,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 /// Orders that may wait: signals are merged by the kernel, reloads come from people.
@@ -77,6 +78,7 @@ pub struct Supervisor {
     pub history: history::Handle,
     pub app: Arc<App>,
     pub certificate: Option<Arc<Certificate>>,
+    pub notify: notify::Handle,
     pub notifier: Notifier,
     pub watchdog_every: Option<Duration>,
     pub source: reading::Source,
@@ -127,6 +129,7 @@ impl Supervisor {
             let still = watch.look(since, self.watchdog_every.unwrap_or(STILL));
             self.tell_still(still.as_ref(), stood_still);
             stood_still = still.is_some();
+            self.shared.stalled.store(stood_still, Ordering::Relaxed);
             if let Some(every) = self.watchdog_every
                 && now >= watchdog_at
                 && still.is_none()
@@ -195,6 +198,10 @@ impl Supervisor {
         let history = history::Settings::of(&new);
         self.accounts.configure(new, shown, |merged| {
             self.shared.set_config(Arc::clone(&merged));
+            // Before the engine hears of new channels.
+            if let Err(error) = self.notify.configure(&merged) {
+                log::error!("a channel has no thread error={error}");
+            }
             if !self.engine.send(engine::Order::Reload(merged)) {
                 log::error!("config: the engine did not take the new configuration");
             }

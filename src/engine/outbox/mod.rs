@@ -245,6 +245,16 @@ impl Outbox {
         lanes.map(|(_, lane)| lane.len()).sum()
     }
 
+    /// [`queued`](Outbox::queued) of every channel for which something waits.
+    pub fn queues(&self) -> BTreeMap<Arc<str>, usize> {
+        let mut queues = BTreeMap::new();
+        for (receiver, lane) in &self.lanes {
+            *queues.entry(receiver.channel.clone()).or_insert(0) += lane.len();
+        }
+        queues.retain(|_, waiting| *waiting > 0);
+        queues
+    }
+
     /// The next message that is due, for the worker of its channel; to be drained to `None`.
     /// `fleet` as it is now.
     #[must_use]

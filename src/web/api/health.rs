@@ -1,8 +1,9 @@
 //! `/healthz`: is the server well, for a supervisor or a load balancer.
 
 use super::ok;
+use crate::time::Wall;
 use crate::web::metrics;
-use crate::web::{Answer, Call, QueueFact};
+use crate::web::{Answer, Call, ChannelFact, QueueFact};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
@@ -13,8 +14,7 @@ struct Health<'a> {
     uptime_s: f64,
     hosts: usize,
     datagrams: Datagrams<'a>,
-    /// Ways of notification by name; none are configured yet.
-    channels: BTreeMap<&'a str, ()>,
+    channels: BTreeMap<&'a str, Channel<'a>>,
     #[serde(serialize_with = "by_name")]
     queues: &'a [QueueFact],
 }
@@ -24,6 +24,31 @@ struct Datagrams<'a> {
     received: u64,
     accepted: u64,
     rejected: &'a BTreeMap<&'static str, u64>,
+}
+
+/// A way of notification. Times in Unix seconds.
+#[derive(Serialize)]
+struct Channel<'a> {
+    /// Whether its last try succeeded; true where there was none.
+    ok: bool,
+    queued: usize,
+    last_success: Option<f64>,
+    last_error: Option<&'a str>,
+    last_error_at: Option<f64>,
+    failing_since: Option<f64>,
+}
+
+impl<'a> Channel<'a> {
+    fn of(fact: &'a ChannelFact) -> Channel<'a> {
+        Channel {
+            ok: fact.is_ok(),
+            queued: fact.queued,
+            last_success: fact.last_success.map(Wall::as_secs_f64),
+            last_error: fact.last_error.as_ref().map(|(_, error)| error.as_str()),
+            last_error_at: fact.last_error.as_ref().map(|(at, _)| at.as_secs_f64()),
+            failing_since: fact.failing_since.map(Wall::as_secs_f64),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -56,7 +81,7 @@ pub fn respond(call: &Call<'_>) -> Answer {
             accepted: view.counters.accepted,
             rejected: &view.counters.rejected,
         },
-        channels: BTreeMap::new(),
+        channels: context.channels.iter().map(|c| (c.name.as_str(), Channel::of(c))).collect(),
         queues: context.queues,
     })?;
     if context.starting {

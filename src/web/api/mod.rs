@@ -15,6 +15,7 @@ pub mod health;
 mod host;
 mod json;
 mod key;
+mod notify;
 mod openapi;
 mod plugin;
 mod series;
@@ -103,6 +104,8 @@ pub const ROUTES: &[Route] = &[
         .closed("Listing keys", "Run `hbd key list` on the server, or configure users."),
     Route::post("keys", Handle::Admin(key::load))
         .closed("Loading keys", "Run `hbd reload` on the server, or configure users."),
+    Route::post("notify-test", Handle::Admin(notify::test))
+        .closed("Testing channels", "Run `hbd notify-test` on the server, or configure users."),
     Route::post("reload", Handle::Admin(reload))
         .closed("Reloading", "Run `hbd reload` on the server, or configure users."),
 ];

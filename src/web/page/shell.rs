@@ -9,7 +9,7 @@ use crate::engine::view::Severity;
 use crate::web::http::{Body, Response};
 use crate::web::problem::Problem;
 use crate::web::query;
-use crate::web::{Answer, Call, form, guard};
+use crate::web::{Answer, Call, channel_banner, form, guard};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -263,6 +263,10 @@ fn banner(call: &Call<'_>) -> Option<Banner> {
             key: "warn",
             text: format!("A file of templates_dir is not used: {problem}"),
         });
+    }
+    let failing = channel_banner(context.channels, context.now.wall);
+    if let Some(text) = failing.filter(|_| call.caller.sees_all()) {
+        return Some(Banner { key: "warn", text });
     }
     if view.counters.kernel_drops > 0 {
         let text = format!(

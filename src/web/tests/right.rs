@@ -166,6 +166,7 @@ const CLOSED: &[&str] = &[
     "PUT users/{user}",
     "DELETE users/{user}",
     "PUT hosts/{host}/access",
+    "POST notify-test",
     "POST reload",
 ];
 

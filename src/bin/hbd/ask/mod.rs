@@ -8,6 +8,7 @@ mod command;
 mod event;
 mod fleet;
 mod http;
+mod notify;
 mod screen;
 mod table;
 mod tls;
@@ -31,10 +32,12 @@ const RELOAD: &str = "/api/0/reload";
 pub struct Failure {
     pub status: u8,
     pub words: String,
+    /// The `code` of the API's problem document; empty where there was none.
+    pub code: String,
 }
 
 fn failure(status: u8, words: impl Into<String>) -> Failure {
-    Failure { status, words: words.into() }
+    Failure { status, words: words.into(), code: String::new() }
 }
 
 /// Runs one subcommand; returns the exit status.
@@ -119,6 +122,7 @@ impl Asker<'_> {
             Action::Commands => self.commands(),
             Action::Upgrade => self.upgrade(),
             Action::Token => self.token(),
+            Action::NotifyTest => self.notify_test(),
             _ => self.reload(),
         }
     }
@@ -132,14 +136,17 @@ impl Asker<'_> {
         })?;
         let Answer { status, body } = answer;
         let value = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
-        match (status, value) {
+        let code = value.as_ref().ok().and_then(|value| value["code"].as_str()).unwrap_or_default();
+        let code = code.to_owned();
+        let result = match (status, value) {
             (200..=299, Ok(value)) => Ok(value),
             (422, value) if path == RELOAD => {
                 Err(failure(EXIT_CONFIG, problem(status, value.ok())))
             }
             (401 | 403, value) => Err(failure(EXIT_NOT_ALLOWED, problem(status, value.ok()))),
             (_, value) => Err(failure(EXIT_FAILED, problem(status, value.ok()))),
-        }
+        };
+        result.map_err(|failure| Failure { code, ..failure })
     }
 
     fn get(&self, path: &str) -> Result<Value, Failure> {
