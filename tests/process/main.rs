@@ -9,6 +9,7 @@ mod channel;
 mod control;
 mod dns;
 mod fault;
+mod history;
 mod journal;
 mod life;
 mod mail;

@@ -141,6 +141,23 @@ impl Keeper {
         written
     }
 
+    /// Takes what waits and writes it.
+    #[allow(dead_code, reason = "for benches/history.rs")]
+    pub fn commit_waiting(&mut self, now: Wall) -> bool {
+        let taken = self.handle.take();
+        self.commit(now, taken)
+    }
+
+    /// Bytes of blocks, of rollups and of pieces.
+    #[allow(dead_code, reason = "for benches/history.rs")]
+    pub fn bytes(&self) -> (u64, u64, u64) {
+        let of = |wanted: u8| {
+            let sizes = self.sizes.iter().filter(|((kind, _), _)| *kind == wanted);
+            sizes.map(|(_, bytes)| bytes).sum()
+        };
+        (of(base::HOURS), of(base::DAYS), self.piece_bytes)
+    }
+
     fn put_back(&self, taken: &Taken) {
         self.handle.put_back(&taken.records);
     }

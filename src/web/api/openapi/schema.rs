@@ -94,8 +94,9 @@ pub fn parameter(name: &str) -> Value {
             (shown, json!({ "type": "number", "minimum": 0, "maximum": 9_999_999_999_u64 }), false)
         }
         "points" => ("points", number(2000, 1), false),
-        "days" => ("days", number(365, 1), false),
+        "days" => ("days", number(3660, 1), false),
         "metric" => ("metric", json!({ "type": "string", "minLength": 1 }), true),
+        "format" => ("format", choice(&["json", "csv"]), false),
         other => (other, text(), false),
     };
     json!({ "name": shown, "in": "query", "required": required, "schema": schema })
@@ -144,6 +145,13 @@ fn hosts() -> Value {
         "managers": { "type": "array", "items": text(), "nullable": true, "maxItems": 256 },
         "monitors": { "type": "array", "items": text(), "nullable": true, "maxItems": 256 },
     });
+    let numbers = || json!({ "type": "array", "items": maybe("number") });
+    let tally = json!({
+        "up": number(), "down": number(), "maintenance": number(), "unknown": number(),
+        "outages": { "type": "integer" },
+    });
+    let mut day = tally.clone();
+    day["date"] = text();
     let tags = json!({
         "tags": { "type": "array", "items": text(), "nullable": true, "maxItems": 256 },
         "group": maybe("string"),
@@ -157,6 +165,21 @@ fn hosts() -> Value {
         "AccessWish": body(&[], lists),
         "Tags": object(json!({ "tags": texts(), "group": maybe("string") })),
         "TagsWish": body(&[], tags),
+        "Series": object(json!({
+            "step": number(), "t": { "type": "array", "items": number() },
+            "series": { "type": "object", "additionalProperties": object(json!({
+                "avg": numbers(), "min": numbers(), "max": numbers(), "unit": text(),
+            })) },
+            "down": { "type": "array", "items": numbers() },
+            "maintenance": { "type": "array", "items": numbers() },
+            "limits": { "type": "array", "items": object(json!({
+                "level": text(), "value": number(), "metric": text(),
+            })) },
+        })),
+        "Tally": object(tally.clone()),
+        "Availability": object(json!({
+            "days": { "type": "array", "items": object(day) }, "total": reference("Tally"),
+        })),
         "Plugins": object(json!({ "host": text(), "plugins": { "type": "object" } })),
         "Samples": object(json!({
             "host": text(), "plugin": text(),
