@@ -197,6 +197,7 @@ struct Loop {
     waiting: BTreeMap<u64, Sender<Answer>>,
     answered: Vec<(u64, Outcome)>,
     /// For the channels' threads, after what they say is on its way to the disk.
+    #[allow(clippy::vec_box, reason = "each box is handed on as it is")]
     messages: Vec<Box<Message>>,
     command_id: u64,
     publish_at: Mono,
