@@ -110,6 +110,7 @@ fn view() -> View {
     View {
         queued: Default::default(),
         isolated_since: None,
+        keys: Arc::default(),
         silences: Default::default(),
         acknowledgements: Default::default(),
         maintenances: Default::default(),

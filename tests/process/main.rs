@@ -6,6 +6,7 @@
 mod agent;
 mod alert;
 mod channel;
+mod command;
 mod control;
 mod dns;
 mod fault;

@@ -89,6 +89,9 @@ pub enum Action {
     Upgrade,
     Sign,
     NotifyTest,
+    Init,
+    Completions,
+    Man,
 }
 
 /// Who takes an option.
@@ -116,16 +119,19 @@ impl Taker {
 impl Action {
     /// Whether it talks to a running server.
     pub fn asks_a_server(self) -> bool {
-        !matches!(
-            self,
-            Action::Serve
-                | Action::CheckConfig
-                | Action::Journal
-                | Action::Topic
-                | Action::Key
-                | Action::Sign
-                | Action::Passwd
-        )
+        const LOCAL: &[Action] = &[
+            Action::Serve,
+            Action::CheckConfig,
+            Action::Journal,
+            Action::Topic,
+            Action::Passwd,
+            Action::Sign,
+            Action::Key,
+            Action::Init,
+            Action::Completions,
+            Action::Man,
+        ];
+        !LOCAL.contains(&self)
     }
 }
 
@@ -320,6 +326,15 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
         (0, 1),
         "send a test notice, tell the result",
     ),
+    subcommand("init", Action::Init, "[DIR]", (0, 1), "write a first configuration and units"),
+    subcommand(
+        "completions",
+        Action::Completions,
+        "bash|zsh|fish",
+        (1, 1),
+        "print completions for a shell",
+    ),
+    subcommand("man", Action::Man, "DIR", (1, 1), "write the manual pages into a directory"),
     subcommand("reload", Action::Reload, "", (0, 0), "load the configuration again"),
 ];
 

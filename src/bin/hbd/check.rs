@@ -15,7 +15,7 @@ pub fn run(invocation: &Invocation, env: Environment) -> u8 {
         eprint!("{}", reading.render_problems());
     }
     if invocation.print {
-        print!("{}", reading.render_effective());
+        print!("{}", reading.render_effective(&source));
     }
     let fails = reading.problems.iter().any(Problem::fails_check);
     let summary = summary(&reading);

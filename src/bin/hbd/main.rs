@@ -10,6 +10,7 @@ mod ask;
 mod bind;
 mod certificate;
 mod check;
+mod completion;
 mod dns;
 mod effective;
 mod engine;
@@ -18,10 +19,12 @@ mod gate;
 mod hasher;
 mod help;
 mod history;
+mod init;
 mod journal;
 mod journal_command;
 mod keys;
 mod lookup;
+mod man;
 mod notify;
 mod owner;
 mod package;
@@ -29,7 +32,9 @@ mod passwd;
 mod pool;
 mod pulse;
 mod reading;
+mod reference;
 mod remote;
+mod roff;
 mod secret;
 mod serve;
 mod settings;
@@ -83,6 +88,13 @@ fn act(invocation: Invocation) -> u8 {
         Action::Key => return keys::run(&invocation, &env),
         Action::Sign => return sign::run(&invocation),
         Action::Passwd => return passwd::run(invocation.words.first().map_or("", String::as_str)),
+        Action::Init => return init::run(&invocation),
+        Action::Completions => {
+            return completion::run(invocation.words.first().map_or("", String::as_str));
+        }
+        Action::Man => {
+            return man::run(invocation.words.first().map_or("man", String::as_str).as_ref());
+        }
         Action::Journal => return journal_command::run(&invocation, &env),
         _ => return ask::run(&invocation, &env),
     }

@@ -1,6 +1,6 @@
 //! Reading the configuration files and `templates_dir`: bounded, all problems collected, nothing decided here.
 
-use crate::effective;
+use crate::effective::{self, Resolved};
 use crate::journal;
 use crate::lookup::{self, Environment, Files};
 use crate::secret;
@@ -59,6 +59,39 @@ impl Source {
         Some(lookup::journal_dir(config, &self.env, &state_dir))
     }
 
+    /// What the files leave open and the environment or the machine decides.
+    fn resolved(&self, config: &Server) -> Vec<Resolved> {
+        let env = &self.env;
+        let Ok(state_dir) = lookup::state_dir(config, env) else { return Vec::new() };
+        let origin = |set: bool, name: &str| match set {
+            true => format!("env {name}"),
+            false => "default".to_owned(),
+        };
+        let state = match (&env.state_directory, env.root, &env.xdg_state_home) {
+            (Some(_), ..) => origin(true, "STATE_DIRECTORY"),
+            (None, false, Some(_)) => origin(true, "XDG_STATE_HOME"),
+            _ => origin(false, ""),
+        };
+        let journal = lookup::journal_dir(config, env, &state_dir);
+        let socket = lookup::control_socket(config, env, &state_dir);
+        let row = |key, path: PathBuf, origin| Resolved {
+            key,
+            value: path.display().to_string(),
+            origin,
+        };
+        vec![
+            row("pickfile", lookup::store(config, &state_dir), origin(false, "")),
+            row("keys_file", state_dir.join("keys.json"), origin(false, "")),
+            row("journal_dir", journal, origin(env.logs_directory.is_some(), "LOGS_DIRECTORY")),
+            row(
+                "control_socket",
+                socket,
+                origin(env.runtime_directory.is_some(), "RUNTIME_DIRECTORY"),
+            ),
+            row("state_dir", state_dir, state),
+        ]
+    }
+
     pub fn read(&self) -> Reading {
         let files = lookup::config_files(self.option.as_deref(), &self.env, &self.base);
         let (mut documents, mut problems) = (Vec::new(), Vec::new());
@@ -112,9 +145,12 @@ impl Reading {
         settings::render(&self.documents, server::key::TOP)
     }
 
-    /// What is in force, as YAML.
-    pub fn render_effective(&self) -> String {
-        effective::render(&self.documents, server::key::TOP)
+    /// What is in force, as YAML, with the origin of each value.
+    pub fn render_effective(&self, source: &Source) -> String {
+        let main = self.files.main.as_deref().or(self.files.parts.first().map(PathBuf::as_path));
+        let base = main.and_then(Path::parent).unwrap_or(Path::new("/"));
+        let resolved = source.resolved(&self.server);
+        effective::render(&self.documents, server::key::TOP, &resolved, base)
     }
 }
 
