@@ -8,6 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 hbd=$(realpath "${1:-target/release/hbd}")
 dir=$(mktemp -d)
+chmod 711 "$dir" # nginx reads as another user
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null || true; rm -rf "$dir"' EXIT
 hosts=1000 seconds=5 connections=8

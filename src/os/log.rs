@@ -50,7 +50,17 @@ pub fn init(ident: &'static str, verbosity: u8, target: Target) -> io::Result<()
         1 => LevelFilter::Debug,
         _ => LevelFilter::Trace,
     };
-    let output = match target {
+    let output = output(target)?;
+    let state = Mutex::new(State { output, repeats: Repeats::new() });
+    let sink = SINK.get_or_init(|| Sink { ident, state });
+    if log::set_logger(sink).is_ok() {
+        log::set_max_level(level);
+    }
+    Ok(())
+}
+
+fn output(target: Target) -> io::Result<Output> {
+    Ok(match target {
         Target::Stderr if std::env::var_os("JOURNAL_STREAM").is_some() => {
             Output::Journal { lost: 0 }
         }
@@ -61,12 +71,17 @@ pub fn init(ident: &'static str, verbosity: u8, target: Target) -> io::Result<()
             Output::Syslog { socket, lost: 0 }
         }
         Target::File(path) => Output::File { file: open(&path)?, path },
-    };
-    let state = Mutex::new(State { output, repeats: Repeats::new() });
-    let sink = SINK.get_or_init(|| Sink { ident, state });
-    if log::set_logger(sink).is_ok() {
-        log::set_max_level(level);
-    }
+    })
+}
+
+/// Writes to another target from now on.
+///
+/// # Errors
+/// The new file cannot be opened; the old target stays in use.
+pub fn turn_to(target: Target) -> io::Result<()> {
+    let Some(sink) = SINK.get() else { return Ok(()) };
+    let output = output(target)?;
+    lock(&sink.state).output = output;
     Ok(())
 }
 

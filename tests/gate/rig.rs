@@ -1,5 +1,6 @@
 //! A front with an app of a few routes, and clients that read what it says.
 
+use crate::certificate::Certificate;
 use crate::gate::{App, Front, Listeners, start};
 use heartbeat::config::server::{Cidr, Server};
 use heartbeat::engine::view::{Counters, Event, EventKind, HostTable, View};
@@ -11,8 +12,8 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 pub const LARGE: usize = 3 << 20;
 /// Two of it are more than may wait for slow peers.
@@ -21,6 +22,8 @@ pub const HUGE: usize = 24 << 20;
 pub struct Rig {
     pub http: SocketAddr,
     pub ws: SocketAddr,
+    /// The same as `http`, over TLS.
+    pub https: SocketAddr,
     pub control: std::path::PathBuf,
     pub front: Front,
     pub app: Arc<TestApp>,
@@ -110,7 +113,6 @@ fn view() -> View {
     View {
         queued: Default::default(),
         isolated_since: None,
-        keys: Arc::default(),
         silences: Default::default(),
         acknowledgements: Default::default(),
         maintenances: Default::default(),
@@ -146,16 +148,22 @@ impl Rig {
         let dir = tempfile::tempdir().expect("a directory");
         let control = dir.path().join("control");
         let bind = || TcpListener::bind("127.0.0.1:0").expect("a port");
-        let (http, ws) = (bind(), bind());
+        let (http, ws, https) = (bind(), bind(), bind());
+        let config = Server { cert_path: dir.path().to_owned(), ..config };
+        make_certificate(dir.path());
+        let certificate = Certificate::load(&config).expect("a certificate");
         let view = Mutex::new(Arc::new(view()));
         let app = Arc::new(TestApp { config: Arc::new(config), view, ahead_ms: AtomicU64::new(0) });
         Rig {
             http: http.local_addr().expect("bound"),
             ws: ws.local_addr().expect("bound"),
+            https: https.local_addr().expect("bound"),
             front: start(
                 Listeners {
                     http: vec![http],
                     ws: vec![ws],
+                    https: vec![https],
+                    certificate: Some(Arc::new(certificate)),
                     control: Some(UnixListener::bind(&control).expect("a socket")),
                     ..Listeners::default()
                 },
@@ -188,6 +196,27 @@ impl Rig {
     pub fn count(&self, name: &str) -> u64 {
         self.front.counters().iter().find(|(n, _)| *n == name).map_or(0, |(_, n)| *n)
     }
+}
+
+/// A self-made certificate; one for all rigs of the process, for openssl takes its time.
+fn make_certificate(dir: &std::path::Path) {
+    static MADE: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
+    let (key, chain) = MADE.get_or_init(|| {
+        let (key, chain) = (dir.join("key"), dir.join("chain"));
+        let output = std::process::Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+            .args(["-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout"])
+            .arg(&key)
+            .arg("-out")
+            .arg(&chain)
+            .output()
+            .expect("openssl runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let read = |path| os::file::read_bounded(path, 1 << 20).expect("it was written");
+        (read(&key), read(&chain))
+    });
+    std::fs::write(dir.join("privkey.pem"), key).expect("written");
+    std::fs::write(dir.join("fullchain.pem"), chain).expect("written");
 }
 
 /// Far longer than anything takes.

@@ -33,6 +33,7 @@ struct Far {
     child: std::process::Child,
     http: SocketAddr,
     ws: SocketAddr,
+    https: SocketAddr,
 }
 
 impl Far {
@@ -64,7 +65,7 @@ impl Far {
         let ports = line.split("ready ").nth(1).expect("ports");
         let mut ports = ports.split(' ').map(|p| p.parse().expect("an address"));
         let (http, ws) = (ports.next().expect("http"), ports.next().expect("ws"));
-        Far { child, http, ws }
+        Far { child, http, ws, https: ports.next().expect("https") }
     }
 
     /// Kilobytes that are resident.
@@ -130,7 +131,7 @@ fn serve_until_told() {
     let later = std::env::var("HB_FILES_LATER").ok().and_then(|text| text.parse().ok());
     let later = later.expect("told by the parent");
     setrlimit(Resource::RLIMIT_NOFILE, later, later).expect("less than before");
-    println!("ready {} {}", rig.http, rig.ws);
+    println!("ready {} {} {}", rig.http, rig.ws, rig.https);
     let _ = std::io::stdin().read(&mut [0]);
     rig.front.stop();
 }
@@ -171,6 +172,21 @@ fn h1_slow_connections_of_one_address_leave_it_a_place() {
     assert!(rig.count("http_evicted") >= 2 * limits::HTTP_CONNS_PER_ADDRESS as u64);
     drop(held);
     rig.front.stop();
+}
+
+#[test]
+fn h1_half_handshakes_of_tls_leave_a_good_request_its_place() {
+    let far = Far::new(1024);
+    far.good();
+    let before = far.rss();
+    // A ClientHello that stops in the middle of its record.
+    let hello = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, 7, 7, 7];
+    let held = half(far.https, sized(300, 10_000), &hello);
+    far.report("half handshakes of TLS", before);
+    drop(held);
+    let held = half(far.https, sized(100, 2_000), b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    far.report("requests in the clear on the port of TLS", before);
+    drop(held);
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub struct Source {
     pub env: Environment,
     /// `--with-agent`
     pub with_agent: bool,
+    /// The server has left its terminal.
+    pub background: bool,
     /// What relative paths are relative to: the directory hbd was started in, which a daemon leaves.
     pub base: PathBuf,
 }
@@ -45,7 +47,7 @@ pub struct Reading {
 impl Source {
     pub fn new(option: Option<PathBuf>, env: Environment, with_agent: bool) -> Source {
         let base = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-        Source { option, env, with_agent, base }
+        Source { option, env, with_agent, background: false, base }
     }
 
     /// What the journal thread has to do, `None` where nothing.

@@ -42,10 +42,11 @@ pub struct Options {
 }
 
 /// Runs the server to its end; returns the exit status.
-pub fn run(options: Options) -> u8 {
+pub fn run(mut options: Options) -> u8 {
     fault::install();
     limit_arenas();
     let env = options.source.env.clone();
+    options.source.background = !options.foreground && env.notify_socket.is_none();
     if let Err(error) = fault::arm(env.fault.as_deref()) {
         let _ = writeln!(std::io::stderr(), "hbd: {error}");
         return EXIT_FAILED;
@@ -179,7 +180,7 @@ fn start(
 ) -> Result<(), String> {
     let shown = reading.render_settings();
     let mut config = reading.server;
-    leave_terminal(&options, &config, &env)?;
+    leave_terminal(&options, &config)?;
     accounts::resolve_passwords(&mut config, &options.source.base);
     let files = (Arc::new(config), shown);
     for remark in &prepared.remarks {
@@ -197,17 +198,22 @@ fn start(
     running.stop()
 }
 
-/// Becomes a daemon unless somebody supervises, and opens the log.
-fn leave_terminal(options: &Options, config: &Server, env: &Environment) -> Result<(), String> {
-    let background = !options.foreground && env.notify_socket.is_none();
-    if background {
-        daemon::daemonize().map_err(|e| format!("cannot become a daemon: {e}"))?;
-    }
-    let target = match &config.logfile {
+/// Where the log goes: to the file of the configuration, else to syslog from the background.
+pub fn log_target(config: &Server, background: bool) -> sink::Target {
+    match &config.logfile {
         Some(path) => sink::Target::File(path.clone()),
         None if background => sink::Target::Syslog,
         None => sink::Target::Stderr,
-    };
+    }
+}
+
+/// Becomes a daemon unless somebody supervises, and opens the log.
+fn leave_terminal(options: &Options, config: &Server) -> Result<(), String> {
+    let background = options.source.background;
+    if background {
+        daemon::daemonize().map_err(|e| format!("cannot become a daemon: {e}"))?;
+    }
+    let target = log_target(config, background);
     sink::init("hbd", options.verbosity, target).map_err(|e| format!("logfile: {e}"))
 }
 

@@ -5,6 +5,7 @@ use crate::app::App;
 use crate::certificate::Certificate;
 use crate::pulse::Watch;
 use crate::reading::{self, Reading};
+use crate::serve;
 use crate::shared::Shared;
 use crate::systemd::Notifier;
 use crate::{engine, fault, history, journal, keys, notify, remote};
@@ -196,6 +197,8 @@ impl Supervisor {
         // Its secrets may have changed behind the same configuration.
         let samples = remote::Settings::of(&new, &self.source.base);
         let history = history::Settings::of(&new);
+        let log_to =
+            (old.logfile != new.logfile).then(|| serve::log_target(&new, self.source.background));
         self.accounts.configure(new, shown, |merged| {
             self.shared.set_config(Arc::clone(&merged));
             // Before the engine hears of new channels.
@@ -207,6 +210,9 @@ impl Supervisor {
             }
         });
         self.renew_certificate();
+        if let Some(Err(error)) = log_to.map(sink::turn_to) {
+            log::error!("config: logfile: {error}, the log stays where it is");
+        }
         self.journal.configure(journal);
         self.samples.configure(samples);
         self.history.configure(history);
