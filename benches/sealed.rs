@@ -5,7 +5,9 @@
 
 #![allow(clippy::disallowed_methods)] // A benchmark reads the clock.
 
+#[allow(dead_code, reason = "each benchmark uses its part")]
 mod shape;
+#[allow(dead_code, reason = "each benchmark uses its part")]
 mod socket;
 
 use heartbeat::wire::{Header, Key, KeyId, Keyring, SealKind, Slot, seal};

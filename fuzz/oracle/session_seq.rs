@@ -235,6 +235,7 @@ impl World {
         self.wire.of_server.push(bytes.to_vec());
     }
 
+    #[allow(clippy::wrong_self_convention, reason = "the way of a datagram")]
     fn to_server(&mut self, bytes: &[u8]) -> bool {
         let path = Path { from: AGENT.parse().expect("an address"), to: None };
         let at = self.at();
@@ -259,6 +260,7 @@ impl World {
         counted
     }
 
+    #[allow(clippy::wrong_self_convention, reason = "the way of a datagram")]
     fn to_agent(&mut self, bytes: &[u8]) {
         self.agent.handle(self.at(), agent::Event::Tick);
         self.drain_agent();
@@ -360,8 +362,8 @@ impl World {
                 }
             }
             11 => self.elapse(u64::from(which) * 40),
-            12 => self.secure(which % 4 != 0),
-            13 if which % 8 == 0 => self.reboot_agent(),
+            12 => self.secure(!which.is_multiple_of(4)),
+            13 if which.is_multiple_of(8) => self.reboot_agent(),
             13 if which % 8 == 1 => self.restart_server(),
             13 => self.elapse(u64::from(which) * 4),
             14 => self.ask(),
