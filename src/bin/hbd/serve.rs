@@ -20,6 +20,7 @@ use heartbeat::config::server::Server;
 use heartbeat::engine::view::{EventKind, Level};
 use heartbeat::engine::{Engine, Event, Saved};
 use heartbeat::os::{clock, daemon, file, log as sink, name};
+use heartbeat::time::Duration;
 use heartbeat::web::{Facts, Figure, Kind};
 use heartbeat::wire::Keyring;
 use jiff::tz::TimeZone;
@@ -221,17 +222,55 @@ fn leave_terminal(options: &Options, config: &Server) -> Result<(), String> {
 struct Running {
     inbox: engine::Inbox,
     engine: JoinHandle<()>,
+    workers: Workers,
+    voice: (notify::DeadMan, notify::Handle),
+    front: gate::Front,
+    agent: Option<AgentThread>,
+    control_path: Option<PathBuf>,
+}
+
+/// The threads that carry out what the engine decides.
+struct Workers {
     store: store::Running,
     history: Option<history::Running>,
     journal: journal::Running,
     dns: dns::Running,
     remote: remote::Running,
-    notify: notify::Handle,
-    dead_man: notify::DeadMan,
     signals: SignalThread,
-    front: gate::Front,
-    agent: Option<AgentThread>,
-    control_path: Option<PathBuf>,
+}
+
+impl Workers {
+    /// What must be on disk first.
+    fn stop(self) {
+        self.store.stop();
+        if let Some(history) = self.history {
+            history.stop();
+        }
+        self.journal.stop();
+        self.dns.stop();
+        self.remote.stop();
+        self.signals.stop();
+    }
+}
+
+/// How often systemd wants to hear that the server lives.
+fn watchdog_every(env: &Environment) -> Option<Duration> {
+    let (usec, pid) = &env.watchdog;
+    systemd::watchdog_every(usec.as_deref(), pid.as_deref())
+}
+
+/// What is bound, each to whom it is for.
+fn listeners(prepared: Prepared) -> (Vec<UdpSocket>, Option<PathBuf>, Listeners) {
+    let (control_path, control) = prepared.control.unzip();
+    let listeners = Listeners {
+        http: prepared.http,
+        ws: prepared.ws,
+        https: prepared.https,
+        wss: prepared.wss,
+        certificate: prepared.certificate,
+        control,
+    };
+    (prepared.udp, control_path, listeners)
 }
 
 /// The zones of windows of maintenance: the machine's own files, and the server's own zone.
@@ -277,6 +316,8 @@ impl Running {
         let (mut machine, store, restored) = load(&base, &prepared)?;
         let config = Arc::clone(&restored.config);
         let facts = ready.facts(&prepared);
+        let (udp, control_path, listeners) = listeners(prepared);
+        let certificate = listeners.certificate.clone();
         let shared = Arc::new(Shared::new(machine.view(), Arc::clone(&config), facts));
         let (past, history) =
             start_history(&config, store.path()).map_err(failed("the history"))?;
@@ -287,8 +328,8 @@ impl Running {
         let notify = notify::Handle::new(Arc::clone(&shared));
         let pens = (records.pen(), samples.pen(), past.pen());
         let ends = (store.handle.clone(), pens.0, updates, pens.1, pens.2, notify.clone());
-        let (inbox, engine) = engine::start(machine, prepared.udp, ends, Arc::clone(&shared))
-            .map_err(failed("the engine"))?;
+        let (inbox, engine) =
+            engine::start(machine, udp, ends, Arc::clone(&shared)).map_err(failed("the engine"))?;
         notify.start(inbox.clone(), &config).map_err(failed("the channels"))?;
         let settings = source.journal_settings(&config);
         let journal = journal::start(records.clone(), settings, teller(inbox.clone()))
@@ -301,32 +342,20 @@ impl Running {
         let accounts =
             Accounts::new(restored, base, shown, ends, seed()).map_err(failed("accounts"))?;
         let accounts = Arc::new(accounts);
-        let app = App::new(
+        let app = Arc::new(App::new(
             Arc::clone(&shared),
             inbox.clone(),
             (records.clone(), past.clone(), notify.clone()),
             orders,
             pages,
             Arc::clone(&accounts),
-        );
-        let app = Arc::new(app);
-        let (control_path, control) = prepared.control.unzip();
-        let certificate = prepared.certificate;
-        let listeners = Listeners {
-            http: prepared.http,
-            ws: prepared.ws,
-            https: prepared.https,
-            wss: prepared.wss,
-            certificate: certificate.clone(),
-            control,
-        };
+        ));
         let front = gate::start(listeners, Arc::clone(&app) as Arc<dyn gate::App>)
             .map_err(failed("the HTTP front"))?;
         measure(&app, &store.handle, &front);
         let remote = start_remote(&samples, &app, &config, (&inbox, &source))?;
         let agent = start_agent(&config, ready.udp);
-        let (usec, pid) = &source.env.watchdog;
-        let watchdog_every = systemd::watchdog_every(usec.as_deref(), pid.as_deref());
+        let watchdog_every = watchdog_every(&source.env);
         let supervisor = Supervisor {
             orders: received,
             shared,
@@ -343,21 +372,9 @@ impl Running {
             source,
         };
         let dead_man = notify::DeadMan::start(&notify).map_err(failed("the dead man's thread"))?;
-        let running = Running {
-            inbox,
-            engine,
-            store,
-            history,
-            journal,
-            dns,
-            remote,
-            notify,
-            dead_man,
-            signals,
-            front,
-            agent,
-            control_path,
-        };
+        let voice = (dead_man, notify);
+        let workers = Workers { store, history, journal, dns, remote, signals };
+        let running = Running { inbox, engine, workers, voice, front, agent, control_path };
         Ok((running, supervisor))
     }
 
@@ -367,20 +384,13 @@ impl Running {
             agent.stop();
         }
         fault::point("engine_before_stop");
-        self.dead_man.stop();
-        self.notify.stop();
+        self.voice.0.stop();
+        self.voice.1.stop();
         if !self.inbox.send(engine::Order::Stop) {
             return Err("the engine does not take the order to stop".to_owned());
         }
         let _ = self.engine.join();
-        self.store.stop();
-        if let Some(history) = self.history {
-            history.stop();
-        }
-        self.journal.stop();
-        self.dns.stop();
-        self.remote.stop();
-        self.signals.stop();
+        self.workers.stop();
         for (name, count) in self.front.counters() {
             log::debug!("front {name}={count}");
         }
