@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const PLUGINS: &str = include_str!("../docs/PLUGINS.md");
+const README: &str = include_str!("../README.md");
 const NAGIOS: &str = include_str!("../docs/NAGIOS_INTEGRATION.md");
 const NOTIFICATIONS: &str = include_str!("../docs/NOTIFICATIONS.md");
 
@@ -41,7 +42,7 @@ fn is_there(program: &str) -> bool {
 #[test]
 fn configurations_in_the_documents_have_no_problem() {
     let mut seen = 0;
-    for document in [PLUGINS, NAGIOS] {
+    for document in [README, PLUGINS, NAGIOS] {
         for text in blocks(document, "yaml").into_iter().chain(blocks(document, "json")) {
             let (root, mut problems) = match text.starts_with('{') {
                 true => json::read(text, "example"),
@@ -58,7 +59,7 @@ fn configurations_in_the_documents_have_no_problem() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 7, "the examples have moved");
+    assert_eq!(seen, 9, "the examples have moved");
 }
 
 #[test]
