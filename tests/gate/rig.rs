@@ -112,6 +112,7 @@ fn view() -> View {
     let now = os::clock::now();
     View {
         queued: Default::default(),
+        keys: Arc::default(),
         isolated_since: None,
         silences: Default::default(),
         acknowledgements: Default::default(),
