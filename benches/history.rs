@@ -45,6 +45,23 @@ struct Kind {
     ways: Vec<u8>,
 }
 
+const NETWORK: [(&str, u8); 14] = [
+    ("interfaces.eth0.rx_mb_s", 4),
+    ("interfaces.eth0.tx_mb_s", 4),
+    ("interfaces.eth0.rx_bytes", 3),
+    ("interfaces.eth0.tx_bytes", 3),
+    ("interfaces.eth0.rx_packets", 3),
+    ("interfaces.eth0.tx_packets", 3),
+    ("interfaces.eth0.errors_total", 0),
+    ("interfaces.eth0.dropped_total", 0),
+    ("interfaces.eth0.speed_mbit", 0),
+    ("errors_total", 0),
+    ("dropped_total", 0),
+    ("tcp_established", 2),
+    ("tcp_time_wait", 2),
+    ("udp_sockets", 2),
+];
+
 fn kinds() -> Vec<Kind> {
     let kind = |plugin: &str, metrics: &[(&str, u8)]| {
         let names: Vec<&str> = metrics.iter().map(|(name, _)| *name).collect();
@@ -102,25 +119,7 @@ fn kinds() -> Vec<Kind> {
                 ("io.sda.busy_percent", 1),
             ],
         ),
-        kind(
-            "network_monitor",
-            &[
-                ("interfaces.eth0.rx_mb_s", 4),
-                ("interfaces.eth0.tx_mb_s", 4),
-                ("interfaces.eth0.rx_bytes", 3),
-                ("interfaces.eth0.tx_bytes", 3),
-                ("interfaces.eth0.rx_packets", 3),
-                ("interfaces.eth0.tx_packets", 3),
-                ("interfaces.eth0.errors_total", 0),
-                ("interfaces.eth0.dropped_total", 0),
-                ("interfaces.eth0.speed_mbit", 0),
-                ("errors_total", 0),
-                ("dropped_total", 0),
-                ("tcp_established", 2),
-                ("tcp_time_wait", 2),
-                ("udp_sockets", 2),
-            ],
-        ),
+        kind("network_monitor", &NETWORK),
     ]
 }
 

@@ -1,5 +1,6 @@
-//! What sealing costs the server: CPU of hbd for each heartbeat with its ACK, sealed and plain, at 50,000 a second in the
-//! same run, and whether any is lost. `cargo bench --bench sealed [-- SECONDS]`; docs/PERFORMANCE.md has the figures.
+//! What sealing costs the server: CPU of hbd for each heartbeat with its ACK, sealed and plain, at 50,000 a second in
+//! the same run, and whether any is lost. `cargo bench --bench sealed [-- SECONDS]`; docs/PERFORMANCE.md has
+//! the figures.
 //!
 //! Loopback only; ends by itself. The datagrams are sealed before the clock starts: a number counts once.
 

@@ -62,7 +62,7 @@ fn has(program: &str, args: &[&str]) -> bool {
 }
 
 fn has_mail_server() -> bool {
-    has("python3", &["-c", "import aiosmtpd"]) && has("openssl", &["version"])
+    has("/usr/bin/python3", &["-c", "import aiosmtpd"]) && has("openssl", &["version"])
 }
 
 /// A certificate for localhost that is its own authority.
@@ -98,7 +98,7 @@ fn certificate(dir: &Path) {
 fn mail_server(dir: &Path, mode: &str) -> (Beside, String) {
     let script =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/counterpart/smtp_server.py");
-    let mut command = Command::new("python3");
+    let mut command = Command::new("/usr/bin/python3");
     command.arg(script).args(["cert.pem", "key.pem", mode]).current_dir(dir);
     let server = Beside::start(&mut command, false);
     let port = server.line();

@@ -186,7 +186,7 @@ mod tests {
             "state_dir: /s  # env STATE_DIRECTORY\n",
             "# udp_policy: open without keys, else known  # default\n",
             "    tags: [a, b]  # x.yaml:5\n",
-            "      file: /run/x  # x.yaml:9\n",
+            "      file: /run/x  # x.yaml:11\n",
         ] {
             assert!(shown.contains(want), "{want} in {shown}");
         }

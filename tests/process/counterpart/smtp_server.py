@@ -30,7 +30,8 @@ class Handler:
         print(json.dumps({
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
-            "tls": session.ssl is not None,
+            # A server that speaks TLS from the first byte is told nothing of it by older versions of the library.
+            "tls": session.ssl is not None or mode == "implicit",
             "signed_in": bool(session.authenticated),
             "helo": session.host_name,
             "headers": [name for name in message.keys()],
@@ -39,7 +40,7 @@ class Handler:
             "level": str(message["x-heartbeat-level"]),
             "date": message["date"].datetime.isoformat(),
             "defects": [str(defect) for defect in message.defects],
-            "body": message.get_content(),
+            "body": message.get_content().replace("\r\n", "\n"),
         }), flush=True)
         return "250 taken"
 

@@ -130,7 +130,7 @@ fn samples_are_the_same_wherever_they_are_kept() {
     rig.now = rig.now - Duration::from_secs(1);
     assert_eq!(rig.series(start, 1000), fresh, "after a restart");
     let daily = rig.series(start, 3);
-    assert_eq!(daily.step, Duration::from_secs(60_001));
+    assert_eq!(daily.step, Duration::from_secs(60_601));
     assert_eq!(daily.lines[0].min[0], Some(0.5));
     assert_eq!(daily.lines[0].max[0], Some(27.5));
 }
@@ -142,7 +142,7 @@ fn rollups_answer_when_samples_are_gone() {
     rig.live(24 * 5);
     rig.upkeep();
     let (blocks, rollups) = rig.rows();
-    assert_eq!((blocks, rollups), (48, 4), "two days of samples, and a day that is not over");
+    assert_eq!((blocks, rollups), (48, 5), "two days of samples, and five days that are over");
     let series = rig.series(start, 120);
     assert_eq!(series.step, Duration::from_secs(HOUR));
     for (hour, i) in (0..120).zip(0..) {

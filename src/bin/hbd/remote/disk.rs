@@ -164,6 +164,7 @@ impl Disk {
         if self.segments.is_empty() {
             return self.append(block);
         }
+        self.trim_first()?;
         let mut bytes = Vec::with_capacity(FRAME + block.body.len());
         block.encode(&mut bytes);
         let number = self.segments.front().map_or(FIRST_SEGMENT, |first| first.number - 1);
@@ -177,6 +178,29 @@ impl Disk {
             samples: u64::from(block.samples),
         });
         self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Takes out of the first file what was sent already: a position tells of one file alone.
+    fn trim_first(&mut self) -> io::Result<()> {
+        let offset = self.offset;
+        let Some(number) = self.segments.front().map(|f| f.number).filter(|_| offset > 0) else {
+            return Ok(());
+        };
+        self.close_if_written(number);
+        let path = self.path(number);
+        let trimmed = path.with_extension("trimmed");
+        let mut left = File::open(&path)?;
+        left.seek(SeekFrom::Start(offset))?;
+        io::copy(&mut left, &mut File::create(&trimmed)?)?;
+        // The position first: between the two a restart sends some blocks again, no more.
+        self.offset = 0;
+        self.save_position_at(number);
+        std::fs::rename(&trimmed, &path)?;
+        if let Some(first) = self.segments.front_mut() {
+            first.bytes -= offset;
+            self.bytes -= offset;
+        }
         Ok(())
     }
 

@@ -104,7 +104,7 @@ pub fn parameter(name: &str) -> Value {
 
 pub fn all() -> Value {
     let mut shapes = hosts();
-    for more in [alerts(), feed(), accounts(), server()] {
+    for more in [over_time(), alerts(), feed(), accounts(), server()] {
         if let (Some(all), Value::Object(more)) = (shapes.as_object_mut(), more) {
             all.extend(more);
         }
@@ -145,13 +145,6 @@ fn hosts() -> Value {
         "managers": { "type": "array", "items": text(), "nullable": true, "maxItems": 256 },
         "monitors": { "type": "array", "items": text(), "nullable": true, "maxItems": 256 },
     });
-    let numbers = || json!({ "type": "array", "items": maybe("number") });
-    let tally = json!({
-        "up": number(), "down": number(), "maintenance": number(), "unknown": number(),
-        "outages": { "type": "integer" },
-    });
-    let mut day = tally.clone();
-    day["date"] = text();
     let tags = json!({
         "tags": { "type": "array", "items": text(), "nullable": true, "maxItems": 256 },
         "group": maybe("string"),
@@ -165,6 +158,28 @@ fn hosts() -> Value {
         "AccessWish": body(&[], lists),
         "Tags": object(json!({ "tags": texts(), "group": maybe("string") })),
         "TagsWish": body(&[], tags),
+        "Plugins": object(json!({ "host": text(), "plugins": { "type": "object" } })),
+        "Samples": object(json!({
+            "host": text(), "plugin": text(),
+            "samples": { "type": "array", "items": object(json!({
+                "timestamp": number(), "data": { "type": "object" },
+            })) },
+        })),
+    })
+}
+
+/// Numbers and standings from the history.
+fn over_time() -> Value {
+    let number = || json!({ "type": "number" });
+    let text = || json!({ "type": "string" });
+    let numbers = || json!({ "type": "array", "items": maybe("number") });
+    let tally = json!({
+        "up": number(), "down": number(), "maintenance": number(), "unknown": number(),
+        "outages": { "type": "integer" },
+    });
+    let mut day = tally.clone();
+    day["date"] = text();
+    json!({
         "Series": object(json!({
             "step": number(), "t": { "type": "array", "items": number() },
             "series": { "type": "object", "additionalProperties": object(json!({
@@ -179,13 +194,6 @@ fn hosts() -> Value {
         "Tally": object(tally.clone()),
         "Availability": object(json!({
             "days": { "type": "array", "items": object(day) }, "total": reference("Tally"),
-        })),
-        "Plugins": object(json!({ "host": text(), "plugins": { "type": "object" } })),
-        "Samples": object(json!({
-            "host": text(), "plugin": text(),
-            "samples": { "type": "array", "items": object(json!({
-                "timestamp": number(), "data": { "type": "object" },
-            })) },
         })),
     })
 }
