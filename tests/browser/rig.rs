@@ -94,7 +94,9 @@ impl Server {
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.http)
+        // All addresses are bound where there are users; a browser trusts loopback.
+        let http = self.http.to_string().replace("0.0.0.0", "127.0.0.1");
+        format!("http://{http}{path}")
     }
 
     pub fn signal(&self, signal: i32) {
