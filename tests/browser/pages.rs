@@ -84,7 +84,6 @@ fn looks(page: usize, role: Role) -> Vec<Look> {
 }
 
 #[test]
-#[ignore = "axe-core still finds landmarks without names of their own on the host's page and a scroller on /wall"]
 fn every_page_is_quiet_accessible_and_fits_its_window() {
     let Some(_turn) = turn() else { return };
     let open = fleet::small();

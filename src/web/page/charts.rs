@@ -327,7 +327,8 @@ fn sketches(host: &Host, samples: &Samples<'_>) -> Vec<Sketch> {
     made.extend(latest("ping_monitor").map(pings).into_iter().flatten());
     made.extend(latest("zfs_monitor").map(pools).into_iter().flatten());
     for plugin in host.plugins.iter().filter(|plugin| !plugin.info) {
-        let built_in = ["cpu_", "memory_", "disk_", "network_", "ping_", "zfs_", "filesystem_info"];
+        let built_in =
+            ["cpu_", "memory_", "disk_", "network_", "ping_", "zfs_", "filesystem_info", "os_info"];
         if !built_in.iter().any(|name| plugin.name.starts_with(name)) {
             made.extend(
                 latest(&plugin.name).map(|data| own(&plugin.name, data)).into_iter().flatten(),

@@ -6,13 +6,14 @@ use super::page;
 use super::shell::Shell;
 use crate::engine::view::Refusal;
 use crate::limits;
-use crate::web::guard;
 use crate::web::{Answer, Call};
+use crate::web::{guard, query};
 use crate::wire::Reject;
 use serde::Serialize;
 
 const UDP_DEFAULT: u16 = 50003;
 const REFUSALS_MAX: usize = 5;
+const REACHABLE_MAX: usize = 50;
 
 #[derive(Serialize)]
 struct Empty {
@@ -21,6 +22,10 @@ struct Empty {
     server: String,
     /// A name that other machines can use, where this page was asked for by a loopback address.
     elsewhere: Option<String>,
+    /// There are hosts, but none that lists show to this reader.
+    hidden: Option<String>,
+    /// Those of them that the reader may look at, with their addresses.
+    reachable: Vec<(String, String)>,
     /// Where this page was asked for, as `curl` is given it.
     origin: String,
     agents: Vec<Offered>,
@@ -49,6 +54,8 @@ pub fn respond(call: &Call<'_>) -> Answer {
         shell: Shell::new(call, "live", "Live"),
         elsewhere: (is_loopback && !own.is_empty()).then(|| format!("{own}{port}")),
         server: format!("{host}{port}"),
+        hidden: hidden(call),
+        reachable: reachable(call),
         origin: origin(call),
         agents: call.context.pages.agents.iter().map(Offered::of).collect(),
         first: first(call),
@@ -58,6 +65,21 @@ pub fn respond(call: &Call<'_>) -> Answer {
         ghosts: view.ghosts.iter().take(limits::PROBLEMS_MAX).map(|g| g.name.to_string()).collect(),
     };
     page(call, 200, "empty.html", &context)
+}
+
+fn hidden(call: &Call<'_>) -> Option<String> {
+    let all = call.whole.hosts.len as u64;
+    (all > 0).then(|| format!("{} exist on this server.", hosts(all)))
+}
+
+fn hosts(count: u64) -> String {
+    format!("{} {}", number::count(count), if count == 1 { "host" } else { "hosts" })
+}
+
+fn reachable(call: &Call<'_>) -> Vec<(String, String)> {
+    let names = call.context.view.names.iter().take(REACHABLE_MAX);
+    let link = |name: &str| format!("/plugins/{}", query::encode(name));
+    names.map(|(name, _)| (name.to_string(), link(name))).collect()
 }
 
 /// A file as the page offers it.
