@@ -130,9 +130,10 @@ fn everything_is_done_by_forms_without_a_script() {
     // Theme and zone are cookies; the server draws by them, without a flash.
     browser.go(&server.url("/settings?part=preferences"));
     browser.click(".pref button[value=dark]");
+    browser.wait_for("document.documentElement.dataset.theme === 'dark'");
     browser.click(".pref button[value=utc]");
-    let root = "document.documentElement.dataset";
-    assert_eq!(browser.text(&format!("{root}.theme + {root}.tz")), "darkUTC");
+    browser.wait_for("document.documentElement.dataset.tz === 'UTC'");
+    assert_eq!(browser.text("document.documentElement.dataset.theme"), "dark");
 }
 
 #[test]

@@ -250,10 +250,13 @@ impl Browser {
     #[track_caller]
     pub fn click(&self, selector: &str) {
         let wish = json!({ "using": "css selector", "value": selector });
-        let found = self.ask("element", &wish);
-        let id = found.as_object().and_then(|o| o.values().next()).and_then(Value::as_str);
-        let id = id.unwrap_or_else(|| panic!("{selector}: {found}")).to_owned();
-        self.ask(&format!("element/{id}/click"), &json!({}));
+        // What a click before this one sent may still take the page away under the element: then it is looked up again.
+        until(&format!("a click on {selector}"), || {
+            let path = format!("/session/{}/element", self.session);
+            let found = self.try_call("POST", &path, Some(&wish)).ok()?;
+            let id = found.as_object()?.values().next()?.as_str()?;
+            self.try_call("POST", &format!("{path}/{id}/click"), Some(&json!({}))).ok()
+        });
     }
 
     /// What the console has said since it was asked last, favicon and all: errors of the policy too.

@@ -257,7 +257,9 @@ fn lists_name_what_the_user_owns_or_manages_and_alerts_what_they_monitor_too() {
         String::from_utf8_lossy(got.body.as_bytes()).into_owned()
     };
     assert!(live("alice").contains(HOST) && !live("alice").contains(OTHER));
-    assert!(!live("mona").contains(HOST));
+    // A monitor's page links to what they may look at: no table, and not the name of any other host.
+    assert!(live("mona").contains(&format!(r#"<a href="/plugins/{HOST}">"#)));
+    assert!(!live("mona").contains("<tr") && !live("mona").contains(OTHER));
     let frame = |who: &str| {
         let bearer = format!("Bearer {who}");
         let got = bench.get_with("/api/0/live", &[("Host", "mon"), ("Authorization", &bearer)]);
