@@ -87,8 +87,9 @@ fn short_span(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::server::{Channel, ChannelType, Level};
     use crate::web::Peer;
-    use crate::web::fixture::{Bench, request};
+    use crate::web::fixture::{Bench, NOW, request};
 
     fn fact(name: &str, failing: Option<i64>, queued: usize) -> ChannelFact {
         ChannelFact {
@@ -159,5 +160,22 @@ mod tests {
         });
         assert_eq!(health["channels"]["chat"], want);
         assert!(bench.text("/events").contains("Notifications: chat failing for "));
+        let config = Channel {
+            kind: ChannelType::Slack,
+            enabled: true,
+            min_level: Level::Warning,
+            timeout: Duration::from_secs(10),
+            retry_for: Duration::from_secs(3600),
+            fallback: None,
+            proxy: None,
+            to: Vec::new(),
+            settings: std::collections::BTreeMap::new(),
+        };
+        bench.config.channels = [("chat".to_owned(), config)].into();
+        let page = |bench: &Bench| bench.text("/settings?part=notifications");
+        assert!(page(&bench).contains(": status 500: oops, 3 queued"), "{}", page(&bench));
+        let well = ChannelFact { last_success: Some(NOW.wall), ..fact("chat", None, 0) };
+        bench.channels = vec![well];
+        assert!(page(&bench).contains("delivered 0 s ago"), "{}", page(&bench));
     }
 }

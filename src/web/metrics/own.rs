@@ -3,7 +3,8 @@
 use super::Figure;
 use super::exposition::{Exposition, Kind};
 use crate::engine::view::View;
-use crate::web::Context;
+use crate::time::Wall;
+use crate::web::{ChannelFact, Context};
 
 pub fn write(text: &mut Exposition, context: &Context<'_>, view: &View) {
     let help = "Always 1; the labels tell which build this is.";
@@ -13,6 +14,7 @@ pub fn write(text: &mut Exposition, context: &Context<'_>, view: &View) {
     let uptime = view.uptime(context.now).as_secs_f64();
     text.single("heartbeat_uptime_seconds", Kind::Gauge, "How long the server runs.", uptime);
     write_queues(text, context);
+    write_channels(text, context.channels);
     let mut figures = context.engine.figures();
     // Of one name those that came first stand first.
     figures.sort_by_key(|figure| figure.name);
@@ -59,6 +61,42 @@ fn write_queues(text: &mut Exposition, context: &Context<'_>) {
     text.family("heartbeat_queue_dropped_total", Kind::Counter, help);
     for queue in context.queues {
         text.sample(&[("queue", queue.name)], queue.dropped as f64);
+    }
+}
+
+/// The configured ways of notification; no family of them where there are none.
+fn write_channels(text: &mut Exposition, channels: &[ChannelFact]) {
+    if channels.is_empty() {
+        return;
+    }
+    let help = "Whether a channel's last try succeeded; 1 where there was none.";
+    text.family("heartbeat_channel_up", Kind::Gauge, help);
+    for channel in channels.iter().filter(|channel| channel.enabled) {
+        let up = f64::from(u8::from(channel.is_ok()));
+        text.sample(&[("channel", &channel.name), ("type", channel.kind)], up);
+    }
+    text.family("heartbeat_channel_queued", Kind::Gauge, "Notices that wait for a channel.");
+    for channel in channels {
+        text.sample(&[("channel", &channel.name)], channel.queued as f64);
+    }
+    let help = "Tries of a channel, by how they ended.";
+    text.family("heartbeat_channel_tries_total", Kind::Counter, help);
+    for channel in channels {
+        let ends = [
+            ("delivered", channel.delivered),
+            ("retried", channel.retried),
+            ("failed", channel.failed),
+        ];
+        for (end, count) in ends {
+            text.sample(&[("channel", &channel.name), ("outcome", end)], count as f64);
+        }
+    }
+    let help = "When a channel delivered last, in Unix time.";
+    text.family("heartbeat_channel_last_success_timestamp_seconds", Kind::Gauge, help);
+    for channel in channels {
+        if let Some(at) = channel.last_success.map(Wall::as_secs_f64) {
+            text.sample(&[("channel", &channel.name)], at);
+        }
     }
 }
 

@@ -72,6 +72,32 @@ fn scrape_has_the_fleet_and_the_server() {
 }
 
 #[test]
+fn scrape_has_the_health_of_every_channel() {
+    let mut bench = Bench::new(1);
+    assert!(!bench.text("/metrics").contains("heartbeat_channel"));
+    bench.channels = vec![crate::web::ChannelFact {
+        name: "chat".to_owned(),
+        kind: "mattermost",
+        enabled: true,
+        queued: 3,
+        last_success: None,
+        last_error: Some((Wall::from_secs(7), "status 500".to_owned())),
+        failing_since: Some(Wall::from_secs(7)),
+        delivered: 0,
+        retried: 4,
+        failed: 1,
+    }];
+    let text = bench.text("/metrics?collect=self");
+    for line in [
+        "heartbeat_channel_up{channel=\"chat\",type=\"mattermost\"} 0\n",
+        "heartbeat_channel_queued{channel=\"chat\"} 3\n",
+        "heartbeat_channel_tries_total{channel=\"chat\",outcome=\"retried\"} 4\n",
+    ] {
+        assert!(text.contains(line), "{line}{text}");
+    }
+}
+
+#[test]
 fn scrape_is_narrowed_by_part_and_host() {
     let bench = Bench::new(16);
     let text = bench.text("/metrics?collect=hosts&host=web-0*");

@@ -5,8 +5,9 @@ use super::number;
 use super::settings::{Button, Cell, Grid, Section, may_admin};
 use crate::config::section::Kind;
 use crate::config::server::key;
-use crate::web::Call;
+use crate::time::Wall;
 use crate::web::query;
+use crate::web::{Call, ChannelFact};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -63,6 +64,22 @@ pub fn server(call: &Call<'_>) -> Vec<Section> {
     }]
 }
 
+/// How a channel fares, in words: `delivered 4 m ago`, `failing for 12 m: no answer within 10 s`, `3 queued`.
+fn health(fact: &ChannelFact, now: Wall) -> Vec<String> {
+    let mut words = Vec::new();
+    match (fact.failing_since, &fact.last_error) {
+        (Some(since), Some((_, error))) => {
+            words.push(format!("failing for {}: {error}", span(now.since(since))));
+        }
+        _ => words
+            .extend(fact.last_success.map(|at| format!("delivered {} ago", span(now.since(at))))),
+    }
+    if fact.queued > 0 {
+        words.push(format!("{} queued", fact.queued));
+    }
+    words
+}
+
 pub fn notifications(call: &Call<'_>, _clock: &Clock) -> Vec<Section> {
     let config = &call.context.config;
     let wide = &config.pushsrv;
@@ -72,6 +89,8 @@ pub fn notifications(call: &Call<'_>, _clock: &Clock) -> Vec<Section> {
             notes.push("told of everything".to_owned());
         }
         notes.extend(channel.fallback.as_ref().map(|other| format!("falls back to {other}")));
+        let fact = call.context.channels.iter().find(|fact| fact.name == *name);
+        notes.extend(fact.into_iter().flat_map(|fact| health(fact, call.context.now.wall)));
         let test = Button {
             action: "notify-test",
             fields: vec![("channel", name.clone())],
