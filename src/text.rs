@@ -107,9 +107,84 @@ pub fn cut(text: &str, bytes_max: usize) -> &str {
     &text[..end]
 }
 
+/// Appends a number with at most `places` decimals (0..=6), without trailing zeros; it has at most 19 digits before
+/// the point. By hand: a tenth of the time and of the code that `{:.4}` costs.
+pub fn push_number(out: &mut String, value: f64, places: u32) {
+    let scale = 10u64.pow(places.min(6));
+    let scaled = (value.abs() * scale as f64).round();
+    if scaled >= 9e15 {
+        let _ = write!(out, "{}", value as i64);
+        return;
+    }
+    let scaled = scaled as u64;
+    if value < 0.0 && scaled > 0 {
+        out.push('-');
+    }
+    let (mut part, mut width) = (scaled % scale, places.min(6) as usize);
+    let _ = write!(out, "{}", scaled / scale);
+    if part > 0 {
+        while part % 10 == 0 {
+            part /= 10;
+            width -= 1;
+        }
+        let _ = write!(out, ".{part:0width$}");
+    }
+}
+
+/// A number of seconds, to the thousandth.
+pub fn seconds(span: std::time::Duration) -> String {
+    let mut out = String::new();
+    push_number(&mut out, span.as_secs_f64(), 3);
+    out
+}
+
+/// An unsigned decimal number; `None` where the word is anything else or over 64 bits.
+pub fn number(word: &[u8]) -> Option<u64> {
+    if word.is_empty() {
+        return None;
+    }
+    word.iter().try_fold(0u64, |sum, &b| {
+        let digit = b.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        sum.checked_mul(10)?.checked_add(digit.into())
+    })
+}
+
+/// A decimal number without exponent, as the kernel prints load and pressure; at most 9 decimals
+/// are kept. By hand: the general parser of the standard library is 15 kB of tables.
+pub fn decimal(word: &[u8]) -> Option<f64> {
+    const TENS: [u64; 10] =
+        [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
+    let (negative, word) = match word {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, word),
+    };
+    let point = word.iter().position(|&b| b == b'.').unwrap_or(word.len());
+    let decimals = word.get(point + 1..).unwrap_or_default();
+    let whole = match &word[..point] {
+        [] if !decimals.is_empty() => 0,
+        digits => number(digits)?,
+    };
+    if !decimals.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let decimals = &decimals[..decimals.len().min(9)];
+    let (part, scale) = (number(decimals).unwrap_or(0), TENS[decimals.len()]);
+    // One division rounds once: the value is the nearest that there is.
+    let exact = whole.checked_mul(scale).and_then(|n| n.checked_add(part));
+    let value = match exact.filter(|n| *n < 1 << 53) {
+        Some(n) => n as f64 / scale as f64,
+        None => whole as f64 + part as f64 / scale as f64,
+    };
+    Some(if negative { -value } else { value })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn name_table() {
@@ -147,5 +222,43 @@ mod tests {
     fn cut_never_splits_a_character() {
         assert_eq!(cut("aé", 2), "a");
         assert_eq!(cut("aé", 3), "aé");
+    }
+
+    #[test]
+    fn numbers_are_digits_with_at_most_a_point() {
+        let table: [(&[u8], Option<u64>); 8] = [
+            (b"0", Some(0)),
+            (b"18446744073709551615", Some(u64::MAX)),
+            (b"18446744073709551616", None),
+            (b"", None),
+            (b"-1", None),
+            (b"1.5", None),
+            (b"1k", None),
+            (b"\xff", None),
+        ];
+        for (word, want) in table {
+            assert_eq!(number(word), want, "{word:?}");
+        }
+        assert_eq!(decimal(b"0.68"), Some(0.68));
+        assert_eq!(decimal(b"-12.050"), Some(-12.05));
+        assert_eq!(decimal(b"7."), Some(7.0));
+        assert_eq!(decimal(b"0.00000000099"), Some(0.0));
+        assert_eq!(decimal(b"1e5"), None);
+        assert_eq!(decimal(b"1.5x"), None);
+        assert_eq!(decimal(b".5"), Some(0.5));
+        assert_eq!(decimal(b"."), None);
+        assert_eq!(decimal(b"-"), None);
+        assert_eq!(decimal(b"inf"), None);
+        assert_eq!(decimal(b"nan"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn decimal_agrees_with_the_standard_library(value in 0f64..1e9) {
+            let text = format!("{value:.4}");
+            let read = decimal(text.as_bytes()).expect("a number");
+            let want: f64 = text.parse().expect("a number");
+            prop_assert!((read - want).abs() < 1e-6);
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Owns the two newtypes, their arithmetic, and durations as text. Never reads a clock: the shells do
 //! (`os::clock`) and pass `Now` down, so that a simulation can run days in seconds.
 
+use crate::text::decimal;
 use std::ops::{Add, Sub};
 pub use std::time::Duration;
 
@@ -117,9 +118,8 @@ impl Add<Duration> for Now {
 /// Reads `30`, `1.5`, `30s`, `5m`, `1h30m`, `7d`: a number alone is seconds. `None` where it is none of these.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
-    if let Ok(secs) = text.parse::<f64>() {
-        let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        return (plain && secs.is_finite() && secs < 1e10).then(|| Duration::from_secs_f64(secs));
+    if let Some(secs) = decimal(text.as_bytes()) {
+        return (!text.starts_with('-') && secs < 1e10).then(|| Duration::from_secs_f64(secs));
     }
     let mut total = 0u64;
     let mut rest = text;

@@ -98,7 +98,7 @@ fn plugin_of_ten_lines_gives_its_sample() {
     let text = text.replace("/usr/bin/env python3", python.trim());
     program(&plugin_dir, "backup.py", &text);
     let config = Agent { plugin_dir: Some(plugin_dir), ..Agent::default() };
-    let mut plugins = builtin(&config, true).into_iter();
+    let mut plugins = builtin(&config, heartbeat::collect::MINI).into_iter();
     let mut backup = plugins.find(|plugin| plugin.name() == "backup").expect("it is found");
     let value = sample(backup.as_mut());
     assert_eq!((&value["files"], &value["bytes"]), (&1.into(), &5.into()), "{value}");

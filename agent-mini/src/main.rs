@@ -15,7 +15,9 @@ fn main() -> ExitCode {
         name: "hbc-mini",
         file: "hbc.json",
         read: heartbeat::config::json::read,
+        plugins: heartbeat::collect::MINI,
         runtime: Runtime::Inline,
+        wrap: None,
         mini: true,
         fetch: heartbeat::os::fetch::fetch,
     })

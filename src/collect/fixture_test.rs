@@ -47,7 +47,7 @@ fn collect(plugin: &mut dyn Plugin, seconds: u64) -> String {
 }
 
 fn plugin(config: &Agent, name: &str) -> Box<dyn Plugin> {
-    let mut all = builtin(config, false).into_iter();
+    let mut all = builtin(config, super::FULL).into_iter();
     all.find(|plugin| plugin.name() == name).expect("this machine can serve it")
 }
 
@@ -443,7 +443,9 @@ fn filesystem_info_names_devices_and_options() {
     let sample = collect(plugin(&copy.config, filesystem::NAME).as_mut(), 1);
     let want = r#"{"device":"/dev/nvme0n1p1","fstype":"vfat","options":"rw,relatime,fmask=0077,"#;
     assert!(sample.contains(&format!("\"/boot/efi\":{want}")), "{sample}");
-    assert!(builtin(&copy.config, true).iter().all(|plugin| plugin.name() != filesystem::NAME));
+    assert!(
+        builtin(&copy.config, super::MINI).iter().all(|plugin| plugin.name() != filesystem::NAME)
+    );
 }
 
 #[test]
@@ -467,7 +469,7 @@ fn plugin_that_is_off_or_cannot_run_says_why() {
     let off = agent::Plugin { enabled: Some(false), ..agent::Plugin::default() };
     config.plugins.insert(osinfo::NAME.to_owned(), off);
     let why = |name: &str| {
-        let mut all = probe(&config, true).into_iter();
+        let mut all = probe(&config, super::MINI).into_iter();
         all.find(|(n, _)| n == name).expect("it is built in").1.err()
     };
     assert_eq!(why(osinfo::NAME).as_deref(), Some("switched off in the configuration"));
@@ -487,7 +489,7 @@ fn hostile_content_never_breaks_the_json() {
     let counters = "1 ".repeat(16);
     copy.write("proc/net/dev", format!("a\"\u{1}\\: {counters}\n").as_bytes());
     copy.write("proc/diskstats", b"8 0 \"\xff\x02 1 1 1 1 1 1 1 1 1 1 1\n");
-    let mut plugins = builtin(&copy.config, false);
+    let mut plugins = builtin(&copy.config, super::FULL);
     // Not those that this machine has programs for.
     plugins.retain(|plugin| plugin.limit().is_none());
     assert_eq!(plugins.len(), 6);

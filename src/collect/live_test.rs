@@ -24,7 +24,7 @@ fn percents(value: &Value, into: &mut Vec<f64>) {
 
 #[test]
 fn plugins_of_this_machine_give_values_in_range() {
-    for mut plugin in builtin(&Agent::default(), false) {
+    for mut plugin in builtin(&Agent::default(), super::FULL) {
         for seconds in [1, 2] {
             let value = sample(plugin.as_mut(), seconds);
             let mut found = Vec::new();
@@ -39,7 +39,7 @@ fn plugins_of_this_machine_give_values_in_range() {
 #[ignore = "a measurement: prints the CPU time of one cycle"]
 fn collect_cycle_cost() {
     const ROUNDS: u64 = 1000;
-    let mut plugins = builtin(&Agent::default(), true);
+    let mut plugins = builtin(&Agent::default(), super::MINI);
     let mut out = String::new();
     for plugin in &mut plugins {
         let start = cpu_micros();

@@ -126,20 +126,56 @@ pub trait Errand {
 /// A plugin by name: ready to run, or why it is not, in words.
 pub type Probe = (String, Result<Box<dyn Plugin>, String>);
 
+type Opened = Result<Box<dyn Plugin>, CollectError>;
+
+/// A plugin that is compiled in.
+pub struct BuiltIn {
+    name: &'static str,
+    open: fn(&Source, &agent::Plugin) -> Opened,
+}
+
+macro_rules! built_in {
+    ($($name:expr => $open:expr,)*) => {
+        &[$(BuiltIn { name: $name, open: |source, settings| Ok(Box::new($open(source, settings)?)) },)*]
+    };
+}
+
+/// Those of hbc, and of a server that reports itself.
+pub static FULL: &[BuiltIn] = built_in! {
+    osinfo::NAME => |source, _| osinfo::OsInfo::new(source, "hbc"),
+    cpu::NAME => cpu::CpuMonitor::new,
+    memory::NAME => |source, _| memory::MemoryMonitor::new(source),
+    disk::NAME => disk::DiskMonitor::new,
+    network::NAME => network::NetworkMonitor::new,
+    filesystem::NAME => filesystem::FilesystemInfo::new,
+    zfs::NAME => |_, settings| zfs::ZfsMonitor::new(settings),
+    system_monitor::NAME => system_monitor::SystemMonitor::new,
+    ping_monitor::NAME => |_, settings| ping_monitor::PingMonitor::new(settings),
+    nagios_runner::NAME => |_, settings| nagios_runner::NagiosRunner::new(settings),
+};
+
+/// Those of hbc-mini. A table of its own: what no table names is not linked.
+pub static MINI: &[BuiltIn] = built_in! {
+    osinfo::NAME => |source, _| osinfo::OsInfo::new(source, "hbc-mini"),
+    cpu::NAME => cpu::CpuMonitor::new,
+    memory::NAME => |source, _| memory::MemoryMonitor::new(source),
+    disk::NAME => disk::DiskMonitor::new,
+    network::NAME => network::NetworkMonitor::new,
+    system_monitor::NAME => system_monitor::SystemMonitor::new,
+    ping_monitor::NAME => |_, settings| ping_monitor::PingMonitor::new(settings),
+    nagios_runner::NAME => |_, settings| nagios_runner::NagiosRunner::new(settings),
+};
+
 /// Every plugin with whether this configuration and this machine allow it: the built-in ones, then
-/// your own. Those that count take their first reading here. `mini` leaves out what hbc-mini does
-/// not have.
-pub fn probe(config: &Agent, mini: bool) -> Vec<Probe> {
+/// your own. Those that count take their first reading here.
+pub fn probe(config: &Agent, built_in: &[BuiltIn]) -> Vec<Probe> {
     let source = Source::new(config);
-    let names = [osinfo::NAME, cpu::NAME, memory::NAME, disk::NAME, network::NAME];
-    let full = if mini { &[][..] } else { &[filesystem::NAME, zfs::NAME] };
-    let errands = [system_monitor::NAME, ping_monitor::NAME, nagios_runner::NAME];
-    let built_in = names.iter().chain(full).chain(&errands).map(|name| {
-        let defaults = agent::Plugin::default();
+    let defaults = agent::Plugin::default();
+    let built_in = built_in.iter().map(|BuiltIn { name, open }| {
         let settings = config.plugins.get(*name).unwrap_or(&defaults);
         let plugin = match settings.enabled {
             Some(false) => Err("switched off in the configuration".to_owned()),
-            _ => open(name, &source, settings, mini).map_err(|error| error.0),
+            _ => open(&source, settings).map_err(|error| error.0),
         };
         ((*name).to_owned(), plugin)
     });
@@ -149,9 +185,9 @@ pub fn probe(config: &Agent, mini: bool) -> Vec<Probe> {
 /// The plugins that this configuration switches on and that this machine can serve, at most
 /// [`limits::PLUGINS_PER_HOST`]; first those that give their answer at once, then the errands. One
 /// that the configuration names and that cannot run is told in the log.
-pub fn builtin(config: &Agent, mini: bool) -> Vec<Box<dyn Plugin>> {
+pub fn builtin(config: &Agent, built_in: &[BuiltIn]) -> Vec<Box<dyn Plugin>> {
     let mut plugins = Vec::new();
-    for (name, plugin) in probe(config, mini) {
+    for (name, plugin) in probe(config, built_in) {
         match plugin {
             Ok(_) if plugins.len() >= limits::PLUGINS_PER_HOST => {
                 log::warn!("plugin {name}: one too many, {} are run", limits::PLUGINS_PER_HOST);
@@ -196,29 +232,6 @@ pub fn program_problems(config: &Agent) -> Vec<(String, String)> {
         }
     }
     problems
-}
-
-fn open(
-    name: &str,
-    source: &Source,
-    settings: &agent::Plugin,
-    mini: bool,
-) -> Result<Box<dyn Plugin>, CollectError> {
-    Ok(match name {
-        osinfo::NAME => {
-            Box::new(osinfo::OsInfo::new(source, if mini { "hbc-mini" } else { "hbc" }))
-        }
-        cpu::NAME => Box::new(cpu::CpuMonitor::new(source, settings)?),
-        memory::NAME => Box::new(memory::MemoryMonitor::new(source)?),
-        disk::NAME => Box::new(disk::DiskMonitor::new(source, settings)?),
-        network::NAME => Box::new(network::NetworkMonitor::new(source, settings)?),
-        filesystem::NAME => Box::new(filesystem::FilesystemInfo::new(source, settings)?),
-        system_monitor::NAME => Box::new(system_monitor::SystemMonitor::new(source, settings)?),
-        ping_monitor::NAME => Box::new(ping_monitor::PingMonitor::new(settings)?),
-        nagios_runner::NAME => Box::new(nagios_runner::NagiosRunner::new(settings)?),
-        zfs::NAME => Box::new(zfs::ZfsMonitor::new(settings)?),
-        _ => return Err(CollectError(format!("{name}: no such plugin"))),
-    })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::limits;
 use crate::os::batch::Batch;
 use crate::os::child::{Ended, Exit, Program};
 use crate::os::errand;
+use crate::text;
 use crate::time::{Duration, Mono, Now};
 use std::collections::BTreeSet;
 use std::io;
@@ -149,7 +150,7 @@ fn write_check(
     let parsed = nagios::parse(&stdout);
     let said = if stdout.trim().is_empty() { first_line(&stderr) } else { parsed.text };
     let said = match (late, exit) {
-        (true, _) => format!("timed out after {} s", limit.as_secs_f64()),
+        (true, _) => format!("timed out after {} s", text::seconds(limit)),
         (_, ..0) if said.is_empty() => format!("killed by signal {}", -exit),
         _ => said.to_owned(),
     };

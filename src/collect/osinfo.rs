@@ -21,9 +21,9 @@ pub struct OsInfo {
 }
 
 impl OsInfo {
-    pub fn new(source: &Source, program: &'static str) -> OsInfo {
+    pub fn new(source: &Source, program: &'static str) -> Result<OsInfo, CollectError> {
         let cpuinfo = read_once(source.procfs.join("cpuinfo"), BYTES_MAX).unwrap_or_default();
-        OsInfo {
+        Ok(OsInfo {
             source: source.clone(),
             program,
             stat: KernelFile::new(source.procfs.join("stat"), LONG_MAX),
@@ -31,7 +31,7 @@ impl OsInfo {
             cpu_model: cpuinfo::parse_model(&cpuinfo),
             virtualization: virtualization::detect(source, &cpuinfo),
             buffer: Vec::new(),
-        }
+        })
     }
 
     fn write_release(&self, object: &mut ObjectWriter<'_>) {

@@ -122,7 +122,7 @@ fn plugin_name(path: &Path) -> Result<Option<String>, &'static str> {
 impl Own {
     fn sample(&self, ended: &Ended) -> Result<String, String> {
         if ended.timed_out {
-            return Err(format!("timed out after {} s", self.timeout.as_secs_f64()));
+            return Err(format!("timed out after {} s", text::seconds(self.timeout)));
         }
         if ended.exit != Exit::Code(0) {
             return Err(program::complaint(ended));

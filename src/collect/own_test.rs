@@ -80,7 +80,7 @@ fn configuration_names_a_command_or_changes_a_file() {
     assert!(sample(&config, "raid").is_err_and(|why| why.starts_with("switched off")));
     assert!(sample(&config, "lost").is_err_and(|why| why.starts_with("no command")));
     assert_eq!(sample(&config, "words").as_deref(), Ok(r#"{"arguments":2}"#));
-    let plugins = builtin(&config, true);
+    let plugins = builtin(&config, crate::collect::MINI);
     let own: Vec<_> = plugins.iter().filter(|p| p.name() == "words").collect();
     assert_eq!(own.iter().map(|p| p.kind()).collect::<Vec<_>>(), [PluginKind::Info]);
 }

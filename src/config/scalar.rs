@@ -23,7 +23,7 @@ pub fn wrong(at: &At<'_>, expected: &str) -> Fault {
         _ if at.secret => at.node.kind_name().to_owned(),
         Value::Text(text) => quoted(text),
         Value::Int(value) => value.to_string(),
-        Value::Float(value) => value.to_string(),
+        Value::Float(value) => float(*value),
         Value::Bool(value) => value.to_string(),
         _ => at.node.kind_name().to_owned(),
     };
@@ -97,6 +97,13 @@ pub fn duration(at: &At<'_>, min: u64, max: u64) -> Result<Duration, Fault> {
     Err(Fault { code: "E0104", ..wrong(at, &range) })
 }
 
+/// As a number is written in JSON, without an empty fraction; its writer is linked anyway.
+fn float(value: f64) -> String {
+    let text = serde_json::Number::from_f64(value).map(|number| number.to_string());
+    let text = text.unwrap_or_else(|| "not a number".to_owned());
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
 /// Bytes as a number, or text with a unit: 1 kB is 2^10 bytes, 1 MB 2^20.
 pub fn size(at: &At<'_>) -> Result<u64, Fault> {
     let bytes = match &at.node.value {
@@ -121,7 +128,7 @@ pub fn parse_size(text: &str) -> Option<u64> {
         _ => return None,
     };
     let unit = (1u64 << shift) as f64;
-    let bytes = text[..digits].parse::<f64>().ok()? * unit;
+    let bytes = crate::text::decimal(&text.as_bytes()[..digits])? * unit;
     (bytes < (1u64 << 50) as f64).then_some(bytes as u64)
 }
 

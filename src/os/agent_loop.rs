@@ -6,7 +6,7 @@ use super::command::{Commands, Ran};
 use super::desk::{Desk, Taken};
 use super::entropy;
 use super::errand::Errands;
-use super::runner::{self, Done, Job, Plugins, Runners};
+use super::runner::{self, Done, Job, Plugins, Workers};
 use super::udp::{self, Incoming, Ready, Sockets, Timer};
 use super::updater::Updater;
 use super::{clock, file, signal};
@@ -16,6 +16,7 @@ use crate::agent::{Agent, Effect, Event, Plan, RanHow, Setup, View};
 use crate::collect::{Plugin, PluginKind};
 use crate::config::agent as config;
 use crate::prng::Prng;
+use crate::text;
 use crate::time::{Duration, Mono};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -41,12 +42,17 @@ pub enum Task {
 }
 
 /// How plugins are run and names looked up.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Runtime {
     /// On this thread, one after the other.
     Inline,
-    /// On threads beside it.
-    Threads,
+    /// By workers beside it, which this starts.
+    Beside(fn(Plugins) -> io::Result<Box<dyn Workers>>),
+}
+
+impl Runtime {
+    /// On threads.
+    pub const THREADS: Runtime = Runtime::Beside(runner::start);
 }
 
 /// How it ended.
@@ -95,7 +101,7 @@ pub fn run(
     let errands = Errands::split_off(&mut plugins);
     let work = match runtime {
         Runtime::Inline => Work::Inline { plugins, due: VecDeque::new() },
-        Runtime::Threads => Work::Threads(Runners::new(plugins)?),
+        Runtime::Beside(start) => Work::Beside(start(plugins)?),
     };
     setup.heartbeat &= !matches!(task, Task::Tell(_));
     let mut timer = Timer::new()?;
@@ -140,8 +146,7 @@ pub fn plans(config: &config::Agent, plugins: &Plugins) -> Vec<Plan> {
 /// When this machine booted, on the agent's clock; `None` where the kernel does not say.
 pub fn booted(procfs: &Path) -> Option<Mono> {
     let bytes = file::read_bounded(&procfs.join("uptime"), 128).ok()?;
-    let text = std::str::from_utf8(&bytes).ok()?;
-    let up: f64 = text.split_ascii_whitespace().next()?.parse().ok()?;
+    let up = text::decimal(bytes.split(u8::is_ascii_whitespace).next()?)?;
     let up = Duration::try_from_secs_f64(up).ok()?;
     Some(clock::now_awake().mono - up)
 }
@@ -178,7 +183,7 @@ struct Tally {
 
 enum Work {
     Inline { plugins: Plugins, due: VecDeque<usize> },
-    Threads(Runners),
+    Beside(Box<dyn Workers>),
 }
 
 impl Shell {
@@ -228,7 +233,7 @@ impl Shell {
         let (results, until) = match &self.work {
             Work::Inline { due, .. } if !due.is_empty() => (None, Some(Mono::ZERO)),
             Work::Inline { .. } => (None, until),
-            Work::Threads(runners) => (Some(runners.as_fd()), until),
+            Work::Beside(workers) => (Some(workers.as_fd()), until),
         };
         others.extend(results);
         if quiet.is_none() {
@@ -271,7 +276,7 @@ impl Shell {
     fn poll_work(&self) -> Option<Done> {
         match &self.work {
             Work::Inline { .. } => None,
-            Work::Threads(runners) => runners.poll(),
+            Work::Beside(workers) => workers.poll(),
         }
     }
 
@@ -349,8 +354,8 @@ impl Shell {
                 Effect::Hung { plugin } => {
                     if self.errands.abandon(plugin) {
                         self.collected(plugin, Err("was given up".to_owned()));
-                    } else if let Work::Threads(runners) = &mut self.work {
-                        runners.replace_one();
+                    } else if let Work::Beside(workers) = &mut self.work {
+                        workers.replace_one();
                     }
                 }
                 Effect::Told { id, .. } => {
@@ -396,8 +401,8 @@ impl Shell {
         let Some((host, port)) = self.servers.get(server).cloned() else { return };
         match &self.work {
             Work::Inline { .. } => self.resolved(server, &runner::resolve(&host, port)),
-            Work::Threads(runners) => {
-                if runners.submit(Job::Resolve { server, host, port }).is_err() {
+            Work::Beside(workers) => {
+                if workers.submit(Job::Resolve { server, host, port }).is_err() {
                     self.resolved(server, &[]);
                 }
             }
@@ -415,8 +420,8 @@ impl Shell {
         }
         match &mut self.work {
             Work::Inline { due, .. } => due.push_back(plugin),
-            Work::Threads(runners) => {
-                if runners.submit(Job::Collect { plugin }).is_err() {
+            Work::Beside(workers) => {
+                if workers.submit(Job::Collect { plugin }).is_err() {
                     self.collected(plugin, Err("every plugin runner is held up".to_owned()));
                 }
             }
@@ -558,7 +563,7 @@ mod tests {
 
     #[test]
     fn message_that_every_server_acknowledges_ends_at_once() {
-        for runtime in [Runtime::Inline, Runtime::Threads] {
+        for runtime in [Runtime::Inline, Runtime::THREADS] {
             let ((a, server_a), (b, server_b)) = (server(1, None), server(1, None));
             let task = Task::Tell(OneOff::Text("hello".to_owned()));
             let outcome = run_task(setup(&[a, b]), Vec::new(), runtime, task);
@@ -574,13 +579,13 @@ mod tests {
         let mut setup = setup(&[9]);
         setup.targets[0].host = "no-such-host.invalid".to_owned();
         let task = Task::Tell(OneOff::Boot);
-        assert_eq!(run_task(setup, Vec::new(), Runtime::Threads, task), Outcome::NotSent);
+        assert_eq!(run_task(setup, Vec::new(), Runtime::THREADS, task), Outcome::NotSent);
     }
 
     #[test]
     fn round_ends_when_everything_is_acknowledged() {
         let config = config::Agent::default();
-        let plugins = crate::collect::builtin(&config, true);
+        let plugins = crate::collect::builtin(&config, crate::collect::MINI);
         let (port, _server) = server(64, None);
         let mut setup = setup(&[port]);
         setup.plugins = plans(&config, &plugins);

@@ -13,10 +13,11 @@ use super::{
 };
 use crate::agent::command_line::{self, Action, Request};
 use crate::agent::{SPOOL_DEFAULT, SPOOL_DEFAULT_MINI, Setup, Target, Trust};
+use crate::collect::{self, BuiltIn};
 use crate::config::agent::{self as config, Agent, ServerEntry};
 use crate::config::node::{Document, Node};
 use crate::config::problem::{self, Problem, Severity};
-use crate::{collect, limits, text};
+use crate::{limits, text};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -29,14 +30,24 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Reads a configuration's text; the second argument is the file's name, for its problems.
 pub type Reader = fn(&str, &str) -> Result<(Node, Vec<Problem>), Problem>;
 
+/// How a job is wrapped: given by whoever has `wrap`, so that it is not linked elsewhere.
+#[derive(Clone, Copy)]
+pub struct Wrap(fn(&Program, &Request, &Agent, &str, &[OsString]) -> Result<u8, Exit>);
+
+pub const WRAP: Wrap = Wrap(agent_call::wrap);
+
 /// What makes an agent hbc or hbc-mini.
 pub struct Program {
     pub name: &'static str,
     /// Of its configuration: `hbc.yaml`.
     pub file: &'static str,
     pub read: Reader,
+    /// The plugins that are compiled in.
+    pub plugins: &'static [BuiltIn],
     pub runtime: Runtime,
-    /// Without the plugins and the room of the large one.
+    /// How `wrap` is done, where it is.
+    pub wrap: Option<Wrap>,
+    /// Without the room of the large one.
     pub mini: bool,
     /// How an update comes here.
     pub fetch: Fetch,
@@ -92,7 +103,8 @@ fn start(program: &Program, arguments: impl Iterator<Item = OsString>) -> Result
         }
         Action::Update(words) => return agent_call::update(program, config, words),
         Action::Wrap { name, argv } => {
-            return agent_call::wrap(program, &request, config, name, argv);
+            let Some(Wrap(wrap)) = program.wrap else { return Err(Exit(USAGE)) };
+            return wrap(program, &request, config, name, argv);
         }
         action if action.is_one_off() => return agent_call::tell_once(program, &request, config),
         _ => {}
@@ -129,9 +141,7 @@ fn restart(own: &Own) -> io::Error {
         // A daemon has left it, and the arguments may name files of it.
         let _ = std::env::set_current_dir(directory);
     }
-    std::os::unix::process::CommandExt::exec(
-        std::process::Command::new(&own.exe).args(&own.arguments),
-    )
+    super::program::replace_by(&own.exe, &own.arguments)
 }
 
 /// From here on the process may be a daemon; threads come after that.
@@ -177,7 +187,7 @@ pub(super) fn act(
     if matches!(task, Task::Tell(_)) {
         setup.boot = false;
     } else {
-        plugins = collect::builtin(config, program.mini);
+        plugins = collect::builtin(config, program.plugins);
         plugins.truncate(limits::PLUGINS_PER_HOST);
         setup.plugins = agent_loop::plans(config, &plugins);
         setup.boot &= task == Task::Report;
@@ -342,7 +352,7 @@ pub(super) fn own_name(program: &Program, config: &Agent) -> Result<String, Exit
 
 fn dry_run(program: &Program, config: &Agent) -> Result<u8, Exit> {
     let mut out = String::new();
-    for mut plugin in collect::builtin(config, program.mini) {
+    for mut plugin in collect::builtin(config, program.plugins) {
         let result = runner::collect(plugin.as_mut(), String::new());
         out.push_str(&render_sample(plugin.name(), &result));
     }
@@ -350,7 +360,7 @@ fn dry_run(program: &Program, config: &Agent) -> Result<u8, Exit> {
 }
 
 fn test_plugins(program: &Program, config: &Agent, names: &[String]) -> Result<u8, Exit> {
-    let probes = collect::probe(config, program.mini);
+    let probes = collect::probe(config, program.plugins);
     let report = trial::run(config, probes, names).map_err(|name| {
         tell(&format!("{}: there is no plugin {}", program.name, text::escape_control(&name)));
         Exit(USAGE)
@@ -369,7 +379,8 @@ fn render_round(round: &Round) -> String {
         for link in &server.links {
             let sent = format!("{}: {} of {} datagrams", link.address, link.answered, link.sent);
             let rtt = link.rtt.map_or("no heartbeat".to_owned(), |rtt| {
-                format!("heartbeat in {:.3} ms", rtt.as_secs_f64() * 1e3)
+                let micros = rtt.as_micros() as u64;
+                format!("heartbeat in {}.{:03} ms", micros / 1000, micros % 1000)
             });
             out.push_str(&format!("{sent} acknowledged, {rtt}\n"));
         }

@@ -79,7 +79,7 @@ pub(super) fn run(program: &Program, agent: &Agent, server: &str) -> Result<u8, 
 /// The sample of `os_info` as the agent sends it.
 fn letter(agent: &Agent, program: &Program, name: &str) -> Vec<u8> {
     let mut json = String::new();
-    let mut plugins = collect::probe(agent, program.mini).into_iter();
+    let mut plugins = collect::probe(agent, program.plugins).into_iter();
     let data = plugins.find_map(|(_, plugin)| {
         let mut plugin = plugin.ok().filter(|plugin| plugin.name() == "os_info")?;
         runner::collect(plugin.as_mut(), String::new()).ok()
@@ -142,12 +142,9 @@ impl Report {
         match ask(&socket, probe) {
             Ok(took) => {
                 self.answered = true;
-                let millis = took.as_secs_f64() * 1e3;
-                self.line(
-                    "ok",
-                    word,
-                    &format!("udp/{port} answered in {millis:.1} ms ({})", probe.answer()),
-                );
+                let (tenths, how) = (took.as_micros().div_ceil(100), probe.answer());
+                let took = format!("{}.{} ms", tenths / 10, tenths % 10);
+                self.line("ok", word, &format!("udp/{port} answered in {took} ({how})"));
             }
             Err(error) => {
                 let ip = address.ip();
@@ -194,7 +191,8 @@ impl Report {
         };
         // The field has whole seconds: it is half a second late on average.
         let off = (clock::now().wall.as_secs_f64() - there.as_secs_f64() - 0.5).abs();
-        let what = format!("{off:.1} s off the server's");
+        let tenths = (off * 10.0).round() as u64;
+        let what = format!("{}.{} s off the server's", tenths / 10, tenths % 10);
         if off <= CLOCK_OFF {
             self.line("ok", "clock", &what);
         } else {

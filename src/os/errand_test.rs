@@ -41,7 +41,7 @@ fn sent(config: &Agent, runtime: Runtime, done: fn(&[String]) -> bool) -> Vec<St
     let port = socket.local_addr().expect("bound").port();
     let (read, write) = signal::pipe().expect("a pipe");
     let server = std::thread::spawn(move || serve(&socket, write, done));
-    let mut plugins = collect::builtin(config, true);
+    let mut plugins = collect::builtin(config, collect::MINI);
     plugins.retain(|plugin| config.plugins.contains_key(plugin.name()));
     let setup = Setup {
         name: "web".into(),
@@ -76,7 +76,7 @@ fn slow_programs_delay_no_heartbeat() {
     let timeout = Duration::from_secs(1);
     let slow = own("sleep 60", config::Plugin { timeout, ..config::Plugin::default() });
     let config = config(&[("slow", slow.clone()), ("slower", slow)]);
-    for runtime in [Runtime::Inline, Runtime::Threads] {
+    for runtime in [Runtime::Inline, Runtime::THREADS] {
         let texts = sent(&config, runtime, |texts| count(texts, "timed out after 1 s") == 2);
         // Ten are due within the second that the programs take.
         assert!(count(&texts, r#""HTB""#) >= 4, "{runtime:?}: {texts:?}");
@@ -88,7 +88,7 @@ fn stream_is_sent_line_by_line() {
     let settings = config::Plugin { stream: true, ..config::Plugin::default() };
     let script = "echo '{\"n\": 1}'; echo '{\"n\": 2}'; exec sleep 60";
     let config = config(&[("s", own(script, settings))]);
-    for runtime in [Runtime::Inline, Runtime::Threads] {
+    for runtime in [Runtime::Inline, Runtime::THREADS] {
         let texts = sent(&config, runtime, |texts| count(texts, r#""data":{"n":2}"#) == 1);
         assert_eq!(count(&texts, r#""data":{"n":1}"#), 1, "{runtime:?}: {texts:?}");
     }

@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Under way at a time; a resolver that gets no answer takes up to half a minute.
 const LOOKUPS_MAX: usize = 16;
@@ -16,7 +16,7 @@ const STACK: usize = 256 << 10;
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 
 pub struct Lookup {
-    answer: Receiver<Vec<SocketAddr>>,
+    answer: Arc<Mutex<Option<Vec<SocketAddr>>>>,
     wake: OwnedFd,
 }
 
@@ -28,16 +28,17 @@ impl Lookup {
             return Err(io::Error::other("too many lookups are under way"));
         }
         let (wake, write) = signal::pipe()?;
-        let (sender, answer) = sync_channel(1);
+        let answer = Arc::new(Mutex::new(None));
+        let place = answer.clone();
         let body = move || {
-            // Nobody listens any more where the run was given up.
-            let _ = sender.send(runner::resolve(&host, 0));
+            let found = runner::resolve(&host, 0);
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
             UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
             signal::write_byte(write.as_fd(), 0);
         };
         UNDER_WAY.fetch_add(1, Ordering::Relaxed);
-        match thread::spawn("lookup", STACK, body) {
-            Ok(_) => Ok(Lookup { answer, wake }),
+        match thread::spawn_bare(STACK, body) {
+            Ok(()) => Ok(Lookup { answer, wake }),
             Err(error) => {
                 UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
                 Err(error)
@@ -47,7 +48,7 @@ impl Lookup {
 
     /// The addresses, none where there are none, once they are known.
     pub fn poll(&self) -> Option<Vec<SocketAddr>> {
-        self.answer.try_recv().ok()
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

@@ -3,8 +3,10 @@
 use super::child::{Child, Ended, Program};
 use super::clock;
 use super::udp::{Sockets, Timer, wait};
+use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 
 /// Runs `program`. `None`: `stop` became readable first, and the program
 /// was killed.
@@ -25,6 +27,20 @@ pub fn run(program: &Program, stop: BorrowedFd<'_>) -> io::Result<Option<Ended>>
         let until = child.watch(&mut on);
         wait(&Sockets::default(), &on, &mut timer, Some(until));
     }
+}
+
+/// Goes on as another program, with the same number, environment and open descriptors; why that could not be.
+pub fn replace_by(path: &Path, arguments: &[OsString]) -> io::Error {
+    use std::os::unix::ffi::OsStrExt;
+    let words = [path.as_os_str()].into_iter().chain(arguments.iter().map(OsString::as_os_str));
+    let words: Result<Vec<CString>, _> = words.map(|word| CString::new(word.as_bytes())).collect();
+    let Ok(words) = words else { return io::ErrorKind::InvalidInput.into() };
+    let pointers = words.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]);
+    let pointers: Vec<_> = pointers.collect();
+    // SAFETY: texts that end in a NUL and a list that ends in a null pointer, all of them alive; the call returns only
+    // where nothing has changed.
+    unsafe { libc::execv(pointers[0], pointers.as_ptr()) };
+    io::Error::last_os_error()
 }
 
 /// Whether a descriptor can be read, or its other end is closed.

@@ -31,6 +31,30 @@ pub enum Done {
 
 pub type Plugins = Vec<Box<dyn Plugin>>;
 
+/// Whoever does such jobs beside the agent. Behind a trait, so that an agent that does them itself does not link
+/// threads and their queues.
+pub trait Workers: AsFd {
+    /// Queues a job; gives it back where the queue is full.
+    ///
+    /// # Errors
+    /// The job, which nobody will do.
+    fn submit(&self, job: Job) -> Result<(), Job>;
+
+    /// A result, where there is one. The descriptor is readable when there is.
+    fn poll(&self) -> Option<Done>;
+
+    /// One of them is held up: starts another, within the bound.
+    fn replace_one(&mut self);
+}
+
+/// Starts the runners.
+///
+/// # Errors
+/// No descriptors or threads are left.
+pub fn start(plugins: Plugins) -> io::Result<Box<dyn Workers>> {
+    Ok(Box::new(Runners::new(plugins)?))
+}
+
 pub struct Runners {
     shared: Arc<Shared>,
     jobs: SyncSender<Job>,
@@ -63,36 +87,32 @@ impl Runners {
         Ok(runners)
     }
 
-    /// Queues a job; gives it back where the queue is full.
-    ///
-    /// # Errors
-    /// The job, which no runner will do.
-    pub fn submit(&self, job: Job) -> Result<(), Job> {
+    fn start(&mut self) -> io::Result<()> {
+        let (shared, done) = (self.shared.clone(), self.done_tx.clone());
+        thread::spawn("plugin", STACK, move || run(&shared, &done))?;
+        self.started += 1;
+        Ok(())
+    }
+}
+
+impl Workers for Runners {
+    fn submit(&self, job: Job) -> Result<(), Job> {
         use std::sync::mpsc::TrySendError::{Disconnected, Full};
         self.jobs.try_send(job).map_err(|(Full(job) | Disconnected(job))| job)
     }
 
-    /// A result, where there is one.
-    pub fn poll(&self) -> Option<Done> {
+    fn poll(&self) -> Option<Done> {
         while signal::read_byte(self.wake.as_fd()).is_some() {}
         self.done.try_recv().ok()
     }
 
-    /// A runner is held up: starts another, within the bound.
-    pub fn replace_one(&mut self) {
+    fn replace_one(&mut self) {
         if self.started >= RUNNERS_MAX {
             return;
         }
         if let Err(error) = self.start() {
             log::warn!("no thread for another plugin runner: {error}");
         }
-    }
-
-    fn start(&mut self) -> io::Result<()> {
-        let (shared, done) = (self.shared.clone(), self.done_tx.clone());
-        thread::spawn("plugin", STACK, move || run(&shared, &done))?;
-        self.started += 1;
-        Ok(())
     }
 }
 

@@ -4,9 +4,9 @@
 use super::agent_program::{Exit, FAILED, Loaded, NOT_ALLOWED, Program, USAGE, print, tell};
 use crate::config::agent as config;
 use crate::os::file;
+use std::ffi::CString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 const SYSTEMD: &str = include_str!("../../packaging/systemd/hbc.service");
 const OPENRC: &str = include_str!("../../packaging/openrc/hbc");
@@ -28,7 +28,8 @@ struct Plan {
     unit: PathBuf,
     text: String,
     mode: u32,
-    commands: Vec<Vec<&'static str>>,
+    /// One line each, of words without meaning to a shell.
+    commands: Vec<String>,
 }
 
 pub(super) fn run(program: &Program, loaded: &Loaded, server: Option<&str>) -> Result<u8, Exit> {
@@ -58,12 +59,8 @@ pub(super) fn run(program: &Program, loaded: &Loaded, server: Option<&str>) -> R
     let plan = plan(init, root, program.name, &exe, &file);
     let written = write(&plan.unit, &plan.text, plan.mode);
     written.map_err(|error| failed(format!("{}: {error}", plan.unit.display()), FAILED))?;
-    for words in &plan.commands {
-        let status = Command::new(words[0]).args(&words[1..]).status();
-        if !status.as_ref().is_ok_and(std::process::ExitStatus::success) {
-            let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-            return Err(failed(format!("{}: {how}", words.join(" ")), FAILED));
-        }
+    for command in &plan.commands {
+        carry_out(command).map_err(|how| failed(format!("{command}: {how}"), FAILED))?;
     }
     let kept = if made { "written" } else { "left as it was" };
     print(&format!(
@@ -71,6 +68,21 @@ pub(super) fn run(program: &Program, loaded: &Loaded, server: Option<&str>) -> R
         plan.unit.display(),
         file.display()
     ))
+}
+
+/// Runs one command, with this terminal. What it starts stays.
+fn carry_out(command: &str) -> Result<(), String> {
+    let text = CString::new(command).map_err(|error| error.to_string())?;
+    // SAFETY: the text ends in a NUL and lives; no other thread runs yet.
+    let status = unsafe { libc::system(text.as_ptr()) };
+    match status {
+        0 => Ok(()),
+        -1 => Err(io::Error::last_os_error().to_string()),
+        status if libc::WIFEXITED(status) => {
+            Err(format!("exit status {}", libc::WEXITSTATUS(status)))
+        }
+        status => Err(format!("killed by signal {}", libc::WTERMSIG(status))),
+    }
 }
 
 fn find(root: &Path) -> Option<Init> {
@@ -92,9 +104,9 @@ fn plan(init: Init, root: &Path, name: &'static str, exe: &Path, config: &Path) 
             text: SYSTEMD.replace("/usr/bin/hbc $HBC_OPTIONS", &format!("{exe} -b -c {config}")),
             mode: 0o644,
             commands: vec![
-                vec!["systemctl", "daemon-reload"],
-                vec!["systemctl", "enable", "--now", name],
-                vec!["systemctl", "restart", name],
+                "systemctl daemon-reload".to_owned(),
+                format!("systemctl enable --now {name}"),
+                format!("systemctl restart {name}"),
             ],
         },
         Init::Procd => Plan {
@@ -102,8 +114,8 @@ fn plan(init: Init, root: &Path, name: &'static str, exe: &Path, config: &Path) 
             text: PROCD.replace("/usr/bin/hbc-mini", &exe),
             mode: 0o755,
             commands: vec![
-                vec!["/etc/init.d/hbc-mini", "enable"],
-                vec!["/etc/init.d/hbc-mini", "restart"],
+                "/etc/init.d/hbc-mini enable".to_owned(),
+                "/etc/init.d/hbc-mini restart".to_owned(),
             ],
         },
         Init::OpenRc => Plan {
@@ -113,8 +125,8 @@ fn plan(init: Init, root: &Path, name: &'static str, exe: &Path, config: &Path) 
                 .replace("command_args:--b}", &format!("command_args:--b -c {config}}}")),
             mode: 0o755,
             commands: vec![
-                vec!["rc-update", "add", "hbc", "default"],
-                vec!["rc-service", "hbc", "restart"],
+                "rc-update add hbc default".to_owned(),
+                "rc-service hbc restart".to_owned(),
             ],
         },
         Init::Launchd => Plan {
@@ -123,12 +135,10 @@ fn plan(init: Init, root: &Path, name: &'static str, exe: &Path, config: &Path) 
                 .replace("/usr/local/bin/hbc", &exe)
                 .replace("/etc/heartbeat/hbc.yaml", &config),
             mode: 0o644,
-            commands: vec![vec![
-                "launchctl",
-                "bootstrap",
-                "system",
-                "/Library/LaunchDaemons/net.heartbeat.hbc.plist",
-            ]],
+            commands: vec![
+                "launchctl bootstrap system /Library/LaunchDaemons/net.heartbeat.hbc.plist"
+                    .to_owned(),
+            ],
         },
     }
 }
@@ -168,6 +178,13 @@ mod tests {
             std::fs::create_dir_all(root.join(path)).expect("made");
             assert_eq!(find(root), Some(want), "{path}");
         }
+    }
+
+    #[test]
+    fn command_that_fails_says_how() {
+        assert_eq!(carry_out("true"), Ok(()));
+        assert_eq!(carry_out("exit 3"), Err("exit status 3".to_owned()));
+        assert_eq!(carry_out("kill -9 $$"), Err("killed by signal 9".to_owned()));
     }
 
     #[test]

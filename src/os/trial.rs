@@ -214,7 +214,8 @@ mod tests {
     fn each_plugin_is_told_with_what_to_do() {
         let config = config();
         let names = ["nagios_runner", "backup", "broken", "off"].map(str::to_owned);
-        let report = run(&config, collect::probe(&config, true), &names).expect("all are known");
+        let report =
+            run(&config, collect::probe(&config, collect::MINI), &names).expect("all are known");
         let text: String = report.text.lines().map(|line| without_time(line) + "\n").collect();
         expect![[r#"
             FAIL  nagios_runner    check_raid: exit 3, "megacli: command not found"
@@ -245,7 +246,7 @@ mod tests {
     fn name_that_no_plugin_has_is_an_error() {
         let config = config();
         let names = ["backup".to_owned(), "bakcup".to_owned()];
-        let result = run(&config, collect::probe(&config, true), &names);
+        let result = run(&config, collect::probe(&config, collect::MINI), &names);
         assert_eq!(result, Err("bakcup".to_owned()));
     }
 }

@@ -14,7 +14,9 @@ fn main() -> ExitCode {
         name: "hbc",
         file: "hbc.yaml",
         read: heartbeat::yaml::read,
-        runtime: Runtime::Threads,
+        plugins: heartbeat::collect::FULL,
+        runtime: Runtime::THREADS,
+        wrap: Some(agent_program::WRAP),
         mini: false,
         fetch: heartbeat::os::fetch::fetch,
     })

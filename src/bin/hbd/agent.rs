@@ -26,7 +26,7 @@ impl AgentThread {
         let (stop, stopped) = UnixStream::pair().map_err(|e| e.to_string())?;
         // The loop looks at it between other things.
         stopped.set_nonblocking(true).map_err(|e| e.to_string())?;
-        let plugins = collect::builtin(config, false);
+        let plugins = collect::builtin(config, collect::FULL);
         let key = agent_key::of_server(&ServerEntry::default(), config)?;
         let setup = Setup {
             name: host_name(config)?.into(),
@@ -45,7 +45,7 @@ impl AgentThread {
             if let Err(error) = agent_loop::run(
                 setup,
                 plugins,
-                Runtime::Threads,
+                Runtime::THREADS,
                 Task::Report,
                 Extras::default(),
                 fd,
