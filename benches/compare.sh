@@ -5,17 +5,17 @@
 #
 # A cycle is one collection of what each agent collects by itself of processor, memory, disks and network, and its
 # delivery over loopback, once a second. Time is the CPU time of all its threads by /proc/PID/task/*/schedstat, so
-# other work on the machine does not count. node_exporter and zabbix-agent collect when they are asked: a client
-# asks once a second, and its own time is not counted; of zabbix-agent it asks 17 items, about what hbc-mini sends.
+# other work on the machine does not count. node_exporter, zabbix-agent and snmpd collect when they are asked: a client
+# asks once a second, and its own time is not counted; of the latter two it asks about what hbc-mini sends.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-20}
 shift || true
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(hbc-mini node_exporter zabbix-agent collectd monit gmond)
+[ ${#names[@]} -gt 0 ] || names=(hbc-mini node_exporter zabbix-agent collectd monit snmpd gmond psutil)
 out=$(realpath "${CARGO_TARGET_DIR:-target}")
 root=$out/compare/root
-packages=(prometheus-node-exporter zabbix-agent collectd-core monit ganglia-monitor)
+packages=(prometheus-node-exporter zabbix-agent collectd-core monit ganglia-monitor snmpd snmp python3-psutil)
 
 unpack() {
   local cache=$out/compare/cache package
@@ -79,6 +79,21 @@ END
 }
 
 free_port() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
+# zabbix-agent takes none above 32767.
+low_port() {
+  python3 - <<'END'
+import random, socket
+while True:
+    port = random.randrange(20000, 32000)
+    try:
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", port))
+        print(port)
+        break
+    except OSError:
+        pass
+END
+}
 size_of() { stat -Lc %s "$@" | awk '{sum += $1} END {print sum}'; }
 program() { find "$root" -type f -path '*bin/*' -name "$1" -perm -u+x | head -n 1; }
 
@@ -124,7 +139,7 @@ run_node_exporter() {
 run_zabbix_agent() {
   local binary port
   binary=$(program zabbix_agentd)
-  port=$(free_port)
+  port=$(low_port)
   cat > "$dir/zabbix.conf" <<END
 Server=127.0.0.1
 ListenIP=127.0.0.1
@@ -247,6 +262,47 @@ run_gmond() {
   LD_LIBRARY_PATH=$libs "$binary" -f -c "$dir/gmond.conf" >/dev/null 2>&1 &
   pids+=($!)
   measure gmond $! "$(size_of "$binary")"
+}
+
+# One request a second for load, processor, memory, swap, a file system, a disk and an interface.
+run_snmpd() {
+  local binary client port oids
+  binary=$(program snmpd)
+  client=$(program snmpget)
+  port=$(free_port)
+  printf 'agentaddress udp:127.0.0.1:%s\nrocommunity public 127.0.0.1\ndisk /\n' "$port" > "$dir/snmpd.conf"
+  SNMP_PERSISTENT_DIR=$dir/snmp MIBS='' LD_LIBRARY_PATH=$libs \
+    "$binary" -f -C -c "$dir/snmpd.conf" -p "$dir/snmpd.pid" >/dev/null 2>&1 &
+  local pid=$!
+  pids+=("$pid")
+  oids=$(printf ' .1.3.6.1.4.1.2021.%s' 10.1.3.{1,2,3} 11.{50,51,52,53,54}.0 4.{3,4,5,6,11,14,15}.0 9.1.{6,7,8,9}.1 \
+    13.15.1.1.{3,4,5,6}.1)
+  oids="$oids $(printf ' .1.3.6.1.2.1.%s' 2.2.1.{10,11,14,16,17,20}.1 25.1.1.0)"
+  (while sleep 1; do
+    # shellcheck disable=SC2086
+    MIBS='' LD_LIBRARY_PATH=$libs "$client" -v2c -c public -m '' "127.0.0.1:$port" $oids >/dev/null 2>&1 || true
+  done) &
+  pids+=($!)
+  measure snmpd "$pid" "$(size_of "$binary")"
+}
+
+# What a small agent of one's own in Python does with psutil.
+run_psutil() {
+  local sink=$1
+  PYTHONPATH=$root/usr/lib/python3/dist-packages /usr/bin/python3 - "$sink" >/dev/null 2>&1 <<'END' &
+import json, os, psutil, socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+to = ("127.0.0.1", int(sys.argv[1]))
+while True:
+    time.sleep(1)
+    data = {"cpu": psutil.cpu_times_percent()._asdict(), "load": os.getloadavg(),
+            "memory": psutil.virtual_memory()._asdict(), "swap": psutil.swap_memory()._asdict(),
+            "disk": psutil.disk_usage("/")._asdict(), "io": psutil.disk_io_counters()._asdict(),
+            "net": {k: v._asdict() for k, v in psutil.net_io_counters(pernic=True).items()}}
+    s.sendto(json.dumps(data).encode(), to)
+END
+  pids+=($!)
+  measure psutil $! "$(size_of /usr/bin/python3)"
 }
 
 unpack >&2

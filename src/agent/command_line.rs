@@ -40,6 +40,8 @@ pub enum Action {
     TestPlugins(Vec<String>),
     /// Read the configuration and tell what is wrong with it.
     CheckConfig,
+    /// Print every key with its default.
+    PrintDefaults,
     /// Try the way to this server.
     Doctor(String),
     /// Plan this machine's own maintenance.
@@ -108,6 +110,7 @@ const SUBCOMMANDS: &[Sub] = &[
     Sub { word: "test-plugins", arguments: "[NAME]...", help: "run each once, tell how it went" },
     Sub { word: "doctor", arguments: "SERVER", help: "try the way to a server" },
     Sub { word: "check-config", arguments: "", help: "tell what is wrong with the configuration" },
+    Sub { word: PRINT, arguments: DEFAULTS, help: "every key of the configuration" },
     Sub {
         word: "maintenance",
         arguments: "DURATION [REASON]",
@@ -116,6 +119,9 @@ const SUBCOMMANDS: &[Sub] = &[
     Sub { word: WRAP, arguments: "NAME -- COMMAND...", help: "run a job, report it as job_NAME" },
 ];
 const WRAP: &str = "wrap";
+const PRINT: &str = "print-config";
+/// An option of this subcommand alone.
+const DEFAULTS: &str = "--defaults";
 /// `job_` and this make a plugin's name.
 const JOB_NAME_MAX: usize = 28;
 
@@ -135,6 +141,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, mini: bool) -> Resul
                 if !mini && words.len() == 2 && words[0] == WRAP {
                     words.extend(parser.raw_args().map_err(|error| error.to_string())?);
                 }
+                continue;
+            }
+            Long(word) if word == &DEFAULTS[2..] && words.first().is_some_and(|w| w == PRINT) => {
+                words.push(DEFAULTS.into());
                 continue;
             }
             Short(letter) => OPTIONS.iter().find(|o| o.short == Some(letter)),
@@ -177,6 +187,8 @@ impl Request {
             },
             "check-config" if words.is_empty() => Action::CheckConfig,
             "check-config" => return Err("check-config takes no argument, -c FILE".to_owned()),
+            PRINT if words == [DEFAULTS] => Action::PrintDefaults,
+            PRINT => return Err("print-config takes --defaults".to_owned()),
             "maintenance" => maintenance(&words)?,
             _ => Action::TestPlugins(words),
         };
@@ -337,6 +349,7 @@ mod tests {
             ("-c f test-plugins a", Action::TestPlugins(vec!["a".to_owned()])),
             ("a test-plugins", Action::Run),
             ("check-config", Action::CheckConfig),
+            ("print-config --defaults", Action::PrintDefaults),
             ("doctor hb:5", Action::Doctor("hb:5".to_owned())),
             ("maintenance 1h30m", Action::Maintenance { seconds: 5400, reason: String::new() }),
             (
@@ -373,6 +386,11 @@ mod tests {
             "doctor",
             "doctor a b",
             "check-config x",
+            "print-config",
+            "print-config x",
+            "print-config --defaults x",
+            "print-config --faults",
+            "--defaults",
             "maintenance",
             "maintenance soon",
             "maintenance 8d",

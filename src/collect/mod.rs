@@ -134,6 +134,12 @@ pub struct BuiltIn {
     open: fn(&Source, &agent::Plugin) -> Opened,
 }
 
+impl BuiltIn {
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
 macro_rules! built_in {
     ($($name:expr => $open:expr,)*) => {
         &[$(BuiltIn { name: $name, open: |source, settings| Ok(Box::new($open(source, settings)?)) },)*]

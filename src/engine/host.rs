@@ -66,6 +66,8 @@ pub struct Record {
     pub uptime: Option<u64>,
     /// The same and when, where this process heard it.
     pub uptime_heard: Option<(u64, Mono)>,
+    /// When its info plugins are asked for; `Mono::MAX` once they are known, `None` before its first heartbeat.
+    pub info_due: Option<Mono>,
     pub boot_told: Option<Wall>,
     /// `DOWN: H - never reported` was told.
     pub never_told: bool,
@@ -122,6 +124,7 @@ impl Record {
             mids: Vec::new(),
             uptime: None,
             uptime_heard: None,
+            info_due: None,
             boot_told: None,
             never_told: false,
             touched: false,

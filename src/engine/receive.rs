@@ -10,12 +10,16 @@ use super::{Effect, Engine, Path, Record, Reply, sample, saved};
 use crate::config::server::UdpPolicy;
 use crate::limits;
 use crate::notice::{self, Subject};
-use crate::time::{Duration, Now, Wall};
+use crate::time::{Duration, Mono, Now, Wall};
 use crate::wire::{self, Datagram, Htb, Kind, Message, Msg, Plg, Reject};
 use std::sync::Arc;
 
 /// Uptimes are whole seconds, and datagrams take their time.
 const UPTIME_SLACK: Duration = Duration::from_secs(5);
+
+/// After its first heartbeat an agent has so long to send its info plugins unasked; then it is asked, so often.
+const INFO_WITHIN: Duration = Duration::from_secs(30);
+const INFO_AGAIN: Duration = Duration::from_secs(300);
 
 impl Engine {
     pub(super) fn receive(
@@ -36,7 +40,8 @@ impl Engine {
         };
         self.counters.accepted += 1;
         self.heard_somebody(now);
-        self.acknowledge(path, len, datagram);
+        let want_info = matches!(datagram.message, Message::Htb(_)) && self.asks_info(now, id);
+        self.acknowledge(path, len, datagram, want_info);
         if self.config.journal_enabled {
             let entry = super::Entry::Message { from: path.from, json: datagram.json.into() };
             self.effects.push_back(Effect::Journal(Record { at: now.wall, entry }));
@@ -82,11 +87,29 @@ impl Engine {
         Ok(self.add_host(now, datagram.name))
     }
 
+    /// Whether the answer to a heartbeat asks for the info plugins: nothing is known of them, although the host has
+    /// reported for a while. Agents send them when they start; but a host can be dropped, and a store be lost.
+    pub(super) fn asks_info(&mut self, now: Now, id: HostId) -> bool {
+        let Some(record) = self.table.record(id) else { return false };
+        match record.info_due {
+            Some(at) if at > now.mono => false,
+            Some(_) => {
+                record.info_due = Some(now.mono + INFO_AGAIN);
+                true
+            }
+            None => {
+                record.info_due = Some(now.mono + INFO_WITHIN);
+                false
+            }
+        }
+    }
+
     /// Answers with an ACK that is never longer than the request (THREATS U3).
-    fn acknowledge(&mut self, path: Path, len: usize, datagram: &Datagram<'_>) {
+    fn acknowledge(&mut self, path: Path, len: usize, datagram: &Datagram<'_>, want_info: bool) {
         let mut reply = Reply::new();
         let written = reply.fill(|bytes| {
-            wire::encode_ack(bytes, datagram.seq, datagram.time, len.min(bytes.len()))
+            let len_max = len.min(bytes.len());
+            wire::encode_ack(bytes, datagram.seq, datagram.time, want_info, len_max)
         });
         if written == 0 || written > len {
             debug_assert!(written <= len, "an ACK longer than its request");
@@ -235,6 +258,9 @@ impl Engine {
             self.drop_oldest_sample(id, &plugin);
         }
         if plg.info {
+            if let Some(record) = self.table.record(id) {
+                record.info_due = Some(Mono::MAX);
+            }
             self.save_sample(id, plg.plugin);
         }
     }

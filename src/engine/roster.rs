@@ -116,6 +116,7 @@ impl Engine {
             plugins.insert(at, Plugin { name: plugin.clone(), interval, info: true, samples });
         });
         self.samples.note(id, plugin.clone(), &sample);
+        self.table.record(id)?.info_due = Some(Mono::MAX);
         Some(())
     }
 

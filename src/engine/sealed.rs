@@ -21,6 +21,9 @@ use std::sync::Arc;
 
 /// What keys of rows about pre-shared keys begin with in the store.
 pub const KEYS: &str = "key/";
+/// The longest answer that asks for the info plugins; every request of an agent of ours is longer.
+const WISH_FITS: usize =
+    seal::OVERHEAD + r#"{"ID":"ACK","ack":9007199254740991,"want":"info"}"#.len();
 /// How often the store learns that a key is in use.
 const USE_SAVED_EVERY: Duration = Duration::from_secs(3600);
 
@@ -275,12 +278,10 @@ impl Engine {
         }
         // What a command came to is acknowledged once it is on disk.
         if !matches!(content.message, SealedMessage::Res(_)) {
-            self.answer_sealed(
-                path,
-                len,
-                slot,
-                Answered { ack: header.seq, ..Answered::default() },
-            );
+            let beat = matches!(content.message, SealedMessage::Plain(Message::Htb(_)));
+            let want_info = beat && len >= WISH_FITS && self.asks_info(now, id);
+            let answer = Answered { ack: header.seq, acc: None, want_info };
+            self.answer_sealed(path, len, slot, answer);
         }
         if self.config.journal_enabled {
             let json = with_name(&host, content.json);

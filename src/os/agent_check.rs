@@ -1,11 +1,15 @@
 //! `check-config` of the agents: every problem of the file in one run, and every program that it
-//! names and that is not there.
+//! names and that is not there; `print-config --defaults`.
 
 use super::agent_program::{BAD_CONFIGURATION, Exit, Program, load, print, tell};
-use crate::agent::release;
+use crate::agent::{SPOOL_DEFAULT_MINI, release};
 use crate::collect::program_problems;
 use crate::config::agent::Agent;
+use crate::config::agent::{
+    BUILT_IN, COMMAND_KEYS, KEYS, NAGIOS_KEYS, OWN_KEYS, SERVER_KEYS, UPDATE_KEYS,
+};
 use crate::config::problem::{Problem, Severity};
+use crate::config::section::{Key, Kind};
 use std::path::Path;
 
 pub(super) fn run(program: &Program, asked: Option<&Path>) -> Result<u8, Exit> {
@@ -68,4 +72,106 @@ fn missing(agent: &Agent) -> Vec<(String, String)> {
 
 fn counted(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+/// Every key with its default, in the form of the configuration. What has no value of its own is a comment.
+pub(super) fn defaults(program: &Program) -> String {
+    let mut out = format!("# {}: every key with its default\n", program.file);
+    for key in KEYS {
+        match key.name {
+            "servers" => list(&mut out, "# servers:\n#   -", "#    ", SERVER_KEYS),
+            "plugins" => plugins(&mut out, program),
+            "commands" => list(&mut out, "# commands:\n#   NAME:", "#    ", COMMAND_KEYS),
+            "update" => list(&mut out, "# update:", "#  ", UPDATE_KEYS),
+            "spool_max" if program.mini => {
+                out.push_str(&format!("spool_max: {SPOOL_DEFAULT_MINI}\n"))
+            }
+            _ => line(&mut out, "", key),
+        }
+    }
+    out
+}
+
+fn plugins(out: &mut String, program: &Program) {
+    out.push_str("plugins:\n");
+    let own = |name: &str| program.plugins.iter().any(|plugin| plugin.name() == name);
+    for (name, keys) in BUILT_IN.iter().filter(|(name, _)| own(name)) {
+        out.push_str(&format!("  {name}:\n"));
+        for key in *keys {
+            line(out, "    ", key);
+        }
+        if *name == "nagios_runner" {
+            list(out, "    #   - each of commands:", "    #    ", NAGIOS_KEYS);
+        }
+    }
+    list(out, "  # your own:", "  #  ", OWN_KEYS);
+}
+
+fn list(out: &mut String, head: &str, indent: &str, keys: &[Key]) {
+    out.push_str(head);
+    out.push('\n');
+    for key in keys {
+        out.push_str(&format!("{indent} {}: {}\n", key.name, key.default));
+    }
+}
+
+fn line(out: &mut String, indent: &str, key: &Key) {
+    let plain = match key.kind {
+        Kind::Bool => ["true", "false"].contains(&key.default),
+        Kind::Path => key.default.starts_with('/'),
+        Kind::Int(..) | Kind::Duration(..) | Kind::Size => {
+            key.default.starts_with(|c: char| c.is_ascii_digit())
+        }
+        _ => false,
+    };
+    let comment = if plain { "" } else { "# " };
+    out.push_str(&format!("{indent}{comment}{}: {}\n", key.name, key.default));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Document;
+    use crate::config::agent;
+
+    #[test]
+    fn defaults_are_a_configuration_that_changes_nothing() {
+        for (mini, built_in) in [(false, crate::collect::FULL), (true, crate::collect::MINI)] {
+            let program = Program {
+                name: "hbc",
+                file: "hbc.yaml",
+                read: crate::yaml::read,
+                plugins: built_in,
+                runtime: crate::os::agent_loop::Runtime::Inline,
+                wrap: None,
+                mini,
+                fetch: crate::os::fetch::fetch,
+            };
+            let text = defaults(&program);
+            for key in KEYS {
+                assert!(text.contains(&format!("{}:", key.name)), "{} in {text}", key.name);
+            }
+            assert_eq!(text.contains("zfs_monitor"), !mini, "{text}");
+            let (root, problems) = (program.read)(&text, "x").expect("YAML");
+            let (read, found) = agent::check(&Document { file: "x".into(), text, root });
+            assert!(problems.is_empty() && found.is_empty());
+            let plain = Agent {
+                plugins: read.plugins.clone(),
+                plugin_dir: read.plugin_dir.clone(),
+                spool_max: read.spool_max,
+                control_socket: read.control_socket.clone(),
+                ..Agent::default()
+            };
+            assert_eq!(read, plain);
+            for (name, plugin) in &read.plugins {
+                let timeout = if name == "ping_monitor" { 2 } else { 30 };
+                let timeout = std::time::Duration::from_secs(timeout);
+                assert_eq!(
+                    *plugin,
+                    agent::Plugin { timeout, ..agent::Plugin::default() },
+                    "{name}"
+                );
+            }
+        }
+    }
 }

@@ -88,6 +88,7 @@ fn start(program: &Program, arguments: impl Iterator<Item = OsString>) -> Result
             return print(&command_line::help(program.name, program.file, program.mini));
         }
         Action::Version => return print(&format!("{} {VERSION}\n", program.name)),
+        Action::PrintDefaults => return print(&agent_check::defaults(program)),
         Action::CheckConfig => return agent_check::run(program, request.config.as_deref()),
         _ => {}
     }

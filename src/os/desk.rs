@@ -154,6 +154,7 @@ impl Caller {
                     true
                 }
             },
+            Err(why) if why.is_empty() => false,
             Err(why) => {
                 log::warn!("a one-off call was not understood: {why}");
                 self.answer(Answer::Refused);
@@ -167,6 +168,8 @@ impl Caller {
         let mut buffer = [0; 4096];
         loop {
             match (&self.stream).read(&mut buffer) {
+                // Whoever only looks whether an agent listens has nothing to say.
+                Ok(0) if self.line.is_empty() => return Err(String::new()),
                 Ok(0) => return Err("it ended within its line".to_owned()),
                 Ok(count) => self.line.extend_from_slice(&buffer[..count]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),

@@ -158,7 +158,11 @@ fn shown(node: &Node) -> String {
     match &node.value {
         Value::Bool(value) => value.to_string(),
         Value::Int(value) => value.to_string(),
-        Value::Float(value) => value.to_string(),
+        Value::Float(value) => {
+            let mut out = String::new();
+            text::push_number(&mut out, *value, 4);
+            out
+        }
         Value::Text(text) => text::cut(text, 4 * VALUE_MAX).to_owned(),
         _ => String::new(),
     }

@@ -22,20 +22,28 @@ pub struct Ack {
 /// Writes an ACK of at most `len_max` bytes into `out` and returns its length; 0 where not even
 /// `{"ID":"ACK"}` fits (THREATS U3).
 ///
-/// `"ack":SEQ` is there where it fits, and then, each where it fits, the echoes that the Python
-/// agents may expect: `"seq":SEQ` and `"time":TIME`, `time` being JSON text.
-pub fn encode_ack(out: &mut [u8], seq: Option<u64>, time: Option<&str>, len_max: usize) -> usize {
+/// `"ack":SEQ` is there where it fits, then `"want":"info"` where it is wished and fits, and then, each where it fits,
+/// the echoes that the Python agents may expect: `"seq":SEQ` and `"time":TIME`, `time` being JSON text.
+pub fn encode_ack(
+    out: &mut [u8],
+    seq: Option<u64>,
+    time: Option<&str>,
+    want_info: bool,
+    len_max: usize,
+) -> usize {
     let len_max = len_max.min(out.len());
     let mut ack = AckText { out: &mut out[..len_max], len: 0 };
     if !ack.put(&[br#"{"ID":"ACK"}"#]) {
         return 0;
     }
-    if let Some(seq) = seq {
-        let mut digits = [0; DIGITS_MAX];
-        let digits = decimal(seq, &mut digits);
-        if ack.member(br#","ack":"#, digits) {
-            ack.member(br#","seq":"#, digits);
-        }
+    let mut digits = [0; DIGITS_MAX];
+    let digits = seq.map(|seq| decimal(seq, &mut digits));
+    let echoed = digits.filter(|digits| ack.member(br#","ack":"#, digits));
+    if want_info {
+        ack.member(br#","want":"#, br#""info""#);
+    }
+    if let Some(digits) = echoed {
+        ack.member(br#","seq":"#, digits);
     }
     if let Some(time) = time {
         ack.member(br#","time":"#, time.as_bytes());
@@ -132,7 +140,7 @@ mod tests {
 
     fn encoded(seq: Option<u64>, time: Option<&str>, len_max: usize) -> String {
         let mut out = [0; 120];
-        let len = encode_ack(&mut out, seq, time, len_max);
+        let len = encode_ack(&mut out, seq, time, false, len_max);
         String::from_utf8(out[..len].to_vec()).unwrap()
     }
 
@@ -151,6 +159,21 @@ mod tests {
         ];
         for (seq, time, len_max, want) in table {
             assert_eq!(encoded(seq, time, len_max), want, "{len_max}");
+        }
+    }
+
+    #[test]
+    fn u3_wish_for_info_is_left_out_where_it_does_not_fit() {
+        let table = [
+            (33, r#"{"ID":"ACK","ack":7}"#),
+            (34, r#"{"ID":"ACK","ack":7,"want":"info"}"#),
+            (42, r#"{"ID":"ACK","ack":7,"want":"info","seq":7}"#),
+        ];
+        for (len_max, want) in table {
+            let mut out = [0; 120];
+            let len = encode_ack(&mut out, Some(7), None, true, len_max);
+            assert_eq!(std::str::from_utf8(&out[..len]), Ok(want), "{len_max}");
+            assert_eq!(decode_ack(&out[..len]).map(|ack| ack.want_info), Ok(len_max > 33));
         }
     }
 

@@ -20,6 +20,7 @@ mod program;
 mod prometheus;
 mod relay;
 mod sealed;
+mod service;
 mod stand_in;
 mod state;
 mod systemd;

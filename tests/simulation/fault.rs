@@ -34,6 +34,8 @@ pub struct Shape {
     pub flaps: bool,
     /// Datagrams a second of strangers.
     pub flood: u64,
+    /// Every other host has a key.
+    pub sealed: bool,
 }
 
 impl Shape {
@@ -54,6 +56,7 @@ impl Shape {
             silence: 0.0,
             flaps: false,
             flood: 0,
+            sealed: false,
         }
     }
 
@@ -77,6 +80,7 @@ impl Shape {
             flaps: pick(&[0.0, 1.0]) > 0.0,
             site: pick(&[0.0, 0.0, 0.0005]),
             everybody: pick(&[0.0, 0.0, 0.0003]),
+            sealed: pick(&[0.0, 1.0, 0.0]) > 0.0,
         }
     }
 }

@@ -36,7 +36,7 @@ fn fleet_over_a_faulty_network_is_told_truly() {
         total.add(&run(seed, minutes, fault::Shape::of_seed(seed)));
     }
     println!("{total:?}");
-    assert!(total.delivered > 0, "{total:?}");
+    assert!(total.delivered > 0 && total.sealed > 0, "{total:?}");
     assert!(total.heartbeats > 0 && total.downs > 0 && total.restarts > 0, "{total:?}");
 }
 
@@ -53,5 +53,8 @@ fn twenty_percent_loss_alone_downs_nobody() {
     for seed in 0..8 {
         let report = run(seed, 240, shape);
         assert_eq!((report.downs, report.restarts), (0, 0), "seed {seed}: {report:?}");
+        let report = run(seed, 120, fault::Shape { sealed: true, ..shape });
+        assert_eq!((report.downs, report.restarts), (0, 0), "seed {seed}: {report:?}");
+        assert!(report.sealed > 0, "seed {seed}: {report:?}");
     }
 }

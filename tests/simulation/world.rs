@@ -14,7 +14,7 @@ use heartbeat::notice::Message;
 use heartbeat::prng::Prng;
 use heartbeat::ring::Ring;
 use heartbeat::time::{Duration, Mono, Now, Wall};
-use heartbeat::wire::{self, Decoder};
+use heartbeat::wire::{self, Decoder, Header, Key, KeyId, Keyring, SealedMessage, Slot};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
@@ -36,6 +36,8 @@ const STORE_DELAY: Duration = Duration::from_millis(250);
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Report {
     pub heartbeats: u64,
+    /// Of these, those of hosts with a key.
+    pub sealed: u64,
     pub downs: u64,
     pub ups: u64,
     pub flaps: u64,
@@ -51,6 +53,7 @@ pub struct Report {
 impl Report {
     pub fn add(&mut self, other: &Report) {
         self.heartbeats += other.heartbeats;
+        self.sealed += other.sealed;
         self.downs += other.downs;
         self.ups += other.ups;
         self.flaps += other.flaps;
@@ -117,6 +120,8 @@ pub struct World {
     /// Hosts of which nothing but FLAPPING and SETTLED is owed.
     flapping: BTreeSet<String>,
     config: Arc<Server>,
+    /// The keys of those hosts that have one.
+    ring: Arc<Keyring>,
     /// What a kill leaves: rows by key, and when they became durable.
     store: BTreeMap<String, Saved>,
     pending: Vec<(Mono, Saved)>,
@@ -148,6 +153,7 @@ impl World {
             silenced: BTreeMap::new(),
             flapping: BTreeSet::new(),
             config: config(hosts, shape),
+            ring: keyring(hosts, shape),
             store: BTreeMap::new(),
             pending: Vec::new(),
             killed: false,
@@ -320,8 +326,10 @@ impl World {
             timeout: Duration::from_secs(30),
             quick: true,
         };
-        let target =
-            Target { host: "server".into(), port: 50003, ipv4: true, ipv6: false, key: None };
+        let slot = self.ring.slots().iter().find(|slot| *slot.host == *name(host));
+        let key = slot.map(|slot| slot.key.clone());
+        let target = Target { host: "server".into(), port: 50003, ipv4: true, ipv6: false, key };
+        let seed = self.prng.next_u64();
         let setup = Setup {
             name: name(host).into(),
             version: "0.1.0",
@@ -331,11 +339,10 @@ impl World {
             spool_max: 64_000,
             boot: false,
             heartbeat: true,
-            trust: Default::default(),
+            trust: agent::Trust { seed: !seed, ..Default::default() },
             booted: Some(Mono::ZERO),
         };
         self.machines[host].born = self.now - Duration::from_secs(10);
-        let seed = self.prng.next_u64();
         let agent = Agent::new(setup, seed, self.agent_now(host));
         self.machines[host].agent = Some(agent);
         self.note(format!("agent {host} starts"));
@@ -380,6 +387,16 @@ impl World {
         let from = SocketAddr::from(([192, 0, 2, host as u8 + 1], 40_000));
         let path = Path { from, to: None };
         let Some(engine) = &mut self.engine else { return };
+        if wire::is_sealed(bytes) {
+            let opened = self.decoder.open(bytes, &self.ring);
+            let content = opened.as_ref().ok().and_then(|opened| opened.content.as_ref());
+            let beat = content.is_some_and(|content| {
+                let message = content.as_ref().ok().map(|content| &content.message);
+                matches!(message, Some(SealedMessage::Plain(wire::Message::Htb(_))))
+            });
+            engine.handle(now, Event::Sealed { path, len: bytes.len(), opened });
+            return self.drain_sealed(host, bytes.len(), beat);
+        }
         let decoded = self.decoder.decode(bytes);
         if let Ok(datagram) = &decoded
             && matches!(datagram.message, wire::Message::Htb(_))
@@ -389,6 +406,25 @@ impl World {
         }
         engine.handle(now, Event::Datagram { path, len: bytes.len(), decoded });
         self.drain_server(bytes.len());
+    }
+
+    /// What was not taken (a replay, another session's) has no ACK, and is no sign of life.
+    fn drain_sealed(&mut self, host: usize, request: usize, beat: bool) {
+        let effects: Vec<Effect> =
+            std::iter::from_fn(|| self.engine.as_mut()?.poll_effect()).collect();
+        let acked = effects.iter().any(|effect| match effect {
+            Effect::Send { reply, .. } => Header::parse(reply.as_bytes())
+                .is_ok_and(|header| header.kind == wire::SealKind::Answer),
+            _ => false,
+        });
+        if beat && acked {
+            self.report.heartbeats += 1;
+            self.report.sealed += 1;
+            self.shadow.heard(self.now, &name(host));
+        }
+        for effect in effects {
+            self.carry_out(effect, request);
+        }
     }
 
     fn stranger(&mut self, bytes: &[u8]) {
@@ -413,34 +449,38 @@ impl World {
 
     fn drain_server(&mut self, request: usize) {
         while let Some(effect) = self.engine.as_mut().and_then(Engine::poll_effect) {
-            match effect {
-                Effect::Send { path, reply } => {
-                    let bytes = reply.as_bytes().to_vec();
-                    self.ensure(bytes.len() <= request, "a reply is not longer than its request");
-                    let SocketAddr::V4(to) = path.from else { continue };
-                    let host = to.ip().octets()[3] as usize - 1;
-                    if host >= self.machines.len() {
-                        continue;
-                    }
-                    for at in self.network.carry(self.now, host, false, &mut self.prng) {
-                        let life = self.machines[host].life;
-                        let link = 1;
-                        self.push(at, Item::ToAgent { host, life, link, bytes: bytes.clone() });
-                    }
+            self.carry_out(effect, request);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, request: usize) {
+        match effect {
+            Effect::Send { path, reply } => {
+                let bytes = reply.as_bytes().to_vec();
+                self.ensure(bytes.len() <= request, "a reply is not longer than its request");
+                let SocketAddr::V4(to) = path.from else { return };
+                let host = to.ip().octets()[3] as usize - 1;
+                if host >= self.machines.len() {
+                    return;
                 }
-                Effect::Publish(event) => self.told(&event),
-                Effect::Persist(rows) => {
-                    let at = self.now + STORE_DELAY;
-                    self.pending.extend(rows.into_iter().map(|row| (at, row)));
+                for at in self.network.carry(self.now, host, false, &mut self.prng) {
+                    let life = self.machines[host].life;
+                    let link = 1;
+                    self.push(at, Item::ToAgent { host, life, link, bytes: bytes.clone() });
                 }
-                Effect::Notify(message) => self.hand_over(message),
-                Effect::Answer { .. }
-                | Effect::Journal(_)
-                | Effect::Record(_)
-                | Effect::Dns(_)
-                | Effect::Order { .. }
-                | Effect::Secure { .. } => {}
             }
+            Effect::Publish(event) => self.told(&event),
+            Effect::Persist(rows) => {
+                let at = self.now + STORE_DELAY;
+                self.pending.extend(rows.into_iter().map(|row| (at, row)));
+            }
+            Effect::Notify(message) => self.hand_over(message),
+            Effect::Answer { .. }
+            | Effect::Journal(_)
+            | Effect::Record(_)
+            | Effect::Dns(_)
+            | Effect::Order { .. }
+            | Effect::Secure { .. } => {}
         }
     }
 
@@ -581,9 +621,15 @@ impl World {
         }
         let now = self.server_now();
         let mut engine = Engine::new(self.config.clone(), self.seed, now);
+        let mut secret = [0; 32];
+        secret[..8].copy_from_slice(&(self.seed << 32 | self.report.restarts).to_be_bytes());
+        engine.set_session_secret(secret);
         // Keys sort into the order that restoring wants.
         for row in self.store.values() {
             engine.restore(now, row.clone());
+        }
+        if !self.ring.is_empty() {
+            engine.handle(now, Event::Keys(self.ring.clone()));
         }
         let view = engine.view();
         let flapping = view.hosts.iter().filter(|h| h.flapping);
@@ -654,12 +700,27 @@ fn config(hosts: usize, shape: Shape) -> Arc<Server> {
     if !shape.flaps {
         config.flap_transitions = 1000;
     }
+    // Plain hosts appear beside those with a key.
+    if shape.sealed {
+        config.udp_policy = Some(UdpPolicy::Open);
+    }
     // Against strangers, a site declares its hosts; without any, whoever comes is taken.
     if shape.flood > 0 {
         config.udp_policy = Some(UdpPolicy::Known);
         config.hosts = (0..hosts).map(|i| (name(i), Host::default())).collect();
     }
     Arc::new(config)
+}
+
+fn keyring(hosts: usize, shape: Shape) -> Arc<Keyring> {
+    let mut ring = Keyring::default();
+    for host in (0..hosts).filter(|host| shape.sealed && host % 2 == 0) {
+        let id = host as u8 + 1;
+        let key = Key::new(KeyId([id; 8]), [id; 32]);
+        let slot = Slot { key, host: name(host).into(), created: 0.0 };
+        ring.add(slot).expect("a key");
+    }
+    Arc::new(ring)
 }
 
 fn name(host: usize) -> String {
