@@ -422,6 +422,7 @@ mod tests {
                    hbc test-plugins [NAME]...         run each once, tell how it went
                    hbc doctor SERVER                  try the way to a server
                    hbc check-config                   tell what is wrong with the configuration
+                   hbc print-config --defaults        every key of the configuration
                    hbc maintenance DURATION [REASON]  plan this machine's own; 0 ends it
                    hbc wrap NAME -- COMMAND...        run a job, report it as job_NAME
 

@@ -21,12 +21,22 @@ pub struct KernelFile {
     path: PathBuf,
     file: Option<File>,
     bytes_max: usize,
+    /// No line is as long as `SPARE`, so that a read which leaves so much room has come to the end.
+    short_lines: bool,
 }
+
+/// Room that a read asks for at least.
+const SPARE: usize = 2048;
 
 impl KernelFile {
     /// A file of which at most `bytes_max` bytes are read; what is beyond is not seen.
     pub fn new(path: PathBuf, bytes_max: usize) -> KernelFile {
-        KernelFile { path, file: None, bytes_max }
+        KernelFile { path, file: None, bytes_max, short_lines: true }
+    }
+
+    /// The same for a list whose lines may be long, e.g. of mounts with their options.
+    pub fn of_long_lines(path: PathBuf, bytes_max: usize) -> KernelFile {
+        KernelFile { short_lines: false, ..KernelFile::new(path, bytes_max) }
     }
 
     /// The content as it is now, in `buffer`, which is reused and never shrinks. After an error the
@@ -36,7 +46,7 @@ impl KernelFile {
             Some(file) => file,
             None => self.file.insert(File::open(&self.path)?),
         };
-        let result = fill(file, buffer, self.bytes_max);
+        let result = fill(file, buffer, self.bytes_max, self.short_lines);
         match result {
             Ok(length) => Ok(&buffer[..length]),
             Err(error) => {
@@ -66,23 +76,35 @@ impl KernelFile {
 /// Reads once and closes: for what is looked at only at the start. `None` where it cannot be read.
 pub fn read_once(path: PathBuf, bytes_max: usize) -> Option<Vec<u8>> {
     let mut buffer = Vec::new();
-    let length = fill(&File::open(path).ok()?, &mut buffer, bytes_max).ok()?;
+    let length = fill(&File::open(path).ok()?, &mut buffer, bytes_max, false).ok()?;
     buffer.truncate(length);
     Some(buffer)
 }
 
-/// Reads to the end or the bound. A short read is no end: the kernel hands out such files by pages.
-fn fill(file: &File, buffer: &mut Vec<u8>, bytes_max: usize) -> io::Result<usize> {
+/// Reads to the end or the bound. A short read alone is no end: the kernel hands out such files by pages, whole lines
+/// at a time. One after which the longest line would have fitted is: to ask again lets the kernel make the whole file
+/// anew, only to say so.
+fn fill(
+    file: &File,
+    buffer: &mut Vec<u8>,
+    bytes_max: usize,
+    short_lines: bool,
+) -> io::Result<usize> {
     let mut length = 0;
     while length < bytes_max {
-        if length + 2048 > buffer.len() {
+        if length + SPARE > buffer.len() {
             let room = (buffer.len() * 2).max(4096);
             buffer.resize(room, 0);
         }
         let end = buffer.len().min(bytes_max);
         match file.read_at(&mut buffer[length..end], length as u64) {
             Ok(0) => break,
-            Ok(count) => length += count,
+            Ok(count) => {
+                length += count;
+                if short_lines && length + SPARE <= end {
+                    break;
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

@@ -217,7 +217,7 @@ impl Table {
         let mut buffer = Vec::new();
         let mut first_error = None;
         for (name, parse_line) in host.into_iter().filter(|_| foreign).chain(own) {
-            let mut file = KernelFile::new(source.procfs.join(name), LONG_MAX);
+            let mut file = KernelFile::of_long_lines(source.procfs.join(name), LONG_MAX);
             match file.require(&mut buffer) {
                 Ok(bytes) => {
                     let length = bytes.len();

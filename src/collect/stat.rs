@@ -97,13 +97,18 @@ impl Ticks {
         if total < ticks_min.max(1) {
             return None;
         }
-        let percent = |ticks: u64| ticks as f64 / total as f64 * 100.0;
+        // As floats: counters that fill their 64 bits must not add up to more than all of it.
+        let Ticks { user, system, idle, iowait, steal } = passed;
+        let [user, system, idle, iowait, steal] =
+            [user, system, idle, iowait, steal].map(|ticks| ticks as f64);
+        let busy = user + system + steal;
+        let percent = |ticks: f64| ticks / (busy + idle + iowait) * 100.0;
         Some(Share {
-            busy: percent(passed.user.saturating_add(passed.system).saturating_add(passed.steal)),
-            user: percent(passed.user),
-            system: percent(passed.system),
-            iowait: percent(passed.iowait),
-            steal: percent(passed.steal),
+            busy: percent(busy),
+            user: percent(user),
+            system: percent(system),
+            iowait: percent(iowait),
+            steal: percent(steal),
         })
     }
 

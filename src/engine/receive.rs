@@ -40,7 +40,9 @@ impl Engine {
         };
         self.counters.accepted += 1;
         self.heard_somebody(now);
-        let want_info = matches!(datagram.message, Message::Htb(_)) && self.asks_info(now, id);
+        // Agents that do not count their datagrams (those in Python) do not know what is wished.
+        let beat = matches!(datagram.message, Message::Htb(_)) && datagram.seq.is_some();
+        let want_info = beat && self.asks_info(now, id);
         self.acknowledge(path, len, datagram, want_info);
         if self.config.journal_enabled {
             let entry = super::Entry::Message { from: path.from, json: datagram.json.into() };

@@ -27,7 +27,8 @@ pub fn spawn_bare(stack: usize, body: impl FnOnce() + Send + 'static) -> io::Res
         std::ptr::null_mut()
     }
     let body: *mut Body = Box::into_raw(Box::new(Box::new(body)));
-    // SAFETY: the attributes live until they are destroyed; the box is the thread's where one was made, else taken back.
+    // SAFETY: the attributes live until they are destroyed; the box is the thread's where one was made, else it is
+    // taken back.
     let result = unsafe {
         let mut attributes = std::mem::zeroed();
         libc::pthread_attr_init(&mut attributes);

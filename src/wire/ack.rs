@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn u3_wish_for_info_is_left_out_where_it_does_not_fit() {
         let table = [
-            (33, r#"{"ID":"ACK","ack":7}"#),
+            (33, r#"{"ID":"ACK","ack":7,"seq":7}"#),
             (34, r#"{"ID":"ACK","ack":7,"want":"info"}"#),
             (42, r#"{"ID":"ACK","ack":7,"want":"info","seq":7}"#),
         ];

@@ -129,12 +129,13 @@ fn mipsel_binary_reports_its_plugins() {
     reports_from(MIPSEL, "qemu-mipsel", "mips", "linux-mipsel");
 }
 
-/// With sealing, signed updates and one-off calls it has outgrown its goals of 700 and 600 kB (docs/PERFORMANCE.md);
-/// this holds it from growing on.
+/// Goals are 700, 600, 300 and 500 kB; what stands in the way of the last two is in docs/PERFORMANCE.md. This holds all
+/// of them from growing on.
 #[test]
 fn binaries_are_as_small_as_promised() {
     let native = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    for (target, kilobytes) in [(native.as_str(), 870), (AARCH64, 750)] {
+    for (target, kilobytes) in [(native.as_str(), 660), (AARCH64, 560), (ARMV7, 480), (MIPSEL, 840)]
+    {
         let Some(path) = built(target) else { continue };
         let bytes = std::fs::metadata(&path).unwrap().len();
         assert!(bytes <= kilobytes * 1000, "{target}: {bytes} bytes");

@@ -2,6 +2,7 @@
 //! UCI and procd played by functions; launchd's file as its reader has it; OpenRC's script read by a shell.
 
 use crate::program::{Place, stderr, stdout};
+use heartbeat::os::file;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -65,7 +66,7 @@ fn procd(shell_path: &Path, place: &Place, options: &str, calls: &str) -> Output
 }
 
 fn made(place: &Place) -> serde_json::Value {
-    let bytes = std::fs::read(place.path().join("var/etc/hbc.json")).unwrap();
+    let bytes = file::read_bounded(&place.path().join("var/etc/hbc.json"), 1 << 16).unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }
 
@@ -104,7 +105,8 @@ fn procd_script_makes_a_configuration_of_uci_that_the_agent_takes() {
 #[test]
 fn procd_script_starts_from_the_file_as_it_is_shipped_and_from_one_of_ones_own() {
     // `option name 'value'` and `list name 'value'`, as the functions above want them.
-    let shipped = std::fs::read_to_string(UCI).unwrap();
+    let shipped = file::read_bounded(Path::new(UCI), 1 << 16).unwrap();
+    let shipped = String::from_utf8(shipped).unwrap();
     let options: String = shipped
         .lines()
         .filter_map(|line| {
@@ -122,7 +124,11 @@ fn procd_script_starts_from_the_file_as_it_is_shipped_and_from_one_of_ones_own()
         check.env_clear().args(["check-config", "-c"]).arg(place.path().join("var/etc/hbc.json"));
         let checked = check.output().unwrap();
         let said = stdout(&checked);
-        assert!(said.starts_with("ok: ") && said.contains("1 server,"), "{said}{}", stderr(&checked));
+        assert!(
+            said.starts_with("ok: ") && said.contains("1 server,"),
+            "{said}{}",
+            stderr(&checked)
+        );
         // Switched off: nothing is started. A file of one's own comes first.
         let off = procd(&path, &place, "enabled 0\n", "start_service");
         assert_eq!((stdout(&off).as_str(), off.status.code()), ("", Some(0)), "{path:?}");
