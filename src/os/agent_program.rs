@@ -32,7 +32,9 @@ pub type Reader = fn(&str, &str) -> Result<(Node, Vec<Problem>), Problem>;
 
 /// How a job is wrapped: given by whoever has `wrap`, so that it is not linked elsewhere.
 #[derive(Clone, Copy)]
-pub struct Wrap(fn(&Program, &Request, &Agent, &str, &[OsString]) -> Result<u8, Exit>);
+pub struct Wrap(Call);
+
+type Call = fn(&Program, &Request, &Agent, &str, &[OsString]) -> Result<u8, Exit>;
 
 pub const WRAP: Wrap = Wrap(agent_call::wrap);
 
