@@ -2,7 +2,7 @@
 
 use crate::program::{Hbd, Place, Sender, stderr, stdout, until};
 use crate::stand_in::{Manner, StandIn};
-use heartbeat::os::{clock, file};
+use heartbeat::os::file;
 use heartbeat::time::Duration;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -359,83 +359,4 @@ fn programs_get_their_arguments_and_their_input() {
     let notice: Value = serde_json::from_str(&read("stdin.0")).unwrap();
     assert_eq!((&notice["version"], &notice["kind"]), (&json!(1), &json!("notify")));
     drop(server);
-}
-
-/// Each time a host falls into trouble, the server is killed at some moment, and started again.
-#[test]
-fn s7_kill_loses_no_notice_and_repeats_at_most_one() {
-    let kills: u32 = std::env::var("HB_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
-    let seed = std::env::var("HB_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(7);
-    let mut prng = heartbeat::prng::Prng::new(seed);
-    let hook = StandIn::start(Manner::Status(200));
-    let place = Place::new();
-    place.configure(&format!(
-        "{FAST}interval: 600\npushsrv: [hook]\nchannels: {{hook: {{type: webhook, url: \"{}\"}}}}\n\
-         thresholds:\n  cpu_monitor: {{cpu_percent: {{warning: 80, critical: 90}}}}\n",
-        hook.url("/")
-    ).replacen("interval: 1\n", "", 1));
-    let told = |host: &str| {
-        hook.bodies().iter().filter(|body| body.contains(&format!("CRITICAL: {host} "))).count()
-    };
-    let mut server = place.start();
-    for round in 0..kills {
-        let host = format!("h{round}");
-        let tell = |server: &Hbd| {
-            let sender = Sender::to(server.udp);
-            sender.heartbeat(&host);
-            cpu(&sender, &host, 1, 95.0);
-        };
-        tell(&server);
-        let wait = Duration::from_millis(prng.below(60));
-        let begun = clock::now().mono;
-        until("the moment has come", || (clock::now().mono.since(begun) >= wait).then_some(()));
-        server.kill();
-        server = place.start();
-        // As every agent does at its next interval.
-        tell(&server);
-        until(&format!("{host} was told"), || (told(&host) >= 1).then_some(()));
-    }
-    until("nothing waits any more", || {
-        (server.get("/healthz").1["channels"]["hook"]["queued"] == 0).then_some(())
-    });
-    let repeated: usize = (0..kills).map(|round| told(&format!("h{round}")) - 1).sum();
-    println!("kills={kills} seed={seed} repeated={repeated}");
-    for round in 0..kills {
-        let count = told(&format!("h{round}"));
-        assert!((1..=2).contains(&count), "h{round}: {count}");
-    }
-    assert!(repeated <= kills as usize);
-}
-
-#[test]
-fn s7_kill_at_the_named_points_of_a_try_loses_no_notice() {
-    // How often the service hears of it: the try after the kill, and the one before it where it got through.
-    for (fault, count) in
-        [("exit:notify", 1), ("exit:notify_before_send", 1), ("exit:notify_after_send", 2)]
-    {
-        let hook = StandIn::start(Manner::Status(200));
-        let place = Place::new();
-        place.configure(&format!(
-            "group_wait: 0\npushsrv: [hook]\nchannels: {{hook: {{type: webhook, url: \"{}\"}}}}\n\
-             thresholds:\n  cpu_monitor: {{cpu_percent: {{warning: 80, critical: 90}}}}\n",
-            hook.url("/")
-        ));
-        let mut command = place.command(&["-f"]);
-        command.env("HBD_FAULT", fault);
-        let mut server = Hbd::start(command);
-        let sender = Sender::to(server.udp);
-        sender.heartbeat("web1");
-        cpu(&sender, "web1", 1, 95.0);
-        server.wait();
-        assert_eq!(hook.seen().len(), count - 1, "{fault}");
-        let server = place.start();
-        // What a kill takes within the second after a change is judged again with the next sample.
-        cpu(&Sender::to(server.udp), "web1", 2, 95.0);
-        until(&format!("{fault}: nothing waits any more"), || {
-            let told = hook.seen().len() == count;
-            (told && server.get("/healthz").1["channels"]["hook"]["queued"] == 0).then_some(())
-        });
-        let words = "CRITICAL: web1 - cpu_monitor.cpu_percent = 95.0";
-        assert!(hook.bodies().iter().all(|body| body.contains(words)), "{fault}");
-    }
 }

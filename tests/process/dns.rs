@@ -169,7 +169,7 @@ fn s1_bind_gets_the_records_of_both_families_and_refuses_what_it_must() {
 }
 
 /// A program in the place of nsupdate that notes how it was called, and then does `then`.
-fn stand_in(place: &Place, then: &str) -> String {
+pub fn stand_in(place: &Place, then: &str) -> String {
     let path = place.path().join("nsupdate");
     let here = place.path().display();
     let script = format!(

@@ -260,6 +260,11 @@ impl Sender {
         Sender { socket }
     }
 
+    /// To a server that may be gone: `false` where it is known to be.
+    pub fn try_send(&self, bytes: &[u8]) -> bool {
+        self.socket.send(bytes).is_ok()
+    }
+
     pub fn send(&self, bytes: &[u8]) {
         self.socket.send(bytes).unwrap();
     }

@@ -90,7 +90,10 @@ fn serve(mut stream: TcpStream, manner: &Manner, seen: &Mutex<Vec<Seen>>) -> std
     let mut headers = BTreeMap::new();
     loop {
         line.clear();
-        reader.read_line(&mut line)?;
+        if reader.read_line(&mut line)? == 0 {
+            // The other side died in the middle of it: that is no request.
+            return Ok(());
+        }
         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
         headers.insert(name.to_ascii_lowercase(), value.to_owned());
     }

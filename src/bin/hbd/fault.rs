@@ -75,6 +75,8 @@ pub const POINTS: &[&str] = &[
     "notify",
     "notify_before_send",
     "notify_after_send",
+    "history_before_commit",
+    "history_after_commit",
 ];
 
 /// What shall happen where, and how many times it shall not happen yet.

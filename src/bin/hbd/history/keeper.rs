@@ -201,7 +201,9 @@ impl Keeper {
         let run = || -> Result<T, redb::Error> {
             let write = database.begin_write()?;
             let result = body(&write)?;
+            fault::point("history_before_commit");
             write.commit()?;
+            fault::point("history_after_commit");
             Ok(result)
         };
         match fault::guard(run) {

@@ -14,6 +14,8 @@ mod rolling;
 mod sorting;
 
 #[cfg(test)]
+mod kill_test;
+#[cfg(test)]
 mod tests;
 
 pub use base::path_beside;

@@ -20,7 +20,7 @@ use heartbeat::history::{
 };
 use heartbeat::time::{Duration, Wall};
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// What was just recorded is given this long to be written.
@@ -367,19 +367,25 @@ impl View {
         let before = millis(before);
         let mut segments = recent.segments(catalog, plugin);
         segments.extend(self.unsorted(group)?);
-        let count = |segments: &[Segment]| -> usize {
-            let earlier = |s: &Segment| s.times.iter().filter(|t| **t < before).count();
-            segments.iter().map(earlier).sum()
+        // A sample may be there in parts, and twice: in its hour and not sorted yet, or sent twice.
+        let mut times: BTreeSet<i64> = BTreeSet::new();
+        let mut note = |segments: &[Segment]| {
+            let all = segments.iter().flat_map(|segment| &segment.times);
+            times.extend(all.filter(|time| **time < before));
+            times.len()
         };
+        let mut count = note(&segments);
         let blocks = self.read.open_table(BLOCKS)?;
         let end = hour(before - 1).saturating_add(1);
         let first = blocks.first()?.map_or(end, |(key, _)| key.value().0);
         for hour in (first.max(self.raw_from)..end).rev() {
-            if count(&segments) >= limit {
+            if count >= limit {
                 break;
             }
             if let Some(row) = blocks.get((hour, group))? {
-                segments.extend(block::decode_block(row.value()).unwrap_or_default());
+                let found = block::decode_block(row.value()).unwrap_or_default();
+                count = note(&found);
+                segments.extend(found);
             }
         }
         Ok(rows(catalog, block::merge(segments), before, limit))
