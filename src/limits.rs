@@ -80,6 +80,9 @@ limits! {
     HTTP_OUT_EACH: usize = 64 << 10, "bytes";
     /// Answers that wait for slow peers, together; above it a longer one gets 503.
     HTTP_OUT_ALL: usize = 32 << 20, "bytes";
+    /// Finished answers that are given again while the view they show is the newest.
+    KEPT_ANSWERS_MAX: usize = 256, "answers";
+    KEPT_BYTES_MAX: usize = 8 << 20, "bytes";
     HEAD_MAX: usize = 16 << 10, "bytes";
     HEADERS_MAX: usize = 64, "headers";
     BODY_MAX: usize = 64 << 10, "bytes";

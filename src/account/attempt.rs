@@ -79,7 +79,9 @@ impl Attempts {
         let place = address.map(block);
         if known {
             let slot = self.slot(&(user, place));
-            return try_take(&mut [(&mut self.known[slot], KNOWN)], now);
+            let left = try_take(&mut [(&mut self.known[slot], KNOWN)], now)?;
+            // What is told of an account must not tell that there is one.
+            return Ok(left.saturating_sub((KNOWN.burst - ACCOUNT.burst) as u32));
         }
         let at = self.slot(&user);
         let place = place.map(|place| self.slot(&place));

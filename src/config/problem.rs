@@ -54,6 +54,7 @@ pub struct Topic {
 
 pub const UNKNOWN_KEY: &str = "W0201";
 pub const OLD_KEY: &str = "W0202";
+pub const UNKNOWN_ZONE: &str = "W0207";
 
 impl Problem {
     /// A problem whose code tells its severity.
@@ -92,9 +93,9 @@ impl Problem {
         Problem { key, ..Problem::new("W0203", file, span, what, fix) }
     }
 
-    /// Whether `check-config` fails on it: errors do, and unknown keys.
+    /// Whether `check-config` fails on it: errors do, and unknown keys and zones.
     pub fn fails_check(&self) -> bool {
-        self.severity == Severity::Error || self.code == UNKNOWN_KEY
+        self.severity == Severity::Error || [UNKNOWN_KEY, UNKNOWN_ZONE].contains(&self.code)
     }
 
     /// `file:line:column: key: what - fix`, for logs.
@@ -493,5 +494,11 @@ pub const TOPICS: &[Topic] = &[
         "W0206",
         "a password that is no hash",
         "hbd passwd USER prints the line to write. With anything else the user cannot sign in.",
+    ),
+    topic_of(
+        "W0207",
+        "an unknown time zone",
+        "The machine's database of time zones has none of that name: it is misspelled, or the \
+         package tzdata is missing. Times are shown in UTC.",
     ),
 ];

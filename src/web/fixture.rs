@@ -182,6 +182,10 @@ impl Bench {
     }
 
     pub fn ask(&self, request: &Request<'_>) -> Response {
+        self.with(|context| respond(context, request))
+    }
+
+    pub fn with<T>(&self, then: impl FnOnce(&Context<'_>) -> T) -> T {
         let queues = [QueueFact { name: "store", depth: 3, capacity: 8192, dropped: 0 }];
         let context = Context {
             view: Arc::clone(&self.view),
@@ -196,7 +200,7 @@ impl Bench {
             accounts: &self.accounts,
             starting: self.starting,
         };
-        respond(&context, request)
+        then(&context)
     }
 
     /// A GET of `target` from loopback, as a browser on the server would send it.

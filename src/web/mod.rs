@@ -16,6 +16,7 @@ mod header;
 pub mod host;
 mod http;
 mod icon;
+mod kept;
 pub mod live;
 mod member;
 mod metrics;
@@ -38,9 +39,10 @@ mod tests;
 pub(crate) use api::EventJson;
 pub use api::{Explained, explain};
 pub use authz::live_scope;
-pub use caller::{Caller, Identity, identify_as, secret_of};
+pub use caller::{Caller, Identity, identify, identify_as, secret, secret_of};
 pub use channel::{ChannelFact, TestRefusal, TestResult, TestTarget, channel_banner};
 pub use http::{Body, Method, Peer, Request, Response};
+pub use kept::{Basis, Kept, Reduced, Shelf};
 pub use member::{Accounts, Attempt, Change, Refused, SignedIn};
 pub use metrics::{Figure, Kind};
 pub use page::{AgentFile, Pages};
@@ -180,17 +182,21 @@ const PAGES: &[Route] = &[
 /// Answers a request. For HEAD the answer is that of GET: the shell sends its length without the
 /// body.
 pub fn respond(context: &Context<'_>, request: &Request<'_>) -> Response {
+    respond_to(context, request, &caller::identify(context, request))
+}
+
+/// The same to a caller who is known already.
+pub fn respond_to(context: &Context<'_>, request: &Request<'_>, caller: &Caller) -> Response {
     let mut response = match guard::check(context, request) {
-        Ok(()) => route(context, request),
+        Ok(()) => route(context, request, caller.clone()),
         Err(problem) => problem.into_response(),
     };
     header::finish(context, request, &mut response);
     response
 }
 
-fn route(context: &Context<'_>, request: &Request<'_>) -> Response {
+fn route(context: &Context<'_>, request: &Request<'_>, caller: Caller) -> Response {
     let method = if request.method == Method::Head { Method::Get } else { request.method };
-    let caller = caller::identify(context, request);
     let scoped = Context { view: authz::scoped(&context.view, &caller), ..context.clone() };
     let mut call = Call {
         context: &scoped,

@@ -90,7 +90,10 @@ impl Problem {
         self.0.allow.clone()
     }
 
-    pub fn into_response(self) -> Response {
+    pub fn into_response(mut self) -> Response {
+        if self.0.hint.is_none() {
+            self.0.hint = Some(common_hint(self.0.status, self.0.code).into());
+        }
         let body = serde_json::to_vec(&*self.0).unwrap_or_default();
         let mut headers = vec![
             ("Content-Type", "application/problem+json".to_owned()),
@@ -120,6 +123,20 @@ impl std::ops::Deref for Problem {
 impl std::ops::DerefMut for Problem {
     fn deref_mut(&mut self) -> &mut Document {
         &mut self.0
+    }
+}
+
+/// How to mend what says no more of itself.
+const fn common_hint(status: u16, code: &str) -> &'static str {
+    match (status, code.as_bytes()) {
+        (_, b"bad_json") => "Send one JSON object; a comma or a quote may be missing.",
+        (400 | 422, _) => "GET /api/0/openapi.json says what this request takes.",
+        (401, _) => "Sign in, or send a token as Authorization: Bearer.",
+        (403, _) => "Ask an admin of this server.",
+        (404, _) => "Look it up again in the list that named it: it may be over.",
+        (409, _) => "Look at the state of it first, and try again.",
+        (429 | 503, _) => "Try again in a moment; hbd status and the log tell more.",
+        _ => "The server's log tells more of it.",
     }
 }
 

@@ -93,6 +93,23 @@ fn s11_a_thread_that_stands_still_ends_the_process_within_its_watchdog() {
 }
 
 #[test]
+fn s11_a_channel_that_stands_still_ends_the_process_within_its_watchdog() {
+    let place = Place::new();
+    place.configure(
+        "group_wait: 0\npushsrv: job\nchannels: {job: {type: exec, argv: [/bin/true]}}\n\
+         thresholds: {cpu_monitor: {cpu_percent: {warning: 50}}}\n",
+    );
+    let mut server = start(&place, "stall:notify", "1000000").unwrap();
+    Sender::to(server.udp)
+        .send(br#"{"ID":"PLG","name":"web1","plugin":"cpu_monitor","data":{"cpu_percent":93}}"#);
+    let before = heartbeat::os::clock::now().mono;
+    until("it ends with its channel at rest", || server.ended());
+    let took = heartbeat::os::clock::now().mono.since(before);
+    server.wait_for_log("ending: a thread stands still thread=notify-job");
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+#[test]
 fn s12_panic_of_a_thread_ends_the_process_with_its_reason() {
     let place = Place::new();
     let mut server = start(&place, "panic:journal", "60000000").unwrap();

@@ -145,3 +145,14 @@ fn help_version_limits_and_mistakes() {
         assert!(text.contains(want), "{args:?}: {text}");
     }
 }
+
+#[test]
+fn a_time_zone_that_is_not_known_here_fails_the_check_and_stops_nothing() {
+    let place = Place::new();
+    place.configure("timezone: Nowhere/Else\n");
+    let output = place.run(&["check-config"]);
+    assert_eq!(output.status.code(), Some(78));
+    let told = stdout(&output) + &stderr(&output);
+    assert!(told.contains("warning[W0207]: there is no time zone \"Nowhere/Else\" here"), "{told}");
+    place.start().kill();
+}

@@ -210,3 +210,21 @@ fn subcommands_ask_over_https() {
     assert_eq!(output.status.code(), Some(3), "a stranger's certificate is not trusted");
     assert!(crate::program::stderr(&output).contains("cannot reach hbd at https://"), "{output:?}");
 }
+
+#[test]
+fn a_port_without_its_certificate_opens_when_the_files_are_there() {
+    let place = Place::new();
+    let at = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    place.configure(&format!(
+        "https_port: {}\nwss_port: null\ncert_path: {}\n",
+        at.port(),
+        place.path().display()
+    ));
+    let mut server = place.start();
+    server.wait_for_log("https_port stays closed until it is there");
+    assert!(TcpStream::connect(at).is_err());
+    make_certificate(place.path());
+    server.wait_for_log("the certificate is there, https=127.0.0.1");
+    let answer = get(&mut connect(&place, at), "/healthz");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+}

@@ -14,13 +14,13 @@ use heartbeat::limits;
 use heartbeat::os::clock;
 use heartbeat::time::Now;
 use heartbeat::web::{
-    self, Act, Attempt, Body, Caller, Change, Context, Figure, Identity, Kind, Pages, Problem,
-    QueueFact, Refused, Request, Response, SignedIn, identify_as,
+    self, Act, Attempt, Basis, Body, Caller, Change, Context, Figure, Identity, Kept, Kind, Pages,
+    Peer, Problem, QueueFact, Reduced, Refused, Request, Response, Shelf, SignedIn, identify_as,
 };
 use heartbeat::web::{TestRefusal, TestResult, TestTarget};
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 /// The store answers within a commit; a disk that takes longer is told as a failure.
@@ -38,6 +38,8 @@ pub struct App {
     /// Whoever has something to tell in `/metrics`.
     sources: RwLock<Vec<Source>>,
     accounts: Arc<Accounts>,
+    /// Finished answers of the newest view.
+    shelf: Mutex<Shelf>,
 }
 
 /// The figures of one worker.
@@ -53,7 +55,19 @@ impl App {
         accounts: Arc<Accounts>,
     ) -> App {
         let (pages, sources) = (RwLock::new(Arc::new(pages)), RwLock::default());
-        App { shared, engine, journal, history, notify, supervisor, pages, sources, accounts }
+        let shelf = Mutex::default();
+        App {
+            shared,
+            engine,
+            journal,
+            history,
+            notify,
+            supervisor,
+            pages,
+            sources,
+            accounts,
+            shelf,
+        }
     }
 
     pub fn add_source(&self, source: Source) {
@@ -74,6 +88,28 @@ impl App {
                 written,
             ),
         ]
+    }
+
+    /// Answers what others will ask again; perhaps somebody did already.
+    fn respond_and_keep(
+        &self,
+        context: &Context<'_>,
+        pages: &Arc<Pages>,
+        asked: &Reduced<'_>,
+    ) -> Response {
+        let request = asked.request();
+        let basis = Basis::new(&context.view, &context.config, pages, context.now.wall.as_secs());
+        let caller = web::identify(context, &request);
+        if let Some(kept) = self.shelf().find(&basis, asked, &caller) {
+            return kept.response();
+        }
+        let mut response = web::respond_to(context, &request, &caller);
+        self.shelf().keep(&basis, asked, caller, &mut response);
+        response
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn set_pages(&self, pages: Pages) {
@@ -137,13 +173,29 @@ impl gate::App for App {
                 history: &self.history,
                 starting: false,
             };
-            web::respond(&context, request)
+            match Reduced::of(request) {
+                Some(asked) => self.respond_and_keep(&context, &pages, &asked),
+                None => web::respond(&context, request),
+            }
         });
         match (hand.failure.get(), response) {
             (Some(failure), _) => problem(503, failure.code(), failure.words()),
             (None, Some(response)) => response,
             (None, None) => problem(500, "internal", "The server failed on this request."),
         }
+    }
+
+    fn kept(&self, request: &Request<'_>) -> Option<Arc<Kept>> {
+        let asked = Reduced::of(request)?;
+        let view = self.shared.view_if_fresh()?;
+        let (config, pages) = (self.shared.config(), self.pages());
+        let basis = Basis::new(&view, &config, &pages, clock::now().wall.as_secs());
+        let caller = match request.peer {
+            Peer::Control => Caller::Control,
+            Peer::Remote(_) => self.caller(web::secret(request)),
+        };
+        // A thread of the pool that has it just now will not keep it for long; nobody waits here.
+        self.shelf.try_lock().ok()?.find(&basis, &asked, &caller)
     }
 
     fn view(&self) -> Arc<View> {

@@ -25,7 +25,7 @@ pub struct Certificate {
 
 /// Which files, and in what state: another one is read anew.
 #[derive(Clone, PartialEq)]
-struct Stamp {
+pub struct Stamp {
     chain: (PathBuf, FileState),
     key: (PathBuf, FileState),
 }
@@ -34,7 +34,7 @@ struct Stamp {
 type FileState = Option<(u64, u64, u64, i64, i64)>;
 
 impl Stamp {
-    fn of(config: &Server) -> Stamp {
+    pub fn of(config: &Server) -> Stamp {
         let file = |name: &str| {
             let path = config.cert_path.join(name);
             let state = std::fs::metadata(&path).ok();
@@ -42,6 +42,11 @@ impl Stamp {
             (path, state)
         };
         Stamp { chain: file(&config.wss_pem), key: file(&config.wss_key) }
+    }
+
+    /// Both files are there.
+    pub fn is_whole(&self) -> bool {
+        self.chain.1.is_some() && self.key.1.is_some()
     }
 }
 

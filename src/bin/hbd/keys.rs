@@ -12,7 +12,6 @@ use heartbeat::limits;
 use heartbeat::os::{clock, file};
 use heartbeat::text;
 use heartbeat::wire::{KEYS_PER_HOST, Key, KeyId, Keyring, Slot};
-use std::fmt::Write as _;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -233,17 +232,18 @@ fn list(invocation: &Invocation, place: &Place, host: Option<&str>, env: &Enviro
         let value = serde_json::json!({ "keys": keys });
         return Ok(serde_json::to_string_pretty(&value).unwrap_or_default() + "\n");
     }
-    let width = rows.iter().map(|slot| slot.host.len()).max().unwrap_or(4).max(4);
-    let mut out = format!("{:<width$}  {:<16}  {:<20}  LAST USED\n", "HOST", "ID", "CREATED");
-    for slot in rows {
+    let row = |slot: &&Slot| {
         let last = match used(slot) {
             None => "unknown".to_owned(),
             Some((_, None)) => "never".to_owned(),
             Some((_, Some(at))) => ask::render_time(*at),
         };
-        let (id, created) = (slot.key.id(), ask::render_time(slot.created));
-        let _ = writeln!(out, "{:<width$}  {id}  {created:<20}  {last}", slot.host);
-    }
+        let created = ask::render_time(slot.created);
+        vec![slot.host.to_string(), slot.key.id().to_string(), created, last]
+    };
+    let rows: Vec<Vec<String>> = rows.iter().map(row).collect();
+    let out = ask::table(invocation, env, &["HOST", "ID", "CREATED", "LAST USED"], &rows)
+        .map_err(|what| (EXIT_USAGE, what))?;
     Ok(out)
 }
 

@@ -43,6 +43,7 @@ mod sign;
 mod store;
 mod supervisor;
 mod systemd;
+mod tls_ports;
 mod udp;
 mod vitals;
 mod ws;

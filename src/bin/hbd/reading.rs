@@ -6,11 +6,12 @@ use crate::lookup::{self, Environment, Files};
 use crate::secret;
 use crate::settings;
 use heartbeat::config::node::Document;
-use heartbeat::config::problem::{self, Problem, Severity};
+use heartbeat::config::problem::{self, Problem, Severity, UNKNOWN_ZONE, quoted};
 use heartbeat::config::server::{self, Server};
 use heartbeat::os::file;
 use heartbeat::web::{AgentFile, Pages};
 use heartbeat::{limits, yaml};
+use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -108,6 +109,7 @@ impl Source {
         }
         let (mut server, found) = server::check(&documents);
         problems.extend(found);
+        problems.extend(unknown_zone(&documents, &server));
         server.agent_enabled |= self.with_agent;
         let paths = [
             &mut server.state_dir,
@@ -120,9 +122,24 @@ impl Source {
             *path = self.base.join(&*path);
         }
         server.cert_path = self.base.join(&server.cert_path);
-        secret::resolve_metrics_token(&mut server, &self.base);
+        secret::resolve_tokens(&mut server, &self.base);
         Reading { files, server, problems, documents }
     }
+}
+
+/// `timezone` where this machine has none of that name.
+fn unknown_zone(documents: &[Document], config: &Server) -> Option<Problem> {
+    let name = config.timezone.as_deref()?;
+    if TimeZone::get(name).is_ok() || TimeZone::posix(name).is_ok() {
+        return None;
+    }
+    let key = "timezone";
+    let (document, node) =
+        documents.iter().rev().find_map(|d| d.root.get(key).map(|node| (d, node)))?;
+    let what = format!("there is no time zone {} here", quoted(name));
+    let fix = "write a name such as Europe/Zurich, and see that the machine has tzdata";
+    let problem = Problem::new(UNKNOWN_ZONE, &document.file, node.span, what, fix);
+    Some(Problem { key: key.to_owned(), ..problem })
 }
 
 impl Reading {

@@ -27,16 +27,22 @@ fn fetch(reference: Reference<'_>, base: &Path) -> Result<String, String> {
     }
 }
 
-/// Puts the token of `/metrics` in the place of the file that holds it. One that cannot be read opens nothing.
-pub fn resolve_metrics_token(config: &mut Server, base: &Path) {
-    let Some(secret @ (Secret::File(_) | Secret::Env(_) | Secret::Credential(_))) =
-        &config.metrics_token
-    else {
+/// Puts the tokens of `/metrics` and `/status` in the place of the files that hold them. One that cannot be read
+/// opens nothing.
+pub fn resolve_tokens(config: &mut Server, base: &Path) {
+    resolve_token("metrics_token", &mut config.metrics_token, base);
+    if let Some(page) = &mut config.status_page {
+        resolve_token("status_page.token", &mut page.token, base);
+    }
+}
+
+fn resolve_token(key: &str, token: &mut Option<Secret>, base: &Path) {
+    let Some(secret @ (Secret::File(_) | Secret::Env(_) | Secret::Credential(_))) = token else {
         return;
     };
     match read(secret, base) {
-        Ok(text) => config.metrics_token = Some(Secret::Text(text)),
-        Err(why) => log::warn!("metrics_token: {why}; nobody has it"),
+        Ok(text) => *token = Some(Secret::Text(text)),
+        Err(why) => log::warn!("{key}: {why}; nobody has it"),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::shared::Shared;
 use crate::store::{self, Store};
 use crate::supervisor::{self, SignalThread, Supervisor};
 use crate::systemd::{self, Notifier};
+use crate::tls_ports::TlsPorts;
 use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK};
 use crate::{dns, engine, fault, history, journal, keys, notify, remote};
 use crossbeam_channel::bounded;
@@ -25,6 +26,7 @@ use heartbeat::web::{Facts, Figure, Kind};
 use heartbeat::wire::Keyring;
 use jiff::tz::TimeZone;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::cell::RefCell;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
@@ -146,7 +148,7 @@ fn certificate(config: &Server, remarks: &mut Vec<String>) -> Option<Arc<Certifi
         Err(error) => {
             let stay = if wanted.len() == 1 { "stays" } else { "stay" };
             let ports = wanted.join(" and ");
-            remarks.push(format!("{error} - {ports} {stay} closed until a restart finds it"));
+            remarks.push(format!("{error} - {ports} {stay} closed until it is there"));
             None
         }
     }
@@ -166,10 +168,15 @@ fn listen(
     if !ours.is_empty() {
         return Ok(ours.into_iter().map(|(_, listener)| listener).collect());
     }
-    let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
-    let defaults = if config.users.is_empty() { loopback } else { all };
-    bind::tcp(key, &config.hbd_host, &defaults, port)
+    bind::tcp(key, &config.hbd_host, &default_addresses(config), port)
+}
+
+/// Where pages are reached without `hbd_host`: from this machine alone as long as nobody must sign in.
+pub fn default_addresses(config: &Server) -> [IpAddr; 2] {
+    match config.users.is_empty() {
+        true => [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
+        false => [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
+    }
 }
 
 /// Everything from leaving the terminal to the end.
@@ -361,11 +368,11 @@ impl Running {
             shared,
             engine: inbox.clone(),
             journal: records,
+            tls: RefCell::new(TlsPorts::new(certificate, &accounts.base(), front.annex())),
             accounts,
             samples,
             history: past.handle(),
             app,
-            certificate,
             notify: notify.clone(),
             notifier,
             watchdog_every,

@@ -80,6 +80,13 @@ impl Shared {
         Arc::clone(&slot.view)
     }
 
+    /// The last view where nothing has changed since. Never waits.
+    pub fn view_if_fresh(&self) -> Option<Arc<View>> {
+        let slot = self.slot();
+        let is_fresh = self.waker.get().is_none() || !self.stale.load(Ordering::Acquire);
+        is_fresh.then(|| Arc::clone(&slot.view))
+    }
+
     /// For the engine's thread, before the answers to what changed leave it.
     pub fn mark_stale(&self) {
         self.stale.store(true, Ordering::Release);

@@ -2,12 +2,12 @@
 
 use crate::accounts::{self, Accounts};
 use crate::app::App;
-use crate::certificate::Certificate;
 use crate::pulse::Watch;
 use crate::reading::{self, Reading};
 use crate::serve;
 use crate::shared::Shared;
 use crate::systemd::Notifier;
+use crate::tls_ports::TlsPorts;
 use crate::{engine, fault, history, journal, keys, notify, remote};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use heartbeat::config::server::{Server, difference};
@@ -17,6 +17,7 @@ use heartbeat::time::{Duration, Mono};
 use heartbeat::wire::Keyring;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
+use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -78,7 +79,7 @@ pub struct Supervisor {
     pub samples: remote::Handle,
     pub history: history::Handle,
     pub app: Arc<App>,
-    pub certificate: Option<Arc<Certificate>>,
+    pub tls: RefCell<TlsPorts>,
     pub notify: notify::Handle,
     pub notifier: Notifier,
     pub watchdog_every: Option<Duration>,
@@ -88,7 +89,7 @@ pub struct Supervisor {
 impl Supervisor {
     /// Returns when the process shall end.
     pub fn run(&self) {
-        let mut status_at = Mono::ZERO;
+        let (mut status_at, mut heard) = (Mono::ZERO, None);
         let mut watchdog_at = Mono::ZERO;
         let mut watch = Watch::default();
         let mut stood_still = false;
@@ -121,9 +122,9 @@ impl Supervisor {
             let now = clock::now().mono;
             if now >= status_at {
                 status_at = now + STATUS_EVERY;
-                self.notifier.tell(&self.status());
+                self.notifier.tell(&self.status(&mut heard));
             }
-            self.renew_certificate();
+            self.look_at_certificate();
             fault::point("supervisor");
             // A look that comes late says nothing of the threads: the process was stopped, or slept.
             let since = now.since(std::mem::replace(&mut looked, now)).min(2 * tick);
@@ -155,10 +156,8 @@ impl Supervisor {
         }
     }
 
-    fn renew_certificate(&self) {
-        if let Some(certificate) = &self.certificate {
-            certificate.renew(&self.shared.config());
-        }
+    fn look_at_certificate(&self) {
+        self.tls.borrow_mut().look(&self.shared.config());
     }
 
     /// All or nothing: on an error the old configuration stays (SPEC section 1).
@@ -209,7 +208,7 @@ impl Supervisor {
                 log::error!("config: the engine did not take the new configuration");
             }
         });
-        self.renew_certificate();
+        self.look_at_certificate();
         if let Some(Err(error)) = log_to.map(sink::turn_to) {
             log::error!("config: logfile: {error}, the log stays where it is");
         }
@@ -233,10 +232,16 @@ impl Supervisor {
         }
     }
 
-    fn status(&self) -> String {
+    /// `before`: when and how much had been accepted at the last look.
+    fn status(&self, before: &mut Option<(Mono, u64)>) -> String {
         let view = self.shared.view();
         let down = view.counts[usize::from(Severity::Down.code())];
-        format!("STATUS={} hosts, {down} down", view.hosts.len)
+        let (now, accepted) = (clock::now().mono, view.counters.accepted);
+        let rate = before.replace((now, accepted)).map_or(0.0, |(at, count)| {
+            let secs = now.since(at).as_secs_f64().max(0.001);
+            accepted.saturating_sub(count) as f64 / secs
+        });
+        format!("STATUS={} hosts, {down} down, {rate:.0} hb/s", view.hosts.len)
     }
 }
 

@@ -177,12 +177,21 @@ fn check_json(call: &Call<'_>) -> Result<(), Problem> {
 fn body<T: DeserializeOwned>(call: &Call<'_>, field: &'static str) -> Result<T, Problem> {
     check_json(call)?;
     serde_json::from_slice(call.request.body).map_err(|error| {
-        if error.is_data() {
-            Problem::new(422, "bad_body", format!("The body does not fit: {error}.")).field(field)
-        } else {
-            Problem::new(400, "bad_json", format!("The body is not JSON: {error}."))
+        if !error.is_data() {
+            return Problem::new(400, "bad_json", format!("The body is not JSON: {error}."));
         }
+        let what = error.to_string();
+        Problem::new(422, "bad_body", format!("The body does not fit: {what}."))
+            .field(missing_member(&what).unwrap_or(field))
     })
+}
+
+/// The member that a body lacks, as serde names it.
+fn missing_member(what: &str) -> Option<&'static str> {
+    const MEMBERS: &[&str] =
+        &["username", "password", "watch", "ids", "match", "name", "scope", "do", "until"];
+    let name = what.strip_prefix("missing field `")?.split('`').next()?;
+    MEMBERS.iter().copied().find(|known| *known == name)
 }
 
 /// `GET live?since=EPOCH:SEQ`: what cannot be resumed from, or read, is answered by a snapshot.

@@ -2,7 +2,9 @@
 
 mod alert;
 mod api;
+mod form;
 mod guard;
+mod kept;
 mod page;
 mod right;
 mod token;

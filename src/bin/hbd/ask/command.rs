@@ -7,7 +7,6 @@ use crate::lookup::Environment;
 use crate::{EXIT_FAILED, EXIT_OK, EXIT_USAGE};
 use heartbeat::time::{Duration, parse_duration};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 
 /// Between two looks at a command that is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -70,28 +69,23 @@ impl Asker<'_> {
     /// `hbd commands HOST`
     pub(super) fn commands(&self) -> Printed {
         let value = self.get(&self.host_path("/commands"))?;
-        self.printed(&value, || {
-            let mut out =
-                format!("{:<6}  {:<9}  {:<20}  {:<12}  COMMAND\n", "ID", "STATE", "QUEUED", "BY");
-            for command in fleet::list(&value, "commands") {
-                let text = |key: &str| command[key].as_str().unwrap_or_default();
-                let args = command["args"].as_array().into_iter().flatten();
-                let args: String =
-                    args.filter_map(Value::as_str).map(|arg| format!(" {arg}")).collect();
-                let queued = render_time(command["queued"].as_f64().unwrap_or_default());
-                let by = if text("by").is_empty() { "-" } else { text("by") };
-                let _ = write!(
-                    out,
-                    "{:<6}  {:<9}  {queued:<20}  {by:<12}  {}{args}",
-                    command["id"].to_string(),
-                    text("state"),
-                    text("name"),
-                );
-                out.push_str(&ending_of(command));
-                out.push('\n');
-            }
-            out
-        })
+        let commands: Vec<&Value> = fleet::list(&value, "commands").collect();
+        let row = |command: &&Value| {
+            let text = |key: &str| command[key].as_str().unwrap_or_default();
+            let args = command["args"].as_array().into_iter().flatten();
+            let args: String =
+                args.filter_map(Value::as_str).map(|arg| format!(" {arg}")).collect();
+            vec![
+                command["id"].to_string(),
+                text("state").to_owned(),
+                render_time(command["queued"].as_f64().unwrap_or_default()),
+                if text("by").is_empty() { "-".to_owned() } else { text("by").to_owned() },
+                format!("{}{args}{}", text("name"), ending_of(command)),
+            ]
+        };
+        let rows: Vec<Vec<String>> = commands.iter().map(row).collect();
+        let titles = ["ID", "STATE", "QUEUED", "BY", "COMMAND"];
+        Ok((EXIT_OK, self.screen.list(&value, &commands, &titles, &rows)))
     }
 
     /// `hbd upgrade HOST`

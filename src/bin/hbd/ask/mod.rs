@@ -66,6 +66,20 @@ pub fn run(invocation: &Invocation, env: &Environment) -> u8 {
 
 pub use command::{key_uses, render_time, tell_keys};
 
+/// Rows for a person or a pipe, of a subcommand that asks no server.
+///
+/// # Errors
+/// Options that do not go together.
+pub fn table(
+    invocation: &Invocation,
+    env: &Environment,
+    titles: &[&str],
+    rows: &[Vec<String>],
+) -> Result<String, String> {
+    let screen = Screen::of(invocation, env).map_err(|usage| usage.0)?;
+    Ok(screen.dress(table::render(screen.layout, titles, rows)))
+}
+
 fn server(invocation: &Invocation, env: &Environment) -> Result<Server, Failure> {
     if let Some(url) = invocation.server.as_ref().or(env.hbd_url.as_ref()) {
         let token = env.hbd_token.clone();

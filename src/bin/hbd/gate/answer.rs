@@ -55,6 +55,11 @@ pub fn decode_head(bytes: &[u8], bodiless: bool, keep: bool) -> Result<Option<He
     Ok(Some(Head { len, bytes: out, body_len }))
 }
 
+/// The head of an answer that was kept; `fields` are whole lines.
+pub fn kept_head(fields: &str, keep: bool, now: Wall) -> String {
+    format!("HTTP/1.1 200 OK\r\nDate: {}\r\n{fields}{}", http_date(now), connection(keep))
+}
+
 /// An answer of the gate itself; the connection closes after it.
 pub fn refusal(status: u16, text: &str, bodiless: bool, now: Wall) -> Vec<u8> {
     let title = reason(status);

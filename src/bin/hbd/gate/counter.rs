@@ -20,6 +20,8 @@ counters! {
     /// Turned away at accept: no slot could be freed.
     TurnedAway = "http_turned_away",
     Requests = "http_requests",
+    /// Answered by the gate with what was kept of an earlier answer.
+    Kept = "http_kept",
     /// Answered by the gate itself with 4xx or 5xx.
     Refused = "http_refused",
     /// Closed or refused because a deadline passed.

@@ -8,7 +8,7 @@ use super::counter::{Count, Counters};
 use super::door::Door;
 use super::exchange::Exchange;
 use super::request::Stage;
-use super::{App, Budget};
+use super::{Annex, App, Budget};
 use crate::pool::Pool;
 use crate::{fault, pulse, ws};
 use heartbeat::time::{Duration, Mono, Now};
@@ -51,6 +51,8 @@ pub struct Gate {
     /// The names of this machine.
     pub machine: Vec<String>,
     pub stop: Arc<AtomicBool>,
+    /// Doors that are to be opened.
+    pub annex: Annex,
     pub work: Work,
 }
 
@@ -110,6 +112,17 @@ impl Gate {
         Ok(())
     }
 
+    /// Doors that came later.
+    fn open_more(&mut self, now: Now) {
+        for mut door in self.annex.take() {
+            let token = Token(FIRST_DOOR + self.doors.len());
+            match door.register(self.poll.registry(), token) {
+                Ok(()) => self.doors.push(door),
+                Err(e) => self.work.warn("a port cannot be watched", &e, now),
+            }
+        }
+    }
+
     pub fn run(mut self) {
         let mut events = Events::with_capacity(256);
         loop {
@@ -150,6 +163,9 @@ impl Gate {
 
     fn handle(&mut self, event: &Event, now: Now) {
         let token = event.token().0;
+        if event.token() == WAKER {
+            return self.open_more(now);
+        }
         if token < FIRST_CONN {
             if let Some(door) = token.checked_sub(FIRST_DOOR).and_then(|i| self.doors.get_mut(i)) {
                 door.ready = true;

@@ -33,13 +33,13 @@ use heartbeat::engine::view::View;
 use heartbeat::limits;
 use heartbeat::os;
 use heartbeat::time::Now;
-use heartbeat::web::{Caller, Request, Response};
+use heartbeat::web::{Caller, Kept, Request, Response};
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// Bytes of the gate's stack.
@@ -69,6 +69,10 @@ pub trait App: Send + Sync {
     /// Answers a complete, checked request. May block; a panic in it is answered with 500 where the
     /// request only reads, and ends the process where it changes something.
     fn respond(&self, request: &Request<'_>) -> Response;
+    /// The finished answer to a request, where the very same was made already and still holds. Never blocks.
+    fn kept(&self, _request: &Request<'_>) -> Option<Arc<Kept>> {
+        None
+    }
     fn view(&self) -> Arc<View>;
     fn config(&self) -> Arc<Server>;
     fn now(&self) -> Now;
@@ -86,10 +90,31 @@ pub trait App: Send + Sync {
     }
 }
 
+/// Opens listeners while the front runs.
+#[derive(Clone)]
+pub struct Annex {
+    doors: Arc<Mutex<Vec<Door>>>,
+    waker: Arc<mio::Waker>,
+}
+
+impl Annex {
+    /// # Errors
+    /// A socket that cannot be listened on.
+    pub fn open(&self, listeners: Listeners) -> Result<(), String> {
+        let more = doors(listeners).map_err(|e| e.to_string())?;
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner).extend(more);
+        self.annex.waker.wake().map_err(|e| e.to_string())
+    }
+
+    fn take(&self) -> Vec<Door> {
+        std::mem::take(&mut *self.doors.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// The running threads of the front.
 pub struct Front {
     stop: Arc<AtomicBool>,
-    waker: mio::Waker,
+    annex: Annex,
     gate: JoinHandle<()>,
     live: ws::Inbox,
     ws: JoinHandle<()>,
@@ -106,7 +131,8 @@ pub fn start(listeners: Listeners, app: Arc<dyn App>) -> io::Result<Front> {
     let (pool, workers) = pool::start(&app, &counters)?;
     let (live, ws) = ws::start(&app, &counters, &stop, budget.ws)?;
     let poll = mio::Poll::new()?;
-    let waker = mio::Waker::new(poll.registry(), front::WAKER)?;
+    let waker = Arc::new(mio::Waker::new(poll.registry(), front::WAKER)?);
+    let annex = Annex { doors: Arc::default(), waker };
     let machine = app.machine_names();
     let mut gate = Gate {
         app,
@@ -118,11 +144,12 @@ pub fn start(listeners: Listeners, app: Arc<dyn App>) -> io::Result<Front> {
         budget,
         machine,
         stop: stop.clone(),
+        annex: annex.clone(),
         work: Work::new(),
     };
     gate.register_doors()?;
     let gate = os::thread::spawn("gate", STACK, guarded("gate".to_owned(), move || gate.run()))?;
-    Ok(Front { stop, waker, gate, live, ws, pool, workers, counters })
+    Ok(Front { stop, annex, gate, live, ws, pool, workers, counters })
 }
 
 impl Front {
@@ -142,13 +169,17 @@ impl Front {
         }
     }
 
-    /// What was counted, by name, for `/metrics` and the status page.
+    pub fn annex(&self) -> Annex {
+        self.annex.clone()
+    }
+
     /// What was counted, whenever it is asked for.
     pub fn counts(&self) -> impl Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static {
         let counters = Arc::clone(&self.counters);
         move || counters.list()
     }
 
+    /// By name, for `/metrics` and the status page.
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
         self.counters.list()
     }

@@ -12,10 +12,11 @@ use super::upgrade;
 use crate::ws;
 use heartbeat::limits;
 use heartbeat::time::{Duration, Now};
-use heartbeat::web::{Caller, Peer, secret_of};
+use heartbeat::web::{self, Caller, Kept, Method, Peer, secret_of};
 use mio::net::UnixStream;
 use mio::{Interest, Token};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
+use std::sync::Arc;
 
 /// What a peer may still send after our last answer.
 const LINGER_BYTES: usize = 1 << 20;
@@ -97,6 +98,10 @@ impl Gate {
                 conn.stream.is_tls() || peer::is_secure(address, &request, &config),
             ),
         };
+        if let Some(kept) = self.kept(&request, peer, secure) {
+            return self.hand_out(slot, &kept, keep, now);
+        }
+        let Some(conn) = self.work.table.get_mut(slot) else { return Next::Wait };
         let ask = Ask::new(&request, peer, secure, keep);
         let pending = self.work.in_flight + self.work.queue.len();
         if pending >= limits::HTTP_IN_FLIGHT + limits::HTTP_QUEUE {
@@ -111,6 +116,48 @@ impl Gate {
         self.set_deadline(slot, now, limits::WRITE_DEADLINE_S);
         self.work.queue.push_back(slot);
         Next::Wait
+    }
+
+    /// What can be answered at once, and leaves others their room.
+    fn kept(&self, request: &Request, peer: Peer, secure: bool) -> Option<Arc<Kept>> {
+        if request.method() != "GET" {
+            return None;
+        }
+        let target = request.target();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let headers: Vec<(&str, &str)> = request.fields().collect();
+        let (method, body, headers) = (Method::Get, &*request.body, &*headers);
+        let request = web::Request { method, path, query, headers, body, peer, secure };
+        let kept = self.app.kept(&request)?;
+        let all = self.work.waiting + self.work.promised + kept.body.len();
+        (kept.body.len() <= limits::HTTP_OUT_EACH || all <= limits::HTTP_OUT_ALL).then_some(kept)
+    }
+
+    fn hand_out(&mut self, slot: usize, kept: &Kept, keep: bool, now: Now) -> Next {
+        self.counters.add(Count::Kept);
+        let Some(conn) = self.work.table.get_mut(slot) else { return Next::Wait };
+        let head = answer::kept_head(&kept.fields, keep, now.wall);
+        let (stream, pieces) = (&mut conn.stream, [head.as_bytes(), &kept.body]);
+        let mut done = 0;
+        if conn.out.left() == 0 {
+            let slices = pieces.map(IoSlice::new);
+            match unblocked(|| stream.write_vectored(&slices)) {
+                Ok(Some(n)) => done = n,
+                Ok(None) => conn.writable = false,
+                Err(_) => return Next::Close,
+            }
+        }
+        for piece in pieces {
+            let rest = &piece[done.min(piece.len())..];
+            done = done.saturating_sub(piece.len());
+            conn.out.push(rest);
+            self.work.waiting += rest.len();
+        }
+        conn.phase = Phase::Writing { keep };
+        conn.since = now.mono;
+        let rate = kept.body.len() as u64 / WRITE_RATE_MIN;
+        self.set_deadline(slot, now, limits::WRITE_DEADLINE_S + rate);
+        Next::Again
     }
 
     pub fn refuse(&mut self, slot: usize, status: u16, text: &str, now: Now) -> Next {
