@@ -148,8 +148,10 @@ fn number(
     name: &'static str,
     range: std::ops::RangeInclusive<u64>,
 ) -> Result<Option<u64>, Problem> {
-    let Some(text) = call.query.get(name) else { return Ok(None) };
-    match text.parse::<u64>() {
+    if !call.query.has(name) {
+        return Ok(None);
+    }
+    match call.query.get(name).unwrap_or_default().parse::<u64>() {
         Ok(value) if range.contains(&value) => Ok(Some(value)),
         _ => Err(Problem::new(400, "bad_parameter", format!("{name} is not a number in range."))
             .hint(format!("Give a whole number from {} to {}.", range.start(), range.end()))
@@ -176,6 +178,10 @@ fn check_json(call: &Call<'_>) -> Result<(), Problem> {
 /// The body as `T`. 415, 400 or 422 where it is not.
 fn body<T: DeserializeOwned>(call: &Call<'_>, field: &'static str) -> Result<T, Problem> {
     check_json(call)?;
+    // serde takes a list for the members of a struct, in their order.
+    if call.request.body.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::new(422, "bad_body", "The body is a list, and must be an object."));
+    }
     serde_json::from_slice(call.request.body).map_err(|error| {
         if !error.is_data() {
             return Problem::new(400, "bad_json", format!("The body is not JSON: {error}."));

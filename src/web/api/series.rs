@@ -124,7 +124,10 @@ fn span(call: &Call<'_>) -> Result<(Wall, Wall), Problem> {
 fn time(call: &Call<'_>, name: &'static str) -> Result<Option<Wall>, Problem> {
     /// The end of the year 9999.
     const LAST: f64 = 253_402_300_799.0;
-    let Some(text) = call.query.get(name) else { return Ok(None) };
+    if !call.query.has(name) {
+        return Ok(None);
+    }
+    let text = call.query.get(name).unwrap_or_default();
     match text.parse::<f64>() {
         Ok(secs) if (0.0..=LAST).contains(&secs) => Ok(Some(Wall::from_secs_f64(secs))),
         _ => Err(Problem::new(400, "bad_parameter", format!("{name} is not a time."))

@@ -65,8 +65,9 @@ pub fn refusal(status: u16, text: &str, bodiless: bool, now: Wall) -> Vec<u8> {
     let title = reason(status);
     let body = format!(
         "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{status},\
-         \"detail\":\"{text}\",\"code\":\"{}\"}}",
-        code(status)
+         \"detail\":\"{text}\",\"code\":\"{}\",\"hint\":\"{}\"}}",
+        code(status),
+        hint(status)
     );
     let extra = match status {
         503 => "Retry-After: 1\r\n",
@@ -142,6 +143,20 @@ fn code(status: u16) -> &'static str {
     }
 }
 
+/// How to mend it.
+fn hint(status: u16) -> &'static str {
+    match status {
+        401 => "Sign in, or send a token as Authorization: Bearer.",
+        403 => "Use this server's own address, or add the name to http_hosts.",
+        408 => "Send the request in one go.",
+        413 => "Send less: hbd --limits names BODY_MAX.",
+        426 => "Open it as a WebSocket, version 13.",
+        431 => "Send fewer and shorter header fields: hbd --limits names HEAD_MAX.",
+        500..=504 => "Try again in a moment; the server's log tells more.",
+        _ => "Send a plain request of HTTP/1.1.",
+    }
+}
+
 /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
 fn http_date(now: Wall) -> String {
     jiff::Timestamp::from_second(now.as_secs())
@@ -210,13 +225,14 @@ mod tests {
             HTTP/1.1 503 Service Unavailable
             Date: Sun, 06 Nov 1994 08:49:37 GMT
             Content-Type: application/problem+json
-            Content-Length: 101
+            Content-Length: 162
             Cache-Control: no-store
             Retry-After: 1
             Connection: close"#]]
         .assert_eq(head);
         let want = "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\
-                    \"detail\":\"busy\",\"code\":\"overloaded\"}";
-        assert_eq!((body, body.len()), (want, 101));
+                    \"detail\":\"busy\",\"code\":\"overloaded\",\
+                    \"hint\":\"Try again in a moment; the server's log tells more.\"}";
+        assert_eq!((body, body.len()), (want, 162));
     }
 }

@@ -224,6 +224,9 @@ const OPERATIONS: &[Operation] = &[
     write(Post, "reload", "Loads the configuration again.", None, (200, Some("Changed")), &[422]),
 ];
 
+/// Where no body means one without members.
+const BODY_OPTIONAL: [&str; 3] = ["notify-test", "hosts/{host}/upgrade", "hosts/{host}/dns"];
+
 /// `GET openapi.json`
 pub fn respond(_: &Call<'_>) -> Answer {
     static TEXT: OnceLock<Vec<u8>> = OnceLock::new();
@@ -272,7 +275,11 @@ fn unknown(route: &Route) -> Value {
 fn described(route: &Route, operation: &Operation) -> Value {
     let mut responses = Map::new();
     let (status, shape) = operation.answer;
-    responses.insert(status.to_string(), answer(shape));
+    let mut done = answer(shape);
+    if operation.query.contains(&"format") {
+        done["content"]["text/csv"] = json!({ "schema": { "type": "string" } });
+    }
+    responses.insert(status.to_string(), done);
     let mut add = |status: u16, words: &str| {
         responses.entry(status.to_string()).or_insert_with(|| match status {
             201 => answer(None),
@@ -311,7 +318,7 @@ fn described(route: &Route, operation: &Operation) -> Value {
     }
     if let Some(shape) = operation.body {
         described["requestBody"] = json!({
-            "required": true,
+            "required": !BODY_OPTIONAL.contains(&operation.path),
             "content": { "application/json": { "schema": schema::reference(shape) } },
         });
     }

@@ -42,7 +42,11 @@ fn body(required: &[&str], members: Value) -> Value {
 pub fn parameter(name: &str) -> Value {
     let number = |max: u64, min: u64| json!({ "type": "integer", "minimum": min, "maximum": max });
     let text = || json!({ "type": "string" });
-    let choice = |values: &[&str]| json!({ "type": "string", "enum": values });
+    // A parameter without a value counts as not given: forms send such.
+    let choice = |values: &[&str]| {
+        let all: Vec<&str> = std::iter::once("").chain(values.iter().copied()).collect();
+        json!({ "type": "string", "enum": all })
+    };
     let (shown, schema, required) = match name {
         "limit_hosts" => ("limit", number(100_000, 1), false),
         "limit_events" | "limit_samples" => ("limit", number(1000, 1), false),
