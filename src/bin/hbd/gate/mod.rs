@@ -103,7 +103,7 @@ impl Annex {
     pub fn open(&self, listeners: Listeners) -> Result<(), String> {
         let more = doors(listeners).map_err(|e| e.to_string())?;
         self.doors.lock().unwrap_or_else(PoisonError::into_inner).extend(more);
-        self.annex.waker.wake().map_err(|e| e.to_string())
+        self.waker.wake().map_err(|e| e.to_string())
     }
 
     fn take(&self) -> Vec<Door> {
@@ -156,7 +156,7 @@ impl Front {
     /// Says goodbye to live clients, flushes answers for at most 2 s, and joins the threads.
     pub fn stop(self) {
         self.stop.store(true, Ordering::Release);
-        if let Err(e) = self.waker.wake() {
+        if let Err(e) = self.annex.waker.wake() {
             log::error!("the gate cannot be woken error={e}");
         }
         self.live.wake();
