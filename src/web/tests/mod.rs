@@ -2,7 +2,6 @@
 
 mod alert;
 mod api;
-mod form;
 mod guard;
 mod kept;
 mod page;
