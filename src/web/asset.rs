@@ -14,6 +14,7 @@ const BUILT_IN: &[(&str, &[u8])] = &[
     ("more.css", include_bytes!("../../templates/static/more.css")),
     ("base.js", include_bytes!("../../templates/static/base.js")),
     ("chart.js", include_bytes!("../../templates/static/chart.js")),
+    ("map.js", include_bytes!("../../templates/static/map.js")),
     ("live.js", include_bytes!("../../templates/static/live.js")),
     ("favicon.svg", include_bytes!("../../templates/static/favicon.svg")),
 ];

@@ -229,6 +229,15 @@ pub fn live_scope(caller: &Caller) -> Scope {
     Scope::only(move |host| is_listed(&caller, host))
 }
 
+/// The same for a client that asks for all that its user may see.
+pub fn reach(caller: &Caller) -> Scope {
+    if caller.sees_all() {
+        return Scope::all();
+    }
+    let caller = caller.clone();
+    Scope::only(move |host| level(&caller, host) > Level::Nothing)
+}
+
 /// The fleet as far as the caller may see it at all.
 pub fn scoped(view: &Arc<View>, caller: &Caller) -> Arc<View> {
     restrict(view, caller, &|host| level(caller, host) > Level::Nothing)

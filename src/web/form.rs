@@ -44,12 +44,15 @@ pub fn fields<'a>(call: &Call<'a>) -> Result<Query<'a>, Problem> {
 /// `POST` of a page's form to the page's own path.
 pub fn respond(call: &Call<'_>) -> Answer {
     let form = fields(call)?;
-    if let Some("theme" | "zone" | "keys") = form.get("do") {
+    if let Some("theme" | "zone" | "keys" | "live") = form.get("do") {
         return page::choose(call);
     }
     authz::may_change(call, authz::Unowned::Open)?;
-    let order = order(call, &form)?;
-    let response = carry_out(call, &order)?;
+    let mut response = Err(missing("host"));
+    for order in orders(call, &form)? {
+        response = Ok(carry_out(call, &order)?);
+    }
+    let response = response?;
     match (response.status, form.get("do")) {
         // It is shown once, and nowhere afterwards.
         (201, Some("token-new")) => page::token(call, response.body.as_bytes()),
@@ -90,6 +93,32 @@ fn carry_out(call: &Call<'_>, order: &Order) -> Answer {
     api::respond(&mut inner, &segments)
 }
 
+/// One request, or one for each host that was chosen; it is on to the next only where the one before was taken.
+fn orders(call: &Call<'_>, form: &Query<'_>) -> Result<Vec<Order>, Problem> {
+    let hosts: Vec<&str> = form.all("host").collect();
+    match form.get("do") {
+        Some("silence") if hosts.len() > 1 => {
+            let one =
+                |host: &&str| Order::new(Method::Post, "silences", silence(call, form, Some(host)));
+            Ok(hosts.iter().map(one).collect())
+        }
+        Some("tag-hosts") => hosts.iter().map(|host| tagged(call, form, host)).collect(),
+        _ => Ok(vec![order(call, form)?]),
+    }
+}
+
+/// The tags that a host has, some more and without some.
+fn tagged(call: &Call<'_>, form: &Query<'_>, name: &str) -> Result<Order, Problem> {
+    let host = api::find_host(&call.context.view, name)?;
+    let words = |name: &'static str| form.all(name).flat_map(split).collect::<Vec<_>>();
+    let (add, remove) = (words("add"), words("remove"));
+    let own = host.tags.iter().map(|tag| &**tag).filter(|tag| !add.contains(tag));
+    let tags: Vec<&str> =
+        own.chain(add.iter().copied()).filter(|tag| !remove.contains(tag)).collect();
+    let path = format!("hosts/{}/tags", query::encode(name));
+    Ok(Order::new(Method::Put, path, json!({ "tags": tags })))
+}
+
 fn order(call: &Call<'_>, form: &Query<'_>) -> Result<Order, Problem> {
     use Method::{Delete, Post};
     let id = || form.get("id").map(query::encode).ok_or_else(|| missing("id"));
@@ -103,7 +132,7 @@ fn order(call: &Call<'_>, form: &Query<'_>) -> Result<Order, Problem> {
             Order::new(Post, "alerts/ack", body)
         }
         "unack" => Order::new(Delete, format!("alerts/ack/{}", id()?), Value::Null),
-        "silence" => Order::new(Post, "silences", silence(call, form)),
+        "silence" => Order::new(Post, "silences", silence(call, form, None)),
         "unsilence" => Order::new(Delete, format!("silences/{}", id()?), Value::Null),
         "maintenance" => Order::new(Post, "maintenance", maintenance(call, form)),
         "end" => Order::new(Delete, format!("maintenance/{}", id()?), Value::Null),
@@ -212,15 +241,14 @@ fn account(call: &Call<'_>, form: &Query<'_>, action: &str) -> Result<Order, Pro
     })
 }
 
-fn silence(call: &Call<'_>, form: &Query<'_>) -> Value {
+/// `host`: instead of the one that the form names.
+fn silence(call: &Call<'_>, form: &Query<'_>, host: Option<&str>) -> Value {
     let mut scope = Map::new();
     for kind in ["host", "group", "tag", "plugin", "path"] {
         scope.extend(form.get(kind).map(|glob| (kind.to_owned(), Value::from(glob))));
     }
-    let own = call.param("host");
-    if !own.is_empty() {
-        scope.insert("host".to_owned(), Value::from(own));
-    }
+    let own = Some(call.param("host")).filter(|own| !own.is_empty());
+    scope.extend(host.or(own).map(|name| ("host".to_owned(), Value::from(name))));
     let mut body = json!({ "match": scope, "reason": form.get("reason") });
     put_end(&mut body, form, "until");
     body

@@ -158,6 +158,8 @@ const PAGES: &[Route] = &[
     Route::get("logout", Handle::Public(|_| Ok(redirect("/live")))),
     Route::post("logout", Handle::Public(form::logout)),
     Route::get("live", Handle::Reader(page::live)),
+    Route::get("live.csv", Handle::Reader(page::live_export)),
+    Route::get("live/map", Handle::Reader(page::live_map)),
     Route::post("live", Handle::Public(form::respond)),
     Route::get("alerts", Handle::Reader(page::alerts)),
     Route::get("events", Handle::Reader(page::events)),

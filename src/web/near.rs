@@ -32,6 +32,22 @@ pub fn names<'a>(view: &'a View, name: &str) -> Vec<&'a str> {
     near.into_iter().map(|(_, name)| name).collect()
 }
 
+/// At most three of the words that differ from `wish` by two letters at most, by one in a short one.
+pub fn words<'a>(known: impl Iterator<Item = &'a str>, wish: &str) -> Vec<&'a str> {
+    let (wish, slack) = (wish.to_lowercase(), if wish.len() > 2 { 2 } else { 1 });
+    let mut near: Vec<(usize, &str)> = known
+        .take(COMPARED_MAX)
+        .filter(|own| {
+            own.len().abs_diff(wish.len()) <= slack && own.len() <= crate::limits::NAME_MAX
+        })
+        .map(|own| (distance(own.to_lowercase().as_bytes(), wish.as_bytes()), own))
+        .filter(|(distance, _)| *distance <= slack)
+        .collect();
+    near.sort();
+    near.truncate(NEAR_MAX);
+    near.into_iter().map(|(_, own)| own).collect()
+}
+
 /// Letters to insert, remove or replace (Levenshtein).
 fn distance(a: &[u8], b: &[u8]) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();

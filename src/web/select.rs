@@ -19,9 +19,16 @@ pub struct Filter {
     pub tags: Vec<String>,
     pub groups: Vec<String>,
     pub owners: Vec<String>,
-    /// Beginnings of the agent's version.
+    /// Beginnings of the agent's version, or `<0.1.3`.
     pub agents: Vec<String>,
+    /// Parts of what `os_info` says of the distribution or the system; lower case.
+    pub systems: Vec<String>,
+    /// Plugins or beginnings of metric paths of which an alert is raised.
+    pub alerts: Vec<String>,
 }
+
+/// The keys of the filter.
+pub const KEYS: [&str; 7] = ["tag", "group", "state", "owner", "agent", "os", "alert"];
 
 /// In which order; `Severity` is worst first, `Since`, `Seen` and `Rtt` newest or longest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,8 +99,8 @@ impl Filter {
         *self == Filter::default()
     }
 
-    /// Reads `word tag:web group:basel state:down,crit owner:alice agent:0.1`; gives back the keys
-    /// it does not know, whose words are looked for as they stand.
+    /// Reads `word tag:web group:basel state:down,crit owner:alice agent:<0.1.3 os:debian
+    /// alert:disk_monitor`; gives back the keys it does not know, whose words are looked for as they stand.
     pub fn parse(&mut self, text: &str) -> Vec<String> {
         let mut unknown = Vec::new();
         for word in text.split_whitespace() {
@@ -107,6 +114,8 @@ impl Filter {
                 "group" => self.groups.extend(values.map(str::to_owned)),
                 "owner" => self.owners.extend(values.map(str::to_owned)),
                 "agent" => self.agents.extend(values.map(str::to_owned)),
+                "os" => self.systems.extend(values.map(str::to_lowercase)),
+                "alert" => self.alerts.extend(values.map(str::to_owned)),
                 "state" => {
                     values.for_each(|value| match (parse_severity(value), parse_state(value)) {
                         (Some(severity), _) => self.severities.push(severity),
@@ -148,9 +157,38 @@ impl Filter {
                 || self
                     .agents
                     .iter()
-                    .any(|a| host.version.as_ref().is_some_and(|v| v.starts_with(&**a))))
+                    .any(|a| host.version.as_ref().is_some_and(|v| is_version(v, a))))
+            && (self.alerts.is_empty() || self.alerts.iter().any(|a| has_alert(host, a)))
+            && (self.systems.is_empty() || has_system(host, &self.systems))
             && self.words.iter().all(|word| has_word(host, word))
     }
+}
+
+/// `0.1` takes all that begin so, `<0.1.3` what is older.
+fn is_version(own: &str, wish: &str) -> bool {
+    let numbers = |text: &str| -> Vec<u64> {
+        text.split(['.', '-', '+']).map(|part| part.parse().unwrap_or(0)).collect()
+    };
+    match wish.strip_prefix('<') {
+        Some(limit) => numbers(own) < numbers(limit),
+        None => own.starts_with(wish),
+    }
+}
+
+fn has_alert(host: &Host, wish: &str) -> bool {
+    let raised = host.alert_list.iter().filter(|alert| alert.level != crate::alert::Level::Ok);
+    raised.into_iter().any(|alert| &*alert.plugin == wish || alert.path.starts_with(wish))
+}
+
+fn has_system(host: &Host, wishes: &[String]) -> bool {
+    let Some(latest) = host.plugin("os_info").and_then(|plugin| plugin.latest()) else {
+        return false;
+    };
+    let data: serde_json::Value = serde_json::from_str(&latest.data).unwrap_or_default();
+    let own = ["distribution", "distribution_version", "system"]
+        .map(|key| data[key].as_str().unwrap_or("").to_lowercase());
+    let own = own.join(" ");
+    wishes.iter().any(|wish| own.contains(wish))
 }
 
 fn has_word(host: &Host, word: &str) -> bool {

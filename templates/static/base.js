@@ -5,6 +5,9 @@
 //   a[data-act]              a form on a page of its own (#act), shown in a dialog here
 //   form.bar input#q         filters the page's [data-part]s while one types
 //   pre[data-copy]           gets a button
+//   #picked[data-picks]      a form over the rows whose boxes (of that name) are ticked; its buttons name what to do
+//   form[data-auto]          is sent when something else is chosen in it
+//   [data-map]               the fleet map: map.js names its cells once somebody points at them
 
 const $ = (selector, scope = document) => scope.querySelector(selector);
 const all = (selector, scope = document) => [...scope.querySelectorAll(selector)];
@@ -150,6 +153,8 @@ function help() {
   show(make('div', {}, title, make('div', { class: 'help-keys' }, ...list), note, close));
 }
 
+/** The boxes before rows, of alerts or of hosts. */
+const BOXES = 'table input[name=id], table input[name=host]';
 const rows = () => all('table[data-rows] tbody tr:has(th a)').filter((row) => row.offsetParent !== null);
 const current = () => document.activeElement?.closest?.('table[data-rows] tbody tr');
 const open = () => location.assign($('th a', current()).href);
@@ -165,10 +170,10 @@ function move(step) {
 
 /** The form for the row at hand, for the rows that are chosen, or for the page's own host. */
 function act(kind) {
-  const picked = all('input[name=id]:checked');
-  if (kind === 'ack' && picked.length) {
-    const ids = picked.map((box) => `id=${encodeURIComponent(box.value)}`).join('&');
-    return openForm(`/alerts?act=ack&${ids}`);
+  const picked = all(BOXES).filter((box) => box.checked);
+  if (picked.length && (kind !== 'silence' || picked[0].name === 'host')) {
+    const ids = picked.map((box) => `${box.name}=${encodeURIComponent(box.value)}`).join('&');
+    return openForm(`${$('#picked').getAttribute('action').split('#')[0]}?act=${kind}&${ids}`);
   }
   const link = $(`a[data-act=${kind}]`, current() ?? document);
   return link && openForm(link.getAttribute('href'));
@@ -211,7 +216,7 @@ function press(event) {
 
 function picked() {
   const label = $('[data-picked]');
-  const count = all('input[name=id]:checked').length;
+  const count = all(BOXES).filter((box) => box.checked).length;
   if (label) label.textContent = count ? `${count} selected:` : 'Choose rows to';
 }
 
@@ -236,6 +241,21 @@ function startZone() {
   all('button[data-zone]').forEach((button) => { button.value = `browser:${own}`; button.hidden = false; });
 }
 
+/** The map's names are many: its module and they are fetched when somebody points at it, or comes to it by keys. */
+function startMap() {
+  const { map } = document.documentElement.dataset;
+  if (!map || !$('[data-map]')) return;
+  const load = () => { import(map).then((module) => module.start()); };
+  const names = ['pointerover', 'focusin'];
+  const wake = ({ target }) => {
+    if (!target.closest?.('.map-card')) return;
+    names.forEach((name) => document.removeEventListener(name, wake));
+    load();
+  };
+  names.forEach((name) => document.addEventListener(name, wake));
+  all('.grp > svg').forEach((svg) => svg.setAttribute('tabindex', 0));
+}
+
 /** A page that nobody keeps fresh says so. */
 function watchAge() {
   const mark = $('[data-age]');
@@ -254,10 +274,13 @@ function start() {
   document.addEventListener('submit', (event) => {
     if (event.target.id !== 'picked') return;
     event.preventDefault();
-    if (all('input[name=id]:checked').length) act('ack');
+    if (all(BOXES).some((box) => box.checked)) act(event.submitter?.value ?? 'ack');
     else toast('Choose rows first: tick their boxes, or press x.');
   });
-  document.addEventListener('change', (event) => event.target.name === 'id' && picked());
+  document.addEventListener('change', ({ target }) => {
+    if (target.matches(BOXES)) picked();
+    target.closest('form[data-auto]')?.requestSubmit();
+  });
   document.addEventListener('click', (event) => {
     for (const menu of all('details.menu[open]')) if (!menu.contains(event.target)) menu.open = false;
   });
@@ -275,6 +298,7 @@ function start() {
   startZone();
   watchAge();
   if ($('.panel')) $('.panel').focus();
+  startMap();
 }
 
 start();

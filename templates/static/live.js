@@ -294,7 +294,8 @@ function startPage() {
   function blankRow() {
     const tr = pattern.cloneNode(true);
     tr.querySelectorAll('[title]').forEach((el) => el.removeAttribute('title'));
-    tr.querySelector('.c-rtt')?.replaceChildren('–');
+    tr.querySelectorAll('.c-rtt, .c-x').forEach((td) => td.replaceChildren('–'));
+    tr.querySelectorAll('[name=host]').forEach((box) => { box.checked = false; });
     return tr;
   }
 
@@ -364,10 +365,12 @@ function startPage() {
       try {
         const answer = await fetch(location.href, { cache: 'no-store' });
         const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-        for (const part of ['.map-card', '[data-pager]', '#nav-alerts', '[data-sentence]', ...freshParts()]) {
+        const map = document.querySelector('[data-canvas]') ? [] : ['.map-card'];
+        for (const part of [...map, '[data-pager]', '#nav-alerts', '[data-sentence]', ...freshParts()]) {
           const fresh = answer.ok && page.querySelector(part);
           if (fresh) document.querySelector(part)?.replaceWith(document.adoptNode(fresh));
         }
+        document.dispatchEvent(new CustomEvent('hb:fresh'));
       } catch {
         // Away for a moment: the next change asks again.
       }
@@ -376,7 +379,7 @@ function startPage() {
 
   /** Lists that the server draws anew; not while a row of theirs is chosen or has the focus. */
   function freshParts() {
-    const isBusy = (part) => part.querySelector(':checked') || part.contains(document.activeElement);
+    const isBusy = (part) => part.querySelector('input:checked') || part.contains(document.activeElement);
     const parts = [...document.querySelectorAll('[data-fresh]')].filter((part) => !isBusy(part));
     return parts.map((part) => `[data-fresh="${part.dataset.fresh}"]`);
   }
@@ -426,7 +429,13 @@ function startPage() {
   function drawFeed() {
     if (!events.length || Date.now() - logAt < LOG_GAP_MS || feed.matches(':hover')) return;
     feed.closest('section, aside')?.querySelector('.none')?.remove();
-    feed.prepend(...events.map(makeEvent).reverse());
+    const day = (li) => civil(Date.parse(li.querySelector('time').dateTime) / 1000, zone)[0];
+    for (const event of events) {
+      const li = makeEvent(event);
+      const last = feed.querySelector('li[data-id]');
+      if (last && day(last) !== day(li) && last === feed.firstElementChild) feed.prepend(make('li', { class: 'day' }, day(last)));
+      feed.prepend(li);
+    }
     while (feed.children.length > FEED_MAX) feed.lastElementChild.remove();
     events = [];
     logAt = Date.now();
@@ -469,7 +478,8 @@ function startPage() {
   const setNow = (ms) => { offset = ms - Date.now(); };
   const { epoch, ver } = main.dataset;
   const state = epoch && ver ? initial(epoch, Number(ver)) : initial();
-  return { state, root, link, host, zone, hasFeed: Boolean(feed), now, setNow, shown, setLink, setBanner,
+  const scope = new URLSearchParams(location.search).get('owner') === 'all' ? 'all' : 'mine';
+  return { state, root, link, host, zone, scope, hasFeed: Boolean(feed), now, setNow, shown, setLink, setBanner,
     apply, addEvents, drawSamples, tickAll };
 }
 
@@ -481,8 +491,13 @@ function setClass(el, prefix, name) {
 
 function drawName(el, { name, tags, flags }) {
   const link = el.querySelector('a') ?? el.appendChild(make('a'));
-  link.setAttribute('href', `/plugins/${encodeURIComponent(name)}`);
+  const id = encodeURIComponent(name);
+  link.setAttribute('href', `/plugins/${id}`);
   put(link, name);
+  const box = el.parentNode.querySelector('[name=host]');
+  if (box) build(box, { value: name, 'aria-label': name });
+  const menu = el.parentNode.querySelector('[data-act=menu]');
+  if (menu) build(menu, { href: `/live?act=menu&host=${id}#act`, 'aria-label': `Actions of ${name}` });
   el.querySelectorAll('.tag, .mute').forEach((tag) => tag.remove());
   if (flags & UNWATCHED) el.append(icon('mute', { class: 'i mute', role: 'img', 'aria-label': 'not watched' }));
   el.append(...tags.map((tag) => make('span', { class: 'tag' }, tag)));
@@ -632,7 +647,7 @@ function startConnection(page) {
     isPolling = false;
     holdUntil = (hold ?? 0) / 1000;
     isOtherVersion = (page.root.dataset.version ?? server) !== server;
-    say({ t: 'open', resume: resume(), topics: ['fleet', 'ev'], scope: 'mine', rate: 4 });
+    say({ t: 'open', resume: resume(), topics: ['fleet', 'ev'], scope: page.scope, rate: 4 });
     view();
     if (page.host !== null) say({ t: 'host', id: page.host, plugins: ['*'] });
     show();
@@ -681,9 +696,9 @@ function startConnection(page) {
   async function poll(at) {
     if (at - polledAt < (document.hidden ? 60_000 : 3_000)) return;
     polledAt = at;
-    const since = resume() ? `?since=${state.epoch}:${state.seq}` : '';
+    const since = resume() ? `&since=${state.epoch}:${state.seq}` : '';
     try {
-      const frame = await getJson(`/api/0/live${since}`);
+      const frame = await getJson(`/api/0/live?scope=${page.scope}${since}`);
       if (isUp || isResting) return;
       heard();
       isPolling = true;

@@ -23,6 +23,8 @@ pub(super) struct Open {
     pub resume: Option<(u32, u64)>,
     pub fleet: bool,
     pub events: bool,
+    /// All that the user may see, not only what they own or manage.
+    pub all: bool,
     /// Updates a second, `RATE_MIN..=RATE_MAX`.
     pub rate: f64,
 }
@@ -58,6 +60,7 @@ enum Raw {
         resume: Option<RawResume>,
         topics: Option<Vec<String>>,
         rate: Option<f64>,
+        scope: Option<String>,
     },
     View {
         ids: Vec<HostId>,
@@ -89,7 +92,10 @@ impl Request {
         let raw: Raw = serde_json::from_str(text)
             .map_err(|_| Close::bad_message("not a message of this protocol"))?;
         match raw {
-            Raw::Open { resume, topics, rate } => Ok(Request::Open(open(resume, topics, rate))),
+            Raw::Open { resume, topics, rate, scope } => {
+                let all = scope.as_deref() == Some("all");
+                Ok(Request::Open(Open { all, ..open(resume, topics, rate) }))
+            }
             Raw::View { ids } => view(ids),
             Raw::Host { id, plugins } => host(id, plugins),
             Raw::Resync { .. } => Ok(Request::Resync),
@@ -108,6 +114,7 @@ fn open(resume: Option<RawResume>, topics: Option<Vec<String>>, rate: Option<f64
         resume: resume.and_then(|r| Some((super::parse_epoch(&r.epoch)?, r.seq))),
         fleet: wants("fleet"),
         events: wants("ev"),
+        all: false,
         rate: rate.unwrap_or(RATE_MAX).clamp(RATE_MIN, RATE_MAX),
     }
 }
@@ -143,16 +150,22 @@ mod tests {
     fn open_as_documented_is_understood() {
         let text = r#"{"t":"open","resume":{"epoch":"9f3c1a","seq":48211},
             "topics":["fleet","ev","al"],"scope":"mine","rate":4,"later":{}}"#;
-        let want = Open { resume: Some((0x9f3c1a, 48211)), fleet: true, events: true, rate: 4.0 };
+        let want = Open {
+            resume: Some((0x9f3c1a, 48211)),
+            fleet: true,
+            events: true,
+            all: false,
+            rate: 4.0,
+        };
         assert_eq!(Request::parse(text), Ok(Request::Open(want)));
     }
 
     #[test]
     fn open_without_fields_takes_the_defaults() {
-        let want = Open { resume: None, fleet: true, events: true, rate: 4.0 };
+        let want = Open { resume: None, fleet: true, events: true, all: false, rate: 4.0 };
         assert_eq!(Request::parse(r#"{"t":"open"}"#), Ok(Request::Open(want)));
         let odd = r#"{"t":"open","resume":{"epoch":"xyz","seq":1},"topics":["x"],"rate":-3}"#;
-        let want = Open { resume: None, fleet: false, events: false, rate: RATE_MIN };
+        let want = Open { resume: None, fleet: false, events: false, all: false, rate: RATE_MIN };
         assert_eq!(Request::parse(odd), Ok(Request::Open(want)));
     }
 

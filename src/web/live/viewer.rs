@@ -6,7 +6,7 @@ use super::{BEAT_MS, Close, Scope, is_resumable};
 use crate::engine::view::{Event, Host, HostId, View};
 use crate::time::{Duration, Mono, Now, Wall};
 use crate::web::Caller;
-use crate::web::authz::{Level, is_event_shown, level, live_scope};
+use crate::web::authz::{Level, is_event_shown, level, live_scope, reach};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -101,7 +101,14 @@ impl Viewer {
     /// Takes a text message of the client. An error closes the connection.
     pub fn receive(&mut self, now: Now, text: &str) -> Result<(), Close> {
         match Request::parse(text)? {
-            Request::Open(open) => self.handle_open(now.mono, &open),
+            Request::Open(open) => {
+                // Which hosts: of a user's own choice, within what they may see.
+                if let Caller::User(_) = self.caller {
+                    self.scope =
+                        if open.all { reach(&self.caller) } else { live_scope(&self.caller) };
+                }
+                self.handle_open(now.mono, &open);
+            }
             Request::View(ids) => {
                 let known = |id: &HostId| self.shown.binary_search(id).is_ok();
                 let waiting = |id: &HostId| self.fresh.contains(id);

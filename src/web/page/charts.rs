@@ -2,9 +2,9 @@
 //! none, from the samples in memory.
 
 use super::clock::{Clock, span};
-use super::live::has_family;
 use super::plot::{Frame, Plot, Point, Series, Subject, plot};
 use super::plugin;
+use super::row::has_family;
 use super::shell::here_with;
 use super::value;
 use crate::alert::{self, Question, Ruleset};

@@ -81,6 +81,10 @@ impl Clock {
         self.format(at, "%H:%M")
     }
 
+    pub fn today(&self) -> String {
+        self.day(self.now)
+    }
+
     /// `20 Nov`, for the axis of days.
     pub fn day(&self, at: Wall) -> String {
         self.format(at, "%-d %b")

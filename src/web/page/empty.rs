@@ -69,11 +69,20 @@ pub fn respond(call: &Call<'_>) -> Answer {
 
 fn hidden(call: &Call<'_>) -> Option<String> {
     let all = call.whole.hosts.len as u64;
-    (all > 0).then(|| format!("{} exist on this server.", hosts(all)))
+    (all > 0).then(|| match asked(call) {
+        Some(admin) => format!("{} on this server; ask {admin}", exist(all)),
+        None => format!("{} on this server", exist(all)),
+    })
 }
 
-fn hosts(count: u64) -> String {
-    format!("{} {}", number::count(count), if count == 1 { "host" } else { "hosts" })
+fn exist(count: u64) -> String {
+    format!("{} {}", number::count(count), if count == 1 { "exists" } else { "exist" })
+}
+
+/// Who gives hosts to people: the first admin, by full name.
+fn asked(call: &Call<'_>) -> Option<String> {
+    let admin = call.context.config.users.values().find(|user| user.admin)?;
+    Some(admin.full_name.clone())
 }
 
 fn reachable(call: &Call<'_>) -> Vec<(String, String)> {

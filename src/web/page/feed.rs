@@ -33,6 +33,8 @@ pub struct Item {
     pub text: String,
     /// The whole line, as a notice has it.
     pub raw: String,
+    /// The day that begins here, where a list says so.
+    pub day: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -157,6 +159,18 @@ pub fn items<'a>(clock: &Clock, events: impl Iterator<Item = &'a Arc<Event>>) ->
     events.map(|event| item(clock, event)).collect()
 }
 
+/// As [`items`], with the day before the first entry of each that is not today.
+pub fn with_days<'a>(clock: &Clock, events: impl Iterator<Item = &'a Arc<Event>>) -> Vec<Item> {
+    let mut last = clock.today();
+    let entry = |event: &Arc<Event>| {
+        let day = clock.day(event.at);
+        let begins = day != last;
+        last.clone_from(&day);
+        Item { day: begins.then_some(day), ..item(clock, event) }
+    };
+    events.map(entry).collect()
+}
+
 fn item(clock: &Clock, event: &Event) -> Item {
     let host = event.host.as_ref().map(|(_, name)| name.to_string());
     Item {
@@ -176,6 +190,7 @@ fn item(clock: &Clock, event: &Event) -> Item {
         host,
         user: event.user.as_ref().map(|user| user.to_string()),
         raw: event.text.to_string(),
+        day: None,
     }
 }
 

@@ -1,32 +1,46 @@
 //! `/live`: tiles, fleet map, hosts table (problems first), messages.
 
-use super::clock::{Clock, When};
+use super::choice::{COLUMNS, Choice, Colour, MapBy, Shown};
 use super::feed::{self, Item};
 use super::map::{Map, map};
 use super::mark::{Mark, mark};
-use super::shell::{self, Shell, alarm};
-use super::spark::{Spark, spark};
+use super::panel::{self, Panel};
+use super::row::{Row, row};
+use super::shell::{self, Shell, alarm, here_with};
 use super::{empty, number, page};
-use crate::engine::view::{ConnState, Connection, EventKind, Family, Host, Severity, View};
+use crate::engine::view::{EventKind, Severity, View};
 use crate::time::{Duration, Wall};
-use crate::web::authz;
-use crate::web::query;
+use crate::web::authz::{self, Level};
+use crate::web::near;
 use crate::web::select::{Filter, Sort, parse_severity, select};
-use crate::web::why::why;
 use crate::web::{Answer, Call};
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 const ROWS: usize = 50;
 const MESSAGES: usize = 14;
 /// The trend of a tile looks back this far.
 const TREND: Duration = Duration::from_secs(600);
 const GROUPS_MAX: usize = 200;
+/// Offers in place of a filter that finds nothing.
+const MEANT_MAX: usize = 3;
 
 #[derive(Serialize)]
 struct Live {
     shell: Shell,
+    panel: Option<Panel>,
     hosts: String,
+    cols: Shown,
+    /// Key and heading of the columns beside the usual ones.
+    extra: Vec<(&'static str, &'static str)>,
+    chooser: Vec<Column>,
+    compact: bool,
+    map_by: [(&'static str, &'static str); 6],
+    colours: [(&'static str, &'static str); 6],
+    export: String,
+    /// Somebody may act on the rows.
+    may_act: bool,
     tiles: Vec<Tile>,
     map: Map,
     form: Form,
@@ -34,6 +48,14 @@ struct Live {
     pager: Pager,
     feed: Vec<Item>,
     ghosts: Vec<String>,
+}
+
+/// A column that may be chosen.
+#[derive(Serialize)]
+struct Column {
+    key: &'static str,
+    name: &'static str,
+    is_shown: bool,
 }
 
 #[derive(Serialize)]
@@ -57,51 +79,14 @@ struct Form {
     sort: &'static str,
     groups: Vec<String>,
     is_active: bool,
+    /// Whether there are hosts that the reader sees and neither owns nor manages.
+    has_scope: bool,
+    /// `mine` or `all`, as the live protocol has it.
+    scope: &'static str,
     /// Words of the filter that it does not know.
     unknown: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct Row {
-    id: u32,
-    code: u8,
-    since: i64,
-    name: String,
-    href: String,
-    mark: Mark,
-    age: When,
-    tags: Vec<String>,
-    about: String,
-    why: String,
-    critical: u32,
-    warning: u32,
-    unknown: u32,
-    r4: Cell,
-    r6: Cell,
-    spark: Option<Spark>,
-    seen: Option<When>,
-    is_late: bool,
-    boot: Option<When>,
-    gauges: Option<Gauges>,
-    watch: bool,
-    sealed: bool,
-    degraded: bool,
-}
-
-/// What one family says: text, class, and what a reader hears of it.
-#[derive(Serialize)]
-pub struct Cell {
-    pub text: String,
-    pub class: &'static str,
-    pub title: &'static str,
-}
-
-#[derive(Serialize)]
-struct Gauges {
-    label: String,
-    /// Name, top and height in a box of 18.
-    bars: Vec<(&'static str, usize, String, String)>,
-    worst: String,
+    /// In place of the filter's words: what was meant, and its address.
+    meant: Vec<(String, String)>,
 }
 
 #[derive(Serialize)]
@@ -119,16 +104,30 @@ struct PageLink {
     is_current: bool,
 }
 
-/// `GET /live?q=&state=&group=&sort=&page=`
+/// The fleet as the lists of this request show it: what the reader owns or manages, or with `owner=all` what they may
+/// see at all.
+pub fn listed(call: &Call<'_>) -> Arc<View> {
+    match is_all(call) {
+        true => Arc::clone(&call.context.view),
+        false => authz::listed(&call.context.view, &call.caller),
+    }
+}
+
+fn is_all(call: &Call<'_>) -> bool {
+    call.query.get("owner") == Some("all")
+}
+
+/// `GET /live?q=&state=&group=&owner=&sort=&page=&map=&colour=&cols=&density=&act=`
 pub fn respond(call: &Call<'_>) -> Answer {
-    let listed = authz::listed(&call.context.view, &call.caller);
+    let listed = listed(call);
     let view = &listed;
     if view.hosts.len == 0 {
         return empty::respond(call);
     }
     let clock = shell::clock(call);
     let brief = shell::clock(call).brief();
-    let (filter, sort, form) = filter(call, view);
+    let choice = Choice::of(call);
+    let (filter, sort, mut form) = filter(call, view);
     let total_pages = |total: usize| total.div_ceil(ROWS).max(1);
     let wish = call.query.get("page").and_then(|p| p.parse::<usize>().ok()).unwrap_or(1).max(1);
     let mut selection = select(view, &filter, sort, (wish - 1).saturating_mul(ROWS), ROWS);
@@ -136,34 +135,127 @@ pub fn respond(call: &Call<'_>) -> Answer {
     if current != wish {
         selection = select(view, &filter, sort, (current - 1) * ROWS, ROWS);
     }
+    if selection.total == 0 {
+        form.meant = meant(call, view, &filter);
+    }
     let alarm = alarm(&view.counts);
     let title = if alarm.is_empty() { "Live".to_owned() } else { format!("({alarm}) Live") };
+    let extra = choice.extra();
+    let back = here_with(call, &["act", "host", "id"], &[]);
     let context = Live {
         shell: Shell::new(call, "live", &title),
+        panel: panel::of_query(call, &clock, &back),
         hosts: number::count(view.hosts.len as u64),
         tiles: tiles(view, &filter, call.context.now.wall),
-        map: map(view),
-        rows: selection.hosts.iter().map(|host| row(host, &brief, call.context.now.wall)).collect(),
-        pager: pager(&form, current, selection.hosts.len(), selection.total),
+        map: map(call, view, &choice),
+        rows: selection.hosts.iter().map(|host| row(call, host, &brief, &extra)).collect(),
+        pager: pager(call, current, selection.hosts.len(), selection.total),
+        cols: choice.shown(),
+        extra,
+        chooser: chooser(&choice),
+        compact: choice.compact,
+        map_by: MapBy::NAMES,
+        colours: Colour::NAMES,
+        export: here_with(call, &["page", "act"], &[]).replacen("/live", "/live.csv", 1),
+        may_act: selection.hosts.iter().any(|h| authz::level(&call.caller, h) >= Level::Manager),
         form,
-        feed: feed::items(&clock, view.events.iter().rev().take(MESSAGES)),
+        feed: feed::with_days(&clock, view.events.iter().rev().take(MESSAGES)),
         ghosts: view.ghosts.iter().map(|g| g.name.to_string()).collect(),
     };
     page(call, 200, "live.html", &context)
 }
 
+fn chooser(choice: &Choice) -> Vec<Column> {
+    let column = |(key, name, _)| Column { key, name, is_shown: choice.shows(key) };
+    COLUMNS.into_iter().map(column).collect()
+}
+
+/// The filter and the order of the request, for the page and for its table as a file.
+pub fn wish(call: &Call<'_>) -> (Filter, Sort, Vec<String>) {
+    let mut filter = Filter::default();
+    let unknown = filter.parse(call.query.get("q").unwrap_or(""));
+    let state = call.query.get("state").unwrap_or("");
+    filter.severities.extend(state.split(',').filter_map(parse_severity));
+    filter.groups.extend(call.query.get("group").map(str::to_owned));
+    let sort = call.query.get("sort").and_then(Sort::parse).unwrap_or_default();
+    (filter, sort, unknown)
+}
+
 fn filter(call: &Call<'_>, view: &View) -> (Filter, Sort, Form) {
     let text = |name: &str| call.query.get(name).unwrap_or("").to_owned();
-    let mut filter = Filter::default();
-    let (q, state, group) = (text("q"), text("state"), text("group"));
-    let unknown = filter.parse(&q);
-    filter.severities.extend(state.split(',').filter_map(parse_severity));
-    filter.groups.extend((!group.is_empty()).then(|| group.clone()));
-    let sort = call.query.get("sort").and_then(Sort::parse).unwrap_or_default();
-    let groups = groups(view);
-    let is_active = !filter.is_empty();
-    let form = Form { q, state, group, sort: sort.as_str(), groups, is_active, unknown };
+    let (filter, sort, unknown) = wish(call);
+    let own = if is_all(call) {
+        authz::listed(&call.context.view, &call.caller).hosts.len
+    } else {
+        view.hosts.len
+    };
+    let form = Form {
+        q: text("q"),
+        state: text("state"),
+        group: text("group"),
+        sort: sort.as_str(),
+        groups: groups(view),
+        is_active: !filter.is_empty(),
+        has_scope: own < call.context.view.hosts.len,
+        scope: if is_all(call) { "all" } else { "mine" },
+        unknown,
+        meant: Vec::new(),
+    };
     (filter, sort, form)
+}
+
+/// Words near to those of the filter that no host has: what to look for instead, and its address.
+fn meant(call: &Call<'_>, view: &View, filter: &Filter) -> Vec<(String, String)> {
+    let q = call.query.get("q").unwrap_or("");
+    let mut found = Vec::new();
+    let mut offer = |key: &str, wished: &str, known: BTreeSet<&str>| {
+        if known.contains(wished) {
+            return;
+        }
+        for near in near::words(known.into_iter(), wished) {
+            let (was, is) = (format!("{key}{wished}"), format!("{key}{near}"));
+            let address = here_with(call, &["q", "page"], &[("q", &q.replacen(&was, &is, 1))]);
+            found.push((is, address));
+        }
+    };
+    let tags = || view.hosts.iter().flat_map(|h| h.tags.iter().map(|t| &**t)).collect();
+    let owners = || view.hosts.iter().filter_map(|h| h.owner.as_deref()).collect();
+    let groups = || view.hosts.iter().filter_map(|h| h.group.as_deref()).collect();
+    filter.tags.iter().for_each(|wished| offer("tag:", wished, tags()));
+    filter.owners.iter().for_each(|wished| offer("owner:", wished, owners()));
+    filter.groups.iter().for_each(|wished| offer("group:", wished, groups()));
+    for word in &filter.words {
+        match word.split_once(':') {
+            Some((key, value)) => {
+                let known = crate::web::select::KEYS.into_iter().collect();
+                offer_key(call, key, value, known, &mut found);
+            }
+            None => found.extend(near::names(view, word).into_iter().map(|name| {
+                (
+                    name.to_owned(),
+                    here_with(call, &["q", "page"], &[("q", &q.replacen(&**word, name, 1))]),
+                )
+            })),
+        }
+    }
+    found.truncate(MEANT_MAX);
+    found
+}
+
+/// A key that the filter does not know, as `tagg:web`.
+fn offer_key(
+    call: &Call<'_>,
+    key: &str,
+    value: &str,
+    known: Vec<&str>,
+    found: &mut Vec<(String, String)>,
+) {
+    let q = call.query.get("q").unwrap_or("");
+    for near in near::words(known.into_iter(), key) {
+        let (was, is) = (format!("{key}:{value}"), format!("{near}:{value}"));
+        let address = here_with(call, &["q", "page"], &[("q", &q.replacen(&was, &is, 1))]);
+        found.push((is, address));
+    }
 }
 
 fn groups(view: &View) -> Vec<String> {
@@ -217,109 +309,10 @@ fn share(count: u32, total: usize) -> String {
     format!("{} %", (percent * 10.0).floor() / 10.0)
 }
 
-fn row(host: &Host, clock: &Clock, now: Wall) -> Row {
-    let is_late = matches!(host.severity, Severity::Down | Severity::Late | Severity::Unreachable);
-    Row {
-        id: host.id,
-        code: host.severity.code(),
-        since: host.since.as_secs(),
-        name: host.name.to_string(),
-        href: format!("/plugins/{}", query::encode(&host.name)),
-        mark: mark(host.severity),
-        age: clock.since(host.since),
-        tags: host.tags.iter().take(4).map(|t| t.to_string()).collect(),
-        about: about(host),
-        why: why(host, now).into_owned(),
-        critical: host.alerts.critical,
-        warning: host.alerts.warning,
-        unknown: host.alerts.unknown,
-        r4: cell(host, Family::V4),
-        r6: cell(host, Family::V6),
-        spark: rtt_spark(host, now),
-        seen: host.last_seen.map(|at| clock.ago(at)),
-        is_late,
-        boot: host.boot_time.filter(|_| host.severity != Severity::Down).map(|at| clock.since(at)),
-        gauges: gauges(host),
-        watch: host.watch,
-        sealed: host.sealed,
-        degraded: host.degraded,
-    }
-}
-
-/// Description, owner and addresses, for the tooltip.
-fn about(host: &Host) -> String {
-    let mut parts: Vec<String> = host.description.iter().map(|d| d.to_string()).collect();
-    parts.extend(host.owner.iter().map(|owner| format!("owner {owner}")));
-    parts.extend(host.connections().map(|c| c.address.to_canonical().to_string()));
-    parts.join(" · ")
-}
-
-/// Whether it was ever heard over this family.
-pub fn has_family(host: &Host, family: Family) -> bool {
-    host.connections().any(|c| c.family == family)
-}
-
-/// The round trip over one family.
-pub fn cell(host: &Host, family: Family) -> Cell {
-    let found: Option<&Connection> = host.connections().find(|c| c.family == family);
-    let (text, class, title) = match found {
-        None => ("–".to_owned(), "ink3", "never heard over this family"),
-        Some(c) if c.state == ConnState::Down => ("lost".to_owned(), "t-down", "no heartbeat"),
-        Some(c) => match c.rtt_ms {
-            Some(ms) if ms.is_finite() => (number::round_trip(ms), "", ""),
-            _ => ("–".to_owned(), "ink3", "heard; the agent has not measured the round trip"),
-        },
-    };
-    Cell { text, class, title }
-}
-
-fn rtt_spark(host: &Host, now: Wall) -> Option<Spark> {
-    let hour = host.rtt_hour.as_ref()?;
-    // Two minutes a point: the picture is 84 pixels wide, and a page has fifty of them.
-    let series: Vec<Option<f64>> = hour
-        .series(now)
-        .chunks(2)
-        .map(|pair| pair.iter().flatten().copied().reduce(f32::max).map(f64::from))
-        .collect();
-    spark("Round trip, last hour", "ms", &series)
-}
-
-fn gauges(host: &Host) -> Option<Gauges> {
-    let named = [("cpu", host.gauges.cpu), ("mem", host.gauges.memory), ("disk", host.gauges.disk)];
-    let known: Vec<(&str, usize, f32)> = named
-        .iter()
-        .enumerate()
-        .filter_map(|(i, (name, value))| Some((*name, i * 8, value.filter(|v| v.is_finite())?)))
-        .collect();
-    let worst = known.iter().max_by(|a, b| a.2.total_cmp(&b.2))?;
-    let label: Vec<_> = known.iter().map(|(name, _, v)| format!("{name} {v:.0} %")).collect();
-    let bars = known.iter().map(|(name, x, value)| {
-        let height = (value.clamp(0.0, 100.0) * 0.18).max(0.5);
-        (*name, *x, format!("{:.1}", 18.0 - height), format!("{height:.1}"))
-    });
-    Some(Gauges {
-        label: label.join(", "),
-        bars: bars.collect(),
-        worst: format!("{} {:.0}", worst.0, worst.2),
-    })
-}
-
-fn pager(form: &Form, current: usize, shown: usize, total: usize) -> Pager {
+fn pager(call: &Call<'_>, current: usize, shown: usize, total: usize) -> Pager {
     let pages = total.div_ceil(ROWS).max(1);
     let start = (current - 1) * ROWS;
-    let href = |page: usize| {
-        let pairs = [("q", &*form.q), ("state", &form.state), ("group", &form.group)];
-        let mut parts: Vec<String> = pairs
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| format!("{name}={}", query::encode(value)))
-            .collect();
-        if form.sort != Sort::default().as_str() {
-            parts.push(format!("sort={}", form.sort));
-        }
-        parts.push(format!("page={page}"));
-        format!("/live?{}", parts.join("&"))
-    };
+    let href = |page: usize| here_with(call, &["page", "act"], &[("page", &page.to_string())]);
     let mut numbers: Vec<usize> = [1, current.saturating_sub(1), current, current + 1, pages]
         .into_iter()
         .filter(|page| (1..=pages).contains(page))

@@ -1,18 +1,25 @@
 //! The fleet map: a cell per host, one SVG path per state and group; above 2,000 hosts a bar per
-//! group.
+//! group. And the names behind the cells, for the script.
 
+use super::choice::{self, Choice, Colour, MapBy};
 use super::mark::{Mark, mark};
 use super::number;
-use crate::engine::view::{Severity, View};
+use crate::engine::view::{Host, Severity, View};
 use crate::web::query;
+use crate::web::why;
+use crate::web::{Answer, Call};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// More hosts than this are summed up by group.
 const CELLS_MAX: usize = 2_000;
 /// More groups than this are left to the table.
 const GROUPS_MAX: usize = 60;
+/// Hosts that are told with why; the others by name and state.
+const EXPLAINED_MAX: usize = 500;
 const PITCH: usize = 8;
 const ROWS_MIN: usize = 7;
 const COLUMNS_MAX: usize = 100;
@@ -24,6 +31,11 @@ pub struct Map {
     pub cells: bool,
     /// Groups that are not shown.
     pub more: usize,
+    pub by: &'static str,
+    pub colour: &'static str,
+    pub is_open: bool,
+    /// Bands and what they mean, where it is coloured by a value.
+    pub legend: Vec<(usize, &'static str)>,
 }
 
 #[derive(Debug, Serialize)]
@@ -38,40 +50,97 @@ pub struct Group {
     pub worst: Vec<Mark>,
     pub width: usize,
     pub height: usize,
+    /// Cells in a column.
+    pub rows: usize,
     /// Class and path.
     pub shapes: Vec<(&'static str, String)>,
 }
 
-/// Hosts of each group by severity, in the order of their names.
-type Members = Vec<Severity>;
+/// One host as a cell: its state, and its band where the map is coloured by a value.
+#[derive(Clone, Copy)]
+struct Spot {
+    severity: Severity,
+    band: Option<usize>,
+}
 
-pub fn map(view: &View) -> Map {
-    let mut groups: BTreeMap<&str, Members> = BTreeMap::new();
+/// The hosts of each group in the order of their names; groups with the worst first.
+type Grouped<'a> = Vec<(Cow<'a, str>, Vec<&'a Arc<Host>>)>;
+
+fn grouped<'a>(call: &'a Call<'_>, view: &'a View, by: MapBy) -> Grouped<'a> {
+    let mut groups: BTreeMap<Cow<'a, str>, Vec<&'a Arc<Host>>> = BTreeMap::new();
     for (_, id) in view.names.iter() {
         let Some(host) = view.hosts.get(*id) else { continue };
-        groups.entry(host.group.as_deref().unwrap_or("")).or_default().push(host.severity);
+        groups.entry(by.of(call, host)).or_default().push(host);
     }
-    let cells = view.hosts.len <= CELLS_MAX;
-    let is_one = groups.len() == 1;
     let mut sorted: Vec<_> = groups.into_iter().collect();
-    sorted.sort_by_key(|(_, members)| (worst(members), std::cmp::Reverse(members.len())));
-    let more = sorted.len().saturating_sub(GROUPS_MAX);
-    let groups = sorted
-        .into_iter()
-        .take(GROUPS_MAX)
-        .map(|(name, members)| group(name, &members, cells, is_one))
+    sorted.sort_by_key(|(_, members)| {
+        let worst = members.iter().map(|host| host.severity).min().unwrap_or(Severity::Up);
+        (worst, std::cmp::Reverse(members.len()))
+    });
+    sorted
+}
+
+pub fn map(call: &Call<'_>, view: &View, choice: &Choice) -> Map {
+    let cells = view.hosts.len <= CELLS_MAX;
+    let groups = grouped(call, view, choice.map);
+    let more = groups.len().saturating_sub(GROUPS_MAX);
+    let ages = ages_for(view, choice.colour);
+    let is_one = groups.len() == 1;
+    let groups = groups.into_iter().take(GROUPS_MAX).map(|(name, members)| {
+        let spot = |host: &&Arc<Host>| Spot {
+            severity: host.severity,
+            band: choice.colour.band(host, &ages),
+        };
+        let spots: Vec<Spot> = members.iter().map(spot).collect();
+        group(&name, &spots, choice, (cells, is_one))
+    });
+    Map {
+        groups: groups.collect(),
+        cells,
+        more,
+        by: choice.map.as_str(),
+        colour: choice.colour.as_str(),
+        is_open: choice.map_open,
+        legend: legend(choice.colour),
+    }
+}
+
+fn ages_for(view: &View, colour: Colour) -> BTreeMap<&str, usize> {
+    if colour == Colour::Age { choice::ages(view.hosts.iter()) } else { BTreeMap::new() }
+}
+
+fn legend(colour: Colour) -> Vec<(usize, &'static str)> {
+    let words = if colour == Colour::State { &[][..] } else { &colour.legend()[..] };
+    words.iter().copied().enumerate().collect()
+}
+
+/// `GET /live/map?map=&colour=`: the hosts behind the cells in the order in which they are drawn, for the script that
+/// names them under the pointer: name, state code, for how long, why or nothing, band or nothing.
+pub fn cells(call: &Call<'_>) -> Answer {
+    let choice = Choice::of(call);
+    let listed = super::live::listed(call);
+    let ages = ages_for(&listed, choice.colour);
+    let mut left = EXPLAINED_MAX;
+    let clock = super::shell::clock(call);
+    let mut line = |host: &&'_ Arc<Host>| -> (String, u8, String, String, Option<usize>) {
+        let is_told = host.severity != Severity::Up && left > 0;
+        left -= usize::from(is_told);
+        let why = if is_told { why::reason(host).into_owned() } else { String::new() };
+        let band = choice.colour.band(host, &ages);
+        (host.name.to_string(), host.severity.code(), clock.since(host.since).text, why, band)
+    };
+    let groups = grouped(call, &listed, choice.map).into_iter().take(GROUPS_MAX);
+    let groups: Vec<(String, Vec<_>)> = groups
+        .map(|(name, members)| (name.into_owned(), members.iter().map(&mut line).collect()))
         .collect();
-    Map { groups, cells, more }
+    let states = Severity::ALL.map(|severity| (severity.as_str(), mark(severity).key));
+    crate::web::api::ok(&serde_json::json!({ "states": states, "groups": groups }))
 }
 
-fn worst(members: &[Severity]) -> Severity {
-    members.iter().copied().min().unwrap_or(Severity::Up)
-}
-
-fn group(name: &str, members: &[Severity], cells: bool, is_one: bool) -> Group {
+fn group(name: &str, members: &[Spot], choice: &Choice, (cells, is_one): (bool, bool)) -> Group {
     let mut counts = [0usize; 8];
-    for severity in members {
-        counts[usize::from(severity.code())] += 1;
+    for spot in members {
+        counts[usize::from(spot.severity.code())] += 1;
     }
     let problems = Severity::ALL
         .into_iter()
@@ -82,33 +151,60 @@ fn group(name: &str, members: &[Severity], cells: bool, is_one: bool) -> Group {
         let _ =
             write!(label, "{joint}{} {}", counts[usize::from(severity.code())], severity.as_str());
     }
-    let (width, height, shapes) = if cells { draw(members) } else { bar(&counts) };
+    let rows = rows(members.len());
+    let (width, height, shapes) = match (cells, choice.colour) {
+        (false, _) => bar(&counts),
+        (true, Colour::State) => draw(members, rows),
+        (true, _) => paint(members, rows),
+    };
     Group {
         name: match name {
             "" if is_one => "All hosts".to_owned(),
-            "" => "No group".to_owned(),
+            "" => choice.map.missing().to_owned(),
             name => name.to_owned(),
         },
-        href: (!name.is_empty()).then(|| format!("/live?group={}", query::encode(name))),
+        href: href(choice.map, name),
         count: number::count(members.len() as u64),
         label,
         worst: problems.take(2).map(mark).collect(),
         width,
         height,
+        rows,
         shapes,
     }
+}
+
+/// The table with the hosts of a group alone, where the filter can say so.
+fn href(by: MapBy, name: &str) -> Option<String> {
+    let key = match by {
+        MapBy::Group => {
+            return (!name.is_empty()).then(|| format!("/live?group={}", query::encode(name)));
+        }
+        MapBy::Tag => "tag",
+        MapBy::Owner => "owner",
+        MapBy::Agent => "agent",
+        MapBy::Profile | MapBy::Nothing => return None,
+    };
+    let is_word = !name.is_empty() && !name.contains([' ', ',']);
+    is_word.then(|| format!("/live?q={}", query::encode(&format!("{key}:{name}"))))
+}
+
+fn rows(count: usize) -> usize {
+    ROWS_MIN.max(count.div_ceil(COLUMNS_MAX))
 }
 
 fn plural(count: usize) -> String {
     format!("{} {}", number::count(count as u64), if count == 1 { "host" } else { "hosts" })
 }
 
-fn draw(members: &[Severity]) -> (usize, usize, Vec<(&'static str, String)>) {
-    let rows = ROWS_MIN.max(members.len().div_ceil(COLUMNS_MAX));
-    let columns = members.len().div_ceil(rows);
+/// Width, height, and the paths by class.
+type Drawn = (usize, usize, Vec<(&'static str, String)>);
+
+/// Cells by state, each state with a shape of its own.
+fn draw(members: &[Spot], rows: usize) -> Drawn {
     let mut paths: [String; 8] = Default::default();
     let mut crosses = String::new();
-    for (i, severity) in members.iter().enumerate() {
+    for (i, Spot { severity, .. }) in members.iter().enumerate() {
         let (x, y) = (i / rows * PITCH, i % rows * PITCH);
         let path = &mut paths[usize::from(severity.code())];
         let (x5, y5) = (x as f32 + 3.5, y as f32 + 3.5);
@@ -138,11 +234,38 @@ fn draw(members: &[Severity]) -> (usize, usize, Vec<(&'static str, String)>) {
     if !crosses.is_empty() {
         shapes.push(("x", crosses));
     }
-    (columns * PITCH + 1, rows.min(members.len().max(1)) * PITCH + 1, shapes)
+    let (width, height) = size(members.len(), rows);
+    (width, height, shapes)
+}
+
+fn size(count: usize, rows: usize) -> (usize, usize) {
+    (count.div_ceil(rows) * PITCH + 1, rows.min(count.max(1)) * PITCH + 1)
+}
+
+/// Cells by a value in five bands; a cell of which nothing is known is hollow, a host that is down keeps its cross.
+fn paint(members: &[Spot], rows: usize) -> Drawn {
+    const CLASSES: [&str; 6] = ["q0", "q1", "q2", "q3", "q4", "unk"];
+    let mut paths: [String; 6] = Default::default();
+    let mut crosses = String::new();
+    for (i, spot) in members.iter().enumerate() {
+        let (x, y) = (i / rows * PITCH, i % rows * PITCH);
+        // Writing to a String cannot fail.
+        let _ = write!(paths[spot.band.unwrap_or(5)], "M{x} {y}h7v7h-7z");
+        if spot.severity == Severity::Down {
+            let _ = write!(crosses, "M{} {}l4 4m0-4l-4 4", x as f32 + 1.5, y as f32 + 1.5);
+        }
+    }
+    let drawn = CLASSES.into_iter().zip(paths).filter(|(_, path)| !path.is_empty());
+    let mut shapes: Vec<_> = drawn.collect();
+    if !crosses.is_empty() {
+        shapes.push(("cross", crosses));
+    }
+    let (width, height) = size(members.len(), rows);
+    (width, height, shapes)
 }
 
 /// Shares of the states, worst first; every state that occurs is seen.
-fn bar(counts: &[usize; 8]) -> (usize, usize, Vec<(&'static str, String)>) {
+fn bar(counts: &[usize; 8]) -> Drawn {
     const WIDTH: usize = 200;
     let total: usize = counts.iter().sum::<usize>().max(1);
     let mut x = 0;

@@ -1,8 +1,9 @@
 //! The forms over alerts and hosts: acknowledge, silence, maintenance. Each says what it is over and what it will do
 //! before it does it; a script shows the same form in a dialog.
 
-use super::attention::troubles;
+use super::attention::{Trouble, troubles};
 use super::clock::Clock;
+use super::host_action::actions;
 use super::number;
 use crate::calm::Target;
 use crate::engine::view::Host;
@@ -42,6 +43,16 @@ pub struct Panel {
     /// The command line that does the same.
     pub command: String,
     pub as_user: String,
+    pub ways: Vec<Way>,
+}
+
+/// An entry of a host's menu.
+#[derive(Serialize)]
+pub struct Way {
+    pub word: &'static str,
+    pub href: String,
+    /// The form that it opens, where it is one.
+    pub act: &'static str,
 }
 
 #[derive(Serialize)]
@@ -54,6 +65,8 @@ pub struct Preset {
 /// The form that the query asks for.
 pub fn of_query(call: &Call<'_>, clock: &Clock, back: &str) -> Option<Panel> {
     match call.query.get("act")? {
+        "menu" => menu(call, clock, back),
+        "tags" => tags_of(call, clock, back),
         "ack" => acknowledge(call, clock, back),
         "silence" => Some(silence(call, clock, back)),
         "maintenance" => Some(maintenance(call, clock, back)),
@@ -65,10 +78,73 @@ pub fn of_query(call: &Call<'_>, clock: &Clock, back: &str) -> Option<Panel> {
 fn chosen(call: &Call<'_>) -> Vec<String> {
     let wished: Vec<&str> = call.query.all("id").take(IDS_MAX).collect();
     let view = &call.context.view;
+    let hosts: Vec<&str> = call.query.all("host").take(IDS_MAX).collect();
     let known = troubles(view)
         .into_iter()
         .filter(|trouble| authz::level(&call.caller, trouble.host) >= Level::Manager);
-    known.map(|trouble| trouble.id()).filter(|id| wished.contains(&&**id)).collect()
+    let is_wished = |trouble: &Trouble<'_>, id: &str| {
+        let of_host = trouble.acknowledged.is_none() && hosts.contains(&&*trouble.host.name);
+        wished.contains(&id) || of_host
+    };
+    let ids = known.map(|trouble| (trouble.id(), trouble));
+    ids.filter(|(id, trouble)| is_wished(trouble, id)).map(|(id, _)| id).collect()
+}
+
+/// The hosts of the query that the caller may change.
+fn hosts<'a>(call: &'a Call<'_>) -> Vec<&'a Arc<Host>> {
+    let view = &call.context.view;
+    let named = call.query.all("host").take(IDS_MAX).filter_map(|name| view.host(name));
+    named.filter(|host| authz::level(&call.caller, host) >= Level::Manager).collect()
+}
+
+/// What can be done to one host, as a list.
+fn menu(call: &Call<'_>, clock: &Clock, back: &str) -> Option<Panel> {
+    let host = call.context.view.host(call.query.get("host")?)?;
+    let mut panel = empty(call, clock, "menu", back);
+    panel.title = host.name.to_string();
+    panel.host = host.name.to_string();
+    panel.path =
+        host.address().map(|address| address.to_canonical().to_string()).unwrap_or_default();
+    let actions = actions(call, host);
+    let page = format!("/plugins/{}", query::encode(&host.name));
+    let link = |word: &'static str, href: String, act: &'static str| Way { word, href, act };
+    panel.ways.push(link("Open", page.clone(), ""));
+    if actions.manage {
+        panel.ways.extend(actions.ack.map(|href| link("Acknowledge…", href, "ack")));
+        panel.ways.push(link("Silence…", actions.silence, "silence"));
+        panel.ways.push(link("Maintenance…", actions.maintenance, "maintenance"));
+        let word = if actions.operate { "Queue a command…" } else { "Watch or not, and more…" };
+        panel.ways.push(link(word, format!("{page}#commands"), ""));
+    }
+    panel.ways.push(link("Events", format!("/events?host={}", query::encode(&host.name)), ""));
+    panel.ways.extend(actions.ssh.map(|href| link("ssh", href, "")));
+    if actions.own {
+        panel.ways.push(link("Drop…", format!("{page}#drop"), ""));
+    }
+    Some(panel)
+}
+
+/// Tags for several hosts at once.
+fn tags_of(call: &Call<'_>, clock: &Clock, back: &str) -> Option<Panel> {
+    let hosts = hosts(call);
+    let mut panel = empty(call, clock, "tags", back);
+    panel.affected = hosts.iter().take(NAMED_MAX).map(|host| host.name.to_string()).collect();
+    panel.more = hosts.len().saturating_sub(NAMED_MAX);
+    panel.ids = hosts.iter().map(|host| host.name.to_string()).collect();
+    panel.title = match hosts.len() {
+        0 => return None,
+        1 => "Tags of 1 host".to_owned(),
+        n => format!("Tags of {n} hosts"),
+    };
+    panel.consequence = "What is added or removed here stands over what the configuration says.";
+    let mut own: Vec<&str> = hosts.iter().flat_map(|host| host.tags.iter().map(|t| &**t)).collect();
+    own.sort_unstable();
+    own.dedup();
+    panel.preview = Some(match own.is_empty() {
+        true => "They have no tags now.".to_owned(),
+        false => format!("They have: {}.", own.join(", ")),
+    });
+    Some(panel)
 }
 
 fn empty(call: &Call<'_>, clock: &Clock, kind: &'static str, back: &str) -> Panel {
@@ -90,6 +166,7 @@ fn empty(call: &Call<'_>, clock: &Clock, kind: &'static str, back: &str) -> Pane
         zone: clock.zone_name(),
         command: String::new(),
         as_user: call.caller.user().unwrap_or("somebody who is not signed in").to_owned(),
+        ways: Vec::new(),
     }
 }
 
@@ -132,6 +209,13 @@ fn silence(call: &Call<'_>, clock: &Clock, back: &str) -> Panel {
     panel.path = if path.is_empty() || path == "host" { given("path") } else { path.to_owned() };
     panel.group = given("group");
     panel.plugin = given("plugin");
+    let hosts = hosts(call);
+    if hosts.len() > 1 {
+        panel.ids = hosts.iter().map(|host| host.name.to_string()).collect();
+        panel.title = format!("Silence {} hosts", hosts.len());
+        panel.affected = panel.ids.iter().take(NAMED_MAX).cloned().collect();
+        panel.more = hosts.len().saturating_sub(NAMED_MAX);
+    }
     panel.preview = Some(preview(call, &panel));
     panel.command = format!("hbd silence host:{} --for 1h --reason REASON", word(&panel.host));
     panel.presets = vec![
@@ -149,8 +233,12 @@ fn maintenance(call: &Call<'_>, clock: &Clock, back: &str) -> Panel {
     panel.consequence = "While it runs, notices are held, the hosts show as in maintenance, and \
                          the time does not count for availability. At the end one message tells \
                          what is still wrong.";
-    panel.host = call.query.get("host").unwrap_or_default().to_owned();
-    panel.command = format!("hbd maintenance host:{} --for 1h --reason REASON", word(&panel.host));
+    let named: Vec<&str> = call.query.all("host").take(IDS_MAX).collect();
+    panel.host = named.join(", ");
+    panel.command = format!(
+        "hbd maintenance host:{} --for 1h --reason REASON",
+        word(named.first().copied().unwrap_or(""))
+    );
     panel
 }
 

@@ -2,13 +2,14 @@
 //! cookies.
 
 use super::attention::Pie;
+use super::choice::{self, Choice};
 use super::clock::{Clock, When, span};
 use super::number;
 use crate::config::server::is_zone_name;
 use crate::engine::view::Severity;
 use crate::web::http::{Body, Response};
 use crate::web::problem::Problem;
-use crate::web::query;
+use crate::web::query::{self, Query};
 use crate::web::{Answer, Call, channel_banner, form, guard};
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -34,6 +35,8 @@ pub struct Shell {
     pub base: Option<String>,
     /// The live module, where this build has it.
     pub script: Option<String>,
+    /// Of the fleet map, fetched when somebody points at it.
+    pub map: Option<String>,
     /// Of pages with charts.
     pub chart: Option<String>,
     pub pie: Pie,
@@ -103,6 +106,7 @@ impl Shell {
             icon: url("favicon.svg"),
             base: assets.url("base.js"),
             script: assets.url("live.js"),
+            map: assets.url("map.js"),
             chart: assets.url("chart.js"),
             pie: Pie::of(view),
             account: account(call),
@@ -167,6 +171,9 @@ pub fn clock(call: &Call<'_>) -> Clock {
 /// A posted choice of theme or zone: sets the cookie and goes back to the page.
 pub fn choose(call: &Call<'_>) -> Answer {
     let form = form::fields(call)?;
+    if form.get("do") == Some("live") {
+        return Ok(choose_live(call, &form));
+    }
     let (name, allowed): (_, &[&str]) = match form.get("do") {
         Some("theme") => ("hb_theme", &["system", "light", "dark"]),
         Some("zone") => ("hb_tz", &["server", "utc"]),
@@ -176,19 +183,32 @@ pub fn choose(call: &Call<'_>) -> Answer {
     let is_zone = |to: &str| to.strip_prefix("browser:").is_some_and(is_zone_name);
     let fits = |to: &&str| allowed.contains(to) || (name == "hb_tz" && is_zone(to));
     let wish = form.get("to").filter(fits).ok_or_else(|| bad_choice("to"))?;
+    Ok(chosen(call, name, wish, here(call)))
+}
+
+/// How `/live` shall look: what the address says of it is said no longer.
+fn choose_live(call: &Call<'_>, form: &Query<'_>) -> Response {
+    let mut choice = Choice::of(call);
+    match form.get("reset") {
+        Some(_) => choice = Choice::default(),
+        None => choice.take(form),
+    }
+    let back = here_with(call, &["cols", "density", "map", "colour", "open"], &[]);
+    chosen(call, choice::COOKIE, &choice.written(), back)
+}
+
+fn chosen(call: &Call<'_>, name: &str, value: &str, back: String) -> Response {
     let secure = if call.request.secure { "; Secure" } else { "" };
-    Ok(Response {
+    let cookie = format!("{name}={value}; Path=/; Max-Age={YEAR_S}; SameSite=Lax{secure}");
+    Response {
         status: 303,
         headers: vec![
-            ("Location", here(call)),
-            (
-                "Set-Cookie",
-                format!("{name}={wish}; Path=/; Max-Age={YEAR_S}; SameSite=Lax{secure}"),
-            ),
+            ("Location", back),
+            ("Set-Cookie", cookie),
             ("Cache-Control", "no-store".to_owned()),
         ],
         body: Body::Static(b""),
-    })
+    }
 }
 
 fn bad_choice(field: &'static str) -> Problem {

@@ -1,5 +1,6 @@
 //! `/wall`: numbers, map and messages in large type, for a screen that nobody touches.
 
+use super::choice::Choice;
 use super::feed::{self, Item};
 use super::live::{Tile, tiles};
 use super::map::{Map, map};
@@ -46,7 +47,7 @@ pub fn respond(call: &Call<'_>) -> Answer {
         shell: Shell::new(call, "wall", "Wall"),
         hosts: number::count(view.hosts.len as u64),
         tiles: tiles(&view, &Filter::default(), now),
-        map: map(&view),
+        map: map(call, &view, &Choice::default()),
         worst: worst
             .map(|host| {
                 let age = clock.since(host.since).text;

@@ -61,7 +61,8 @@ fn web1(prng: &mut Prng) -> Host {
     web1
 }
 
-fn bench() -> Bench {
+/// `web1` with alerts, `web2` down, `web3` well.
+pub fn bench() -> Bench {
     let mut prng = Prng::new(1);
     let mut web2 = host(1, "web2", Severity::Down, &mut prng);
     web2.why = "2 heartbeats missed".into();

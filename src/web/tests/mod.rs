@@ -4,6 +4,7 @@ mod alert;
 mod api;
 mod guard;
 mod kept;
+mod live;
 mod page;
 mod right;
 mod token;
