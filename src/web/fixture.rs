@@ -163,6 +163,7 @@ pub struct Bench {
     pub history: Past,
     pub accounts: Names,
     pub channels: Vec<ChannelFact>,
+    pub reload_fault: Option<Arc<str>>,
     pub starting: bool,
 }
 
@@ -177,6 +178,7 @@ impl Bench {
             history: Past::default(),
             accounts: Names::default(),
             channels: Vec::new(),
+            reload_fault: None,
             starting: false,
         }
     }
@@ -198,6 +200,7 @@ impl Bench {
             engine: &self.engine,
             history: &self.history,
             accounts: &self.accounts,
+            reload_fault: self.reload_fault.clone(),
             starting: self.starting,
         };
         then(&context)

@@ -149,6 +149,7 @@ fn order(call: &Call<'_>, form: &Query<'_>) -> Result<Order, Problem> {
             Order::new(Post, "notify-test", body)
         }
         "reload" => Order::new(Post, "reload", Value::Null),
+        "keys-load" => Order::new(Post, "keys", Value::Null),
         "watch" | "drop" | "dns" | "command" | "upgrade" | "access" | "tags" => {
             return of_host(call, form, action);
         }

@@ -128,6 +128,8 @@ pub struct Context<'a> {
     pub accounts: &'a dyn Accounts,
     /// Numbers and standings over time.
     pub history: &'a dyn history::Reader,
+    /// Why the configuration was not loaded when it was last asked for; the one before is in force.
+    pub reload_fault: Option<Arc<str>>,
     /// The saved state is not loaded yet: `/healthz` says 503.
     pub starting: bool,
 }
@@ -237,6 +239,17 @@ fn page_problem(call: &Call<'_>, problem: Problem) -> Response {
         }
         Err(_) => problem.into_response(),
     }
+}
+
+/// The answer to a request that the code failed on: `id` is in the log. Without the frame of the other pages, which
+/// might have been what failed.
+pub fn failed(request: &Request<'_>, pages: &Pages, id: &str) -> Response {
+    let problem = Problem::new(500, "internal", format!("The server failed on request {id}."))
+        .hint(format!("The log has the reason: journalctl -u hbd --grep {id}"));
+    let is_page = !request.path.starts_with("/api/")
+        && request.header("accept").is_some_and(|kinds| kinds.contains("text/html"));
+    let made = is_page.then(|| page::failed_page(pages, &problem)).flatten();
+    made.unwrap_or_else(|| problem.into_response())
 }
 
 fn redirect(path: &str) -> Response {

@@ -21,9 +21,19 @@ function make(name, attributes = {}, ...children) {
   return element;
 }
 
+// ---- the rest of the styles: /live begins without them
+
+function dress() {
+  const { more } = document.documentElement.dataset;
+  if (!more || $(`link[href="${more}"]`)) return Promise.resolve();
+  const link = make('link', { rel: 'stylesheet', href: more });
+  return new Promise((done) => { link.onload = link.onerror = done; document.head.append(link); });
+}
+
 // ---- toasts: at most three, good news for five seconds
 
 export function toast(text, isBad = false) {
+  dress();
   let box = $('.toasts');
   if (!box) document.body.append(box = make('div', { class: 'toasts', role: 'status', 'aria-live': 'polite' }));
   const one = make('p', { class: 'toast' }, text);
@@ -44,9 +54,10 @@ async function load(address) {
 
 /** A form that is a page of its own, over this one. */
 async function openForm(address) {
-  const { page } = await load(address);
+  const [{ page }] = await Promise.all([load(address), dress()]);
   const form = page.querySelector('#act');
   if (!form) return location.assign(address);
+  all('dialog[open]').forEach((dialog) => dialog.close());
   $('#act')?.remove();
   show(document.adoptNode(form));
   return undefined;
@@ -55,6 +66,7 @@ async function openForm(address) {
 function show(content) {
   const dialog = make('dialog', { 'aria-labelledby': content.getAttribute('aria-labelledby') ?? 'keys-title' }, content);
   document.body.append(dialog);
+  all('pre[data-copy]', content).forEach(startCopy);
   dialog.addEventListener('close', () => dialog.remove());
   dialog.addEventListener('click', (event) => {
     const isClose = event.target === dialog || event.target.closest('[data-close]');
@@ -63,6 +75,24 @@ function show(content) {
   dialog.showModal();
   $('input:not([type=hidden]):not([type=radio]):not([type=datetime-local]), button.main', dialog)?.focus();
   return dialog;
+}
+
+/** A row's details come from the page that has it opened. */
+async function unfold(link) {
+  const row = link.closest('tr');
+  const { key } = row.dataset;
+  const isOpen = link.getAttribute('aria-expanded') === 'true';
+  const { page } = await load(link.getAttribute('href'));
+  const fresh = page.querySelector(`tr[data-key="${CSS.escape(key)}"] a[data-open]`);
+  if (!fresh) { location.assign(link.href); return; }
+  history.replaceState(null, '', link.getAttribute('href'));
+  all('tr.detail').forEach((detail) => detail.remove());
+  all('a[data-open]').forEach((other) => {
+    const same = page.querySelector(`tr[data-key="${CSS.escape(other.closest('tr').dataset.key)}"] a[data-open]`);
+    if (same) ['href', 'aria-expanded'].forEach((name) => other.setAttribute(name, same.getAttribute(name)));
+  });
+  const detail = page.querySelector('tr.detail');
+  if (detail && !isOpen) row.after(document.adoptNode(detail));
 }
 
 // ---- filters as one types: the server does the work, the page takes its parts
@@ -100,6 +130,7 @@ function startFind(input) {
     if (at >= 0) input.setAttribute('aria-activedescendant', options()[at].id);
     else input.removeAttribute('aria-activedescendant');
   };
+  input.addEventListener('focus', dress);
   input.addEventListener('input', async () => {
     const mine = asked += 1;
     if (!input.value.trim()) { close(); return; }
@@ -142,7 +173,8 @@ const KEYS = [
   ['p', 'Pause'], ['?', 'This list'], ['Esc', 'Close'],
 ];
 
-function help() {
+async function help() {
+  await dress();
   const list = KEYS.map(([keys, word]) => {
     const marks = keys.split(' ').map((key) => (key === '–' ? ' – ' : make('kbd', {}, key)));
     return make('div', {}, word, make('span', {}, ...marks));
@@ -286,6 +318,12 @@ function start() {
   });
   document.addEventListener('keydown', ({ key }) => {
     if (key === 'Escape') all('details.menu[open]').forEach((menu) => { menu.open = false; });
+  });
+  document.addEventListener('click', (event) => {
+    const link = event.target.closest?.('a[data-open]');
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    unfold(link);
   });
   const bar = $('form.bar:has(#q)');
   if (bar && $('[data-part]')) {

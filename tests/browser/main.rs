@@ -14,6 +14,7 @@ mod live;
 mod pages;
 mod reducer;
 mod rig;
+mod rows;
 mod webdriver;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

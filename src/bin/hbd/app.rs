@@ -19,7 +19,7 @@ use heartbeat::web::{
 };
 use heartbeat::web::{TestRefusal, TestResult, TestTarget};
 use std::cell::Cell;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -171,6 +171,12 @@ impl gate::App for App {
                 engine: &hand,
                 accounts: &hand,
                 history: &self.history,
+                reload_fault: self
+                    .shared
+                    .reload_fault
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone(),
                 starting: false,
             };
             match Reduced::of(request) {
@@ -181,7 +187,7 @@ impl gate::App for App {
         match (hand.failure.get(), response) {
             (Some(failure), _) => problem(503, failure.code(), failure.words()),
             (None, Some(response)) => response,
-            (None, None) => problem(500, "internal", "The server failed on this request."),
+            (None, None) => failed(request, &pages),
         }
     }
 
@@ -370,6 +376,14 @@ impl Act for Hand<'_> {
             Ok(Vec::new())
         })
     }
+}
+
+/// A request that ended in a panic: the log names it by the same number as the answer.
+fn failed(request: &Request<'_>, pages: &Pages) -> Response {
+    static FAILED: AtomicU64 = AtomicU64::new(1);
+    let id = format!("{:x}-{}", std::process::id(), FAILED.fetch_add(1, Ordering::Relaxed));
+    log::error!("a request failed id={id} path={}", heartbeat::text::cut(request.path, 200));
+    web::failed(request, pages, &id)
 }
 
 fn problem(status: u16, code: &str, detail: &str) -> Response {

@@ -32,6 +32,8 @@ pub struct Shared {
     waker: OnceLock<Arc<Waker>>,
     config: RwLock<Arc<Server>>,
     pub facts: Facts,
+    /// Why the last reload was refused.
+    pub reload_fault: Mutex<Option<Arc<str>>>,
     /// Whether a thread stood still at the supervisor's last look.
     pub stalled: AtomicBool,
     /// Replies that the kernel did not take.
@@ -50,6 +52,7 @@ impl Shared {
             waker: OnceLock::new(),
             config: RwLock::new(config),
             facts,
+            reload_fault: Mutex::new(None),
             stalled: AtomicBool::new(false),
             replies_dropped: AtomicU64::new(0),
             orders_dropped: AtomicU64::new(0),

@@ -19,8 +19,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 use std::cell::RefCell;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
 /// Orders that may wait: signals are merged by the kernel, reloads come from people.
@@ -166,6 +166,9 @@ impl Supervisor {
             .tell(&format!("RELOADING=1\nMONOTONIC_USEC={}", clock::now().mono.as_nanos() / 1000));
         fault::point("reload_before");
         let result = self.replace_config(self.source.read());
+        let refused = result.as_ref().err().and_then(|lines| lines.first());
+        let refused = refused.map(|line| Arc::from(line.lines().next().unwrap_or_default()));
+        *self.shared.reload_fault.lock().unwrap_or_else(PoisonError::into_inner) = refused;
         fault::point("reload_after");
         self.notifier.tell("READY=1");
         result

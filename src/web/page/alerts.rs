@@ -1,11 +1,12 @@
 //! `/alerts`: what needs somebody, what somebody has taken on, what is quiet, what was.
 
+use super::alert_detail::{self as detail, Detail};
 use super::attention::{self, Slice, Trouble, troubles};
 use super::clock::{Clock, When};
 use super::mark::{Mark, mark};
 use super::panel::{self, Panel};
 use super::quiet::{self, SilenceRow, WindowRow};
-use super::shell::{Shell, clock};
+use super::shell::{Shell, clock, here_with};
 use super::{feed, number, page, value};
 use crate::engine::view::{EventKind, Severity, View};
 use crate::time::Duration;
@@ -116,6 +117,9 @@ pub struct Row {
     pub ack_href: String,
     pub silence_href: String,
     pub explain_href: Option<String>,
+    /// The same page with this row opened, or closed again.
+    pub open_href: String,
+    pub detail: Option<Detail>,
 }
 
 /// `GET /alerts?tab=&q=&severity=&plugin=&group=&owner=&by=&act=`
@@ -354,7 +358,11 @@ fn grouped(call: &Call<'_>, fitting: &[&Trouble<'_>], by: &str, clock: &Clock) -
             "none" => (String::new(), None),
             _ => (own.word.to_owned(), Some(own)),
         };
-        let row = row(call, trouble, clock);
+        let mut row = row(call, trouble, clock);
+        let is_open = call.query.get("open") == Some(&row.id);
+        let put = [("open", &*row.id)];
+        row.open_href = here_with(call, &["open", "act", "id"], if is_open { &[] } else { &put });
+        row.detail = is_open.then(|| detail::of(call, trouble, clock));
         match groups.iter_mut().find(|group| group.name == name) {
             Some(group) => group.rows.push(row),
             None => groups.push(Group { mark, name, rows: vec![row] }),
@@ -395,6 +403,8 @@ pub fn row(call: &Call<'_>, trouble: &Trouble<'_>, clock: &Clock) -> Row {
         ack_href: format!("/alerts?act=ack&id={encoded}#act"),
         silence_href: format!("/alerts?act=silence&id={encoded}#act"),
         explain_href: explain,
+        open_href: String::new(),
+        detail: None,
         host,
         id,
     }

@@ -34,6 +34,12 @@ pub const RANGES: [(&str, &str, Duration); 5] = [
     ("30d", "30 d", Duration::from_secs(30 * 86_400)),
 ];
 
+/// What a chart may be laid over: key, word, how long before.
+const COMPARISONS: [(&str, &str, Duration); 2] = [
+    ("day", "day before", Duration::from_secs(86_400)),
+    ("week", "week before", Duration::from_secs(7 * 86_400)),
+];
+
 /// What the bar over the charts says.
 #[derive(Serialize)]
 pub struct RangeBar {
@@ -47,8 +53,10 @@ pub struct RangeBar {
     pub is_open: bool,
     pub earlier: String,
     pub later: Option<String>,
-    /// The same charts one range before, as a way to compare.
+    /// There is a history to compare with.
     pub is_kept: bool,
+    /// Word, address, whether it is this one.
+    pub compare: Vec<(&'static str, String, bool)>,
 }
 
 pub struct Charts {
@@ -96,6 +104,11 @@ pub fn of_host(call: &Call<'_>, host: &Host, samples: &Samples<'_>, clock: &Cloc
         .series(&ask)
         .ok()
         .filter(|found| found.lines.iter().any(|line| line.avg.iter().any(Option::is_some)));
+    let compared = compared(call);
+    let before = compared.and_then(|(_, shift)| {
+        let ask = SeriesAsk { from: from - shift, to: to - shift, ..ask };
+        call.context.history.series(&ask).ok()
+    });
     let frame = frame(call, host, from, to);
     let step = history.as_ref().map(|found| found.step);
     let rules = rules(call, host);
@@ -104,6 +117,10 @@ pub fn of_host(call: &Call<'_>, host: &Host, samples: &Samples<'_>, clock: &Cloc
     let mut plots = Vec::new();
     for sketch in sketches {
         let mut lines = Vec::new();
+        let ghost = match (compared, &before) {
+            (Some((_, shift)), Some(found)) => ghost(&sketch, found, at, shift),
+            _ => Vec::new(),
+        };
         for wish in sketch.wishes.iter().chain(&sketch.total) {
             let kept = history.as_ref().and_then(|found| {
                 let line = found.lines.get(at)?;
@@ -113,7 +130,7 @@ pub fn of_host(call: &Call<'_>, host: &Host, samples: &Samples<'_>, clock: &Cloc
             lines.push(kept.unwrap_or_else(|| in_memory(host, samples, wish, &frame)));
         }
         let slug = super::plot::slug(&sketch.subject.title);
-        let subject = finish(sketch, lines, &rules, host, step);
+        let subject = Subject { ghost, ..finish(sketch, lines, &rules, host, step) };
         let made = plot(subject, &frame, clock, slug == table).map(|plot| {
             let link = here_with(call, &["table"], &[("table", &plot.slug)]);
             Plot { table_href: format!("{link}#c-{}", plot.slug), ..plot }
@@ -121,6 +138,30 @@ pub fn of_host(call: &Call<'_>, host: &Host, samples: &Samples<'_>, clock: &Cloc
         plots.extend(made);
     }
     Charts { bar: bar(call, clock, (from, to, name), now, step), plots }
+}
+
+/// With what the charts are compared: `vs=day` or `vs=week`.
+fn compared(call: &Call<'_>) -> Option<(&'static str, Duration)> {
+    let wish = call.query.get("vs")?;
+    COMPARISONS.iter().find(|(key, ..)| *key == wish).map(|(key, _, shift)| (*key, *shift))
+}
+
+/// The line that stands for the chart, as it was before, moved to where the chart is now. `at` is the place of the
+/// chart's first line among those that were found.
+fn ghost(
+    sketch: &Sketch,
+    found: &crate::history::Series,
+    at: usize,
+    shift: Duration,
+) -> Vec<Point> {
+    let (wish, at) = match &sketch.total {
+        Some(total) => (Some(total), at + sketch.wishes.len()),
+        None => (sketch.wishes.first(), at),
+    };
+    let line = wish.zip(found.lines.get(at));
+    let points =
+        line.map(|(wish, line)| points_of(&found.t, line, wish.factor)).unwrap_or_default();
+    points.into_iter().map(|point| Point { at: point.at + shift, ..point }).collect()
 }
 
 /// The lines of a sketch with their numbers, and what counts for them.
@@ -244,7 +285,18 @@ fn bar(
         earlier: moved(from - length, from),
         later: (to < now).then(|| moved(to, (to + length).min(now))),
         is_kept: step.is_some(),
+        compare: comparisons(call),
     }
+}
+
+fn comparisons(call: &Call<'_>) -> Vec<(&'static str, String, bool)> {
+    let now = compared(call).map(|(key, _)| key);
+    let one = |(key, word, _): &(&'static str, &'static str, Duration)| {
+        let is_this = now == Some(*key);
+        let put = [("vs", *key)];
+        (*word, here_with(call, &["vs"], if is_this { &[] } else { &put }), is_this)
+    };
+    COMPARISONS.iter().map(one).collect()
 }
 
 fn frame(call: &Call<'_>, host: &Host, from: Wall, to: Wall) -> Frame {

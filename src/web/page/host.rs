@@ -6,7 +6,7 @@ use super::charts::{self, RangeBar};
 use super::clock::{Clock, When, span};
 use super::error::error_page;
 use super::feed::{self, Item};
-use super::host_action::{Actions, RawLine, actions, raw};
+use super::host_action::{Actions, CommandRow, RawLine, actions, commands, raw};
 use super::mark::{Mark, mark};
 use super::number;
 use super::page;
@@ -59,6 +59,7 @@ struct HostPage {
     silent: bool,
     alerts: Vec<alerts::Row>,
     actions: Actions,
+    commands: Vec<CommandRow>,
     bar: RangeBar,
     plots: Vec<Plot>,
     pools: Vec<Pool>,
@@ -140,6 +141,7 @@ pub fn respond(call: &Call<'_>) -> Answer {
             .map(|t| alerts::row(call, t, &clock))
             .collect(),
         actions: actions(call, host),
+        commands: commands(call, host, &clock),
         bar: charts.bar,
         plots: charts.plots,
         pools: pools(&data),

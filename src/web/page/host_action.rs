@@ -4,7 +4,7 @@
 
 use super::clock::{Clock, When};
 use super::panel;
-use crate::engine::view::Host;
+use crate::engine::view::{CommandShown, CommandState, Host};
 use crate::text;
 use crate::time::Wall;
 use crate::web::Call;
@@ -14,6 +14,7 @@ use serde::Serialize;
 
 const RAW_LINES: usize = 20;
 const RAW_MAX: usize = 600;
+const COMMANDS_MAX: usize = 20;
 
 #[derive(Serialize)]
 pub struct Actions {
@@ -37,6 +38,8 @@ pub struct Actions {
     pub group: String,
     /// A way into the machine, where the configuration names one.
     pub ssh: Option<String>,
+    /// Names of commands that were asked for before.
+    pub known: Vec<String>,
 }
 
 pub fn actions(call: &Call<'_>, host: &Host) -> Actions {
@@ -75,7 +78,14 @@ pub fn actions(call: &Call<'_>, host: &Host) -> Actions {
         tags: names(&host.tags),
         group: host.group.as_deref().unwrap_or_default().to_owned(),
         ssh: ssh(call, host),
+        known: known(host),
     }
+}
+
+fn known(host: &Host) -> Vec<String> {
+    let taken = host.commands.iter().filter(|command| command.state != CommandState::Refused);
+    let names: std::collections::BTreeSet<&str> = taken.map(|command| &*command.name).collect();
+    names.into_iter().filter(|name| *name != "update").map(str::to_owned).collect()
 }
 
 /// `ssh_url` with the host's name or address in it.
@@ -87,6 +97,70 @@ fn ssh(call: &Call<'_>, host: &Host) -> Option<String> {
         .replace("{host}", &query::encode(&host.name))
         .replace("{address}", &query::encode(&address));
     url.starts_with("ssh://").then_some(url)
+}
+
+/// A command or an update on its way, as the host's page lists it.
+#[derive(Serialize)]
+pub struct CommandRow {
+    name: String,
+    state: &'static str,
+    /// Glyph of how it stands.
+    mark: &'static str,
+    by: String,
+    /// What happened, in order: word and time.
+    steps: Vec<(&'static str, When)>,
+    result: String,
+    output: String,
+}
+
+/// The last ones, newest first; for managers alone.
+pub fn commands(call: &Call<'_>, host: &Host, clock: &Clock) -> Vec<CommandRow> {
+    if authz::level(&call.caller, host) < Level::Manager {
+        return Vec::new();
+    }
+    host.commands
+        .iter()
+        .rev()
+        .take(COMMANDS_MAX)
+        .map(|command| command_row(command, clock))
+        .collect()
+}
+
+fn command_row(command: &CommandShown, clock: &Clock) -> CommandRow {
+    use CommandState::*;
+    let words: Vec<&str> =
+        std::iter::once(&command.name).chain(command.args.iter()).map(|word| &**word).collect();
+    let end = match command.state {
+        Refused => "refused",
+        Failed => "failed",
+        Expired => "expired",
+        _ => "done",
+    };
+    let steps = [
+        ("queued", Some(command.queued)),
+        ("sent", command.sent),
+        ("accepted", command.accepted),
+        (end, command.finished),
+    ];
+    let steps = steps.into_iter().filter_map(|(word, at)| Some((word, clock.time(at?))));
+    let code = command.exit_code.map(|code| format!("exit {code}"));
+    let signal = command.signal.map(|signal| format!("signal {signal}"));
+    let reason = command.reason.as_deref().map(str::to_owned);
+    let result: Vec<String> = [code, signal, reason].into_iter().flatten().collect();
+    CommandRow {
+        name: words.join(" "),
+        state: command.state.as_str(),
+        mark: match command.state {
+            Done if command.exit_code.is_none_or(|code| code == 0) => "up",
+            Done => "warn",
+            Refused | Failed | Expired => "crit",
+            _ => "late",
+        },
+        by: command.by.as_deref().unwrap_or("the server's shell").to_owned(),
+        steps: steps.collect(),
+        result: result.join(", "),
+        output: text::cut(&command.output, RAW_MAX).to_owned(),
+    }
 }
 
 /// A sample as it came.

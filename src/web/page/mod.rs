@@ -1,5 +1,6 @@
 //! The pages: templates and static files, built once and again on a reload, rendered for a reader.
 
+mod alert_detail;
 mod alerts;
 mod attention;
 mod charts;
@@ -35,7 +36,7 @@ mod value;
 mod wall;
 
 pub use alerts::respond as alerts;
-pub use error::error_page;
+pub use error::{error_page, failed_page};
 pub use export::respond as live_export;
 pub use feed::{export as events_export, respond as events};
 pub use find::respond as find;
@@ -76,6 +77,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("events.html", include_str!("../../../templates/events.html")),
     ("login.html", include_str!("../../../templates/login.html")),
     ("told.html", include_str!("../../../templates/told.html")),
+    ("failed.html", include_str!("../../../templates/failed.html")),
     ("error.html", include_str!("../../../templates/error.html")),
 ];
 

@@ -72,6 +72,8 @@ pub struct Subject {
     pub headline: Option<(f64, String)>,
     /// Behind the value: `full in ~3 h`.
     pub note: String,
+    /// The first line as it was a day or a week before.
+    pub ghost: Vec<Point>,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,6 +101,8 @@ pub struct Plot {
     /// Number of the line and its area: parts of a whole, or between least and most.
     pub areas: Vec<(usize, &'static str, String)>,
     pub lines: Vec<String>,
+    /// As it was before; empty where nothing is compared.
+    pub ghost: String,
     /// The end of the axis, for the module.
     pub top: String,
     /// Time and a value for each line; only where the reader asked for the table.
@@ -121,7 +125,8 @@ pub fn plot(subject: Subject, frame: &Frame, clock: &Clock, with_table: bool) ->
     let legend = series.iter().map(|s| s.name.clone()).collect();
     let metrics = series.iter().map(|s| s.metric.clone()).collect::<Vec<_>>().join(",");
     let bases = if subject.is_stacked { stack(&mut series) } else { Vec::new() };
-    let high = highest(&series, &subject.limits);
+    let before = subject.ghost.iter().map(|point| point.avg).fold(0.0, f64::max);
+    let high = highest(&series, &subject.limits).max(before);
     let step = if subject.unit.starts_with('B') { power_of_1024(high) } else { 1.0 };
     let fixed = subject.top.filter(|top| high <= *top);
     let top = fixed.unwrap_or_else(|| round_up(high / step) * step);
@@ -145,6 +150,7 @@ pub fn plot(subject: Subject, frame: &Frame, clock: &Clock, with_table: bool) ->
         limits: pen.limits(&subject.limits, subject.unit),
         areas: pen.areas(&series, &bases),
         lines: series.iter().map(|s| pen.line(&s.points)).collect(),
+        ghost: pen.line(&subject.ghost),
         top: format!("{top}"),
         table,
         table_href: String::new(),

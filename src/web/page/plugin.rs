@@ -111,7 +111,7 @@ pub fn card(plugin: &Plugin, samples: &[(Wall, Value)], clock: &Clock, now: Wall
         more: 0,
     };
     if &*plugin.name == "nagios_runner" {
-        card.tables.push(checks(data, clock));
+        card.tables.push(checks(data, samples, interval, clock));
         return Some(card);
     }
     for (key, value) in data.iter().filter(|(key, _)| *key != "error") {
@@ -245,8 +245,48 @@ fn health_mark(health: &str) -> &'static str {
     }
 }
 
-/// The commands of `nagios_runner`, worst first: status, name, output, exit code.
-fn checks(data: &Map<String, Value>, clock: &Clock) -> Table {
+/// The first performance value of a check: its text, and its place between nothing and critical.
+fn measured(data: &Map<String, Value>, name: &str) -> Cell {
+    const OWN: [&str; 4] = ["status_code", "status", "output", "exit_code"];
+    const OF_VALUE: [&str; 5] = ["_unit", "_warn", "_crit", "_min", "_max"];
+    let prefix = format!("{name}_");
+    let label = |key: &str| {
+        let label = key.strip_prefix(&prefix)?.to_owned();
+        let is_own = OWN.contains(&&*label) || OF_VALUE.iter().any(|end| label.ends_with(end));
+        (!is_own).then_some(label)
+    };
+    let found = data.iter().find_map(|(key, value)| Some((label(key)?, value.as_f64()?)));
+    let Some((label, value)) = found else {
+        return Cell { text: "–".to_owned(), ..Cell::default() };
+    };
+    let of = |end: &str| data.get(&format!("{prefix}{label}{end}"));
+    let unit = of("_unit").and_then(Value::as_str).unwrap_or("");
+    let most =
+        ["_crit", "_max", "_warn"].iter().find_map(|end| of(end)?.as_f64()).filter(|m| *m > 0.0);
+    Cell {
+        text: format!("{label} {} {unit}", super::number::short(value)).trim_end().to_owned(),
+        bar: most.map(|most| format!("{:.1}", (value / most).clamp(0.0, 1.0) * 60.0)),
+        is_number: true,
+        ..Cell::default()
+    }
+}
+
+/// Since when the check says what it says now, as far back as the samples in memory go.
+fn standing(samples: &[(Wall, Value)], name: &str) -> Option<Wall> {
+    let key = format!("{name}_status_code");
+    let now = samples.last()?.1.get(&key)?;
+    let same = samples.iter().rev().take_while(|(_, data)| data.get(&key) == Some(now));
+    same.last().map(|(at, _)| *at)
+}
+
+/// The commands of `nagios_runner`, worst first: status, name, output, value, exit code, since when, next run.
+fn checks(
+    data: &Map<String, Value>,
+    samples: &[(Wall, Value)],
+    interval: Option<Duration>,
+    clock: &Clock,
+) -> Table {
+    let next = samples.last().zip(interval).map(|((at, _), every)| clock.ago(*at + every).text);
     let mut names: Vec<(u64, &str)> = data
         .iter()
         .filter_map(|(key, value)| Some((value.as_u64()?, key.strip_suffix("_status_code")?)))
@@ -267,10 +307,29 @@ fn checks(data: &Map<String, Value>, clock: &Clock) -> Table {
             Cell { text: word.to_owned(), mark: Some(mark), ..Cell::default() },
             Cell { text: (*name).to_owned(), ..Cell::default() },
             Cell { text: text("output"), is_code: true, ..Cell::default() },
+            measured(data, name),
             Cell { text: text("exit_code"), is_number: true, ..Cell::default() },
+            Cell {
+                text: standing(samples, name).map_or("–".to_owned(), |at| clock.since(at).text),
+                is_number: true,
+                ..Cell::default()
+            },
+            Cell {
+                text: next.clone().unwrap_or_else(|| "–".to_owned()),
+                is_number: true,
+                ..Cell::default()
+            },
         ]
     });
-    let heads = [("Status", false), ("Check", false), ("Output", false), ("Exit", true)];
+    let heads = [
+        ("Status", false),
+        ("Check", false),
+        ("Output", false),
+        ("Value", true),
+        ("Exit", true),
+        ("Since", true),
+        ("Next run", true),
+    ];
     Table {
         title: String::new(),
         heads: heads

@@ -311,7 +311,7 @@ pub fn agents(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
         }),
         ..Section::default()
     };
-    vec![versions, ghosts(call, clock), keys(call)]
+    vec![versions, ghosts(call, clock), keys(call, clock)]
 }
 
 fn ghosts(call: &Call<'_>, clock: &Clock) -> Section {
@@ -353,9 +353,26 @@ fn ghosts(call: &Call<'_>, clock: &Clock) -> Section {
     section
 }
 
-fn keys(call: &Call<'_>) -> Section {
+fn keys(call: &Call<'_>, clock: &Clock) -> Section {
     let sealed = call.context.view.hosts.iter().filter(|host| host.sealed).count();
+    let known = &call.context.view.keys;
+    let rows = known.iter().take(HOSTS_MAX).map(|key| {
+        let used = key.last_used.map_or("never".to_owned(), |at| clock.ago(at).text);
+        vec![
+            Cell::text(&*key.host).link(format!("/plugins/{}", query::encode(&key.host))),
+            Cell::code(key.id.to_string()),
+            Cell::text(clock.ago(key.created).text),
+            Cell::text(used),
+        ]
+    });
+    let table = Grid {
+        heads: vec!["Host", "Key", "Made", "Last used"],
+        rows: rows.collect(),
+        more: known.len().saturating_sub(HOSTS_MAX),
+    };
     Section {
+        table: (!table.rows.is_empty()).then_some(table),
+        form: if may_admin(call) { "keys" } else { "" },
         title: "Keys".to_owned(),
         notes: vec![format!(
             "{} of {} hosts are sealed. A key is made on the server and printed once; the agent reads it from its \

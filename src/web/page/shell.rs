@@ -257,6 +257,16 @@ pub fn here_with(call: &Call<'_>, drop: &[&str], put: &[(&str, &str)]) -> String
     if text.is_empty() { format!("/{path}") } else { format!("/{path}?{}", text.join("&")) }
 }
 
+/// The journal cannot write: its queue is nearly full, and soon lines are lost.
+fn journal_trouble(call: &Call<'_>) -> Option<String> {
+    let queue = call.context.queues.iter().find(|queue| queue.name == "journal")?;
+    let is_stuck = call.context.config.journal_enabled && queue.depth * 10 > queue.capacity * 9;
+    is_stuck.then(|| {
+        let (waiting, lost) = (number::count(queue.depth), number::count(queue.dropped));
+        format!("The message journal cannot be written: {waiting} lines wait, {lost} are lost. Look at its disk.")
+    })
+}
+
 /// The most serious thing that a reader of any page must know.
 fn banner(call: &Call<'_>) -> Option<Banner> {
     let context = call.context;
@@ -283,6 +293,13 @@ fn banner(call: &Call<'_>) -> Option<Banner> {
             key: "warn",
             text: format!("A file of templates_dir is not used: {problem}"),
         });
+    }
+    if let Some(fault) = context.reload_fault.as_ref().filter(|_| call.caller.sees_all()) {
+        let text = format!("Config reload failed: {fault}; still running the old config.");
+        return Some(Banner { key: "warn", text });
+    }
+    if let Some(text) = journal_trouble(call).filter(|_| call.caller.sees_all()) {
+        return Some(Banner { key: "warn", text });
     }
     let failing = channel_banner(context.channels, context.now.wall);
     if let Some(text) = failing.filter(|_| call.caller.sees_all()) {

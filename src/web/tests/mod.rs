@@ -2,6 +2,7 @@
 
 mod alert;
 mod api;
+mod form;
 mod guard;
 mod kept;
 mod live;

@@ -287,7 +287,7 @@ fn pages_of_the_table_follow_the_filter() {
     assert!(page.contains("href=\"/live?q=tag%3Aprod&amp;page=1\""));
     let last = html(&bench, "/live?page=999");
     assert!(last.contains("1\u{2009}201–1\u{2009}212 of 1\u{2009}212"));
-    assert!(html(&bench, "/live?q=no-such-host").contains("No host matches the filter."));
+    assert!(html(&bench, "/live?q=no-such-host").contains("No host matches the filter"));
     assert!(html(&bench, "/live?q=colour:red").contains("<code>colour:red</code>"));
 }
 

@@ -145,7 +145,7 @@ const OPERATIONS: &[Operation] = &[
     get("explain", "Why a metric has its level.", &["host_needed", "metric", "value"], "Any"),
     get("events", "The event feed, newest first.", EVENT_QUERY, "Events"),
     get("messages", "The same as events.", EVENT_QUERY, "Events"),
-    get("live", "The fleet: a snapshot, or what changed since.", &["since"], "Frame"),
+    get("live", "The fleet: a snapshot, or what changed since.", &["since", "scope"], "Frame"),
     write(
         Post,
         "auth/login",

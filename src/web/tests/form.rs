@@ -1,0 +1,119 @@
+//! Every change that the API takes is reachable by a form of some page.
+
+use super::{alert, right};
+use crate::calm::{Maintenance, Origin, Schedule};
+use crate::engine::view::{Ghost, Severity};
+use crate::prng::Prng;
+use crate::time::Duration;
+use crate::web::Method;
+use crate::web::api::ROUTES;
+use crate::web::fixture::{Bench, NOW, facts, host, of_hosts};
+use std::sync::Arc;
+
+/// Method and path of the API, page, and what stands in the form there.
+const FORMS: [(Method, &str, &str, &str); 26] = [
+    (Method::Delete, "hosts/{host}", "/plugins/web1.dyn.example.net", "value=\"drop\""),
+    (Method::Put, "hosts/{host}/watch", "/plugins/web1.dyn.example.net", "value=\"watch\""),
+    (Method::Post, "hosts/{host}/dns", "/plugins/web1.dyn.example.net", "value=\"dns\""),
+    (Method::Post, "hosts/{host}/commands", "/plugins/web1.dyn.example.net", "value=\"command\""),
+    (Method::Post, "hosts/{host}/upgrade", "/plugins/web1.dyn.example.net", "value=\"upgrade\""),
+    (Method::Put, "hosts/{host}/access", "/plugins/web1.dyn.example.net", "value=\"access\""),
+    (Method::Put, "hosts/{host}/tags", "/plugins/web1.dyn.example.net", "value=\"tags\""),
+    (Method::Post, "alerts/ack", "/alerts?act=ack&id=web2/host", "value=\"ack\""),
+    (Method::Delete, "alerts/ack/{id}", "/alerts?tab=acknowledged", "value=\"unack\""),
+    (Method::Post, "silences", "/alerts?act=silence&host=web1", "value=\"silence\""),
+    (Method::Delete, "silences/{id}", "/alerts?tab=silences", "value=\"unsilence\""),
+    (Method::Post, "maintenance", "/alerts?act=maintenance", "value=\"maintenance\""),
+    (Method::Delete, "maintenance/{id}", "/alerts?tab=maintenance", "value=\"end\""),
+    (Method::Post, "auth/login", "/login", "action=\"/login"),
+    (Method::Post, "auth/logout", "/live", "value=\"logout\""),
+    (Method::Post, "auth/tokens", "/settings?part=tokens", "value=\"token-new\""),
+    (Method::Delete, "auth/tokens/{id}", "/settings?part=tokens", "value=\"token-drop\""),
+    (Method::Put, "users/{user}", "/settings?part=users", "value=\"user\""),
+    (Method::Delete, "users/{user}", "/settings?part=users", "value=\"user-drop\""),
+    (Method::Post, "ghosts/{name}", "/settings?part=agents", "value=\"ghost\""),
+    (Method::Post, "keys", "/settings?part=agents", "value=\"keys-load\""),
+    (Method::Post, "notify-test", "/settings?part=notifications", "value=\"notify-test\""),
+    (Method::Post, "reload", "/settings", "value=\"reload\""),
+    // For several hosts at once.
+    (Method::Post, "silences", "/live?act=silence&host=web1&host=web2", "value=\"web2\""),
+    (Method::Post, "alerts/ack", "/live?act=ack&host=web2", "value=\"web2/host\""),
+    (Method::Put, "hosts/{host}/tags", "/live?act=tags&host=web1", "value=\"tag-hosts\""),
+];
+
+/// A fleet in which everything can be done, for an admin.
+fn bench() -> Bench {
+    let mut bench = alert::bench();
+    let mut prng = Prng::new(1);
+    let mut named = host(7, "web1.dyn.example.net", Severity::Up, &mut prng);
+    named.sealed = true;
+    let old = (*bench.view).clone();
+    let mut hosts: Vec<_> = old.hosts.iter().map(|host| (**host).clone()).chain([named]).collect();
+    hosts.sort_by(|a, b| a.name.cmp(&b.name));
+    hosts.iter_mut().enumerate().for_each(|(at, host)| host.id = at as u32);
+    let mut view = of_hosts(hosts);
+    (view.silences, view.acknowledgements) = (old.silences, old.acknowledgements);
+    let address = "192.0.2.7".parse().unwrap();
+    let (first, last) = (NOW.wall, NOW.wall);
+    view.ghosts = Arc::new(vec![Ghost {
+        name: "new1".into(),
+        address,
+        first,
+        last,
+        count: 4,
+        reason: "unknown_host",
+    }]);
+    let hour = Duration::from_secs(3600);
+    let window = Maintenance {
+        id: "m1".into(),
+        hosts: vec!["web*".to_owned()],
+        tags: Vec::new(),
+        groups: Vec::new(),
+        schedule: Schedule::once(NOW.wall - hour, NOW.wall + hour).unwrap(),
+        zone: None,
+        reason: String::new(),
+        by: None,
+        origin: Origin::Api,
+    };
+    view.maintenances = Arc::new(vec![(Arc::new(window), true)]);
+    bench.view = Arc::new(view);
+    bench.facts = facts();
+    bench.config.dyndomains = vec!["dyn.example.net".to_owned()];
+    let names = [("root", true), ("bob", false)];
+    bench.config.users =
+        names.map(|(name, admin)| (name.to_owned(), right::user(admin))).into_iter().collect();
+    bench.accounts.tokens.lock().unwrap().push(crate::account::TokenShown {
+        id: "t1".to_owned(),
+        user: "root".to_owned(),
+        name: "ci".to_owned(),
+        scope: crate::account::Reach::Read,
+        created: 1_795_000_000,
+        last_used: None,
+        expires: None,
+    });
+    bench
+}
+
+#[test]
+fn every_change_of_the_api_has_a_form() {
+    let bench = bench();
+    for route in ROUTES.iter().filter(|route| route.method != Method::Get) {
+        let has = |(method, path, ..): &&(Method, &str, &str, &str)| {
+            *method == route.method && *path == route.path
+        };
+        assert!(FORMS.iter().any(|form| has(&form)), "{:?} {}", route.method, route.path);
+    }
+    for (method, path, page, field) in FORMS {
+        assert!(ROUTES.iter().any(|r| r.method == method && r.path == path), "no route {path}");
+        let headers = [("Host", "mon"), ("Authorization", "Bearer root")];
+        let signed_in = if page == "/login" { &headers[..1] } else { &headers[..] };
+        let got = bench.get_with(page, signed_in);
+        let html = String::from_utf8_lossy(got.body.as_bytes()).into_owned();
+        assert_eq!(got.status, 200, "{page}");
+        let forms: Vec<&str> =
+            html.split("<form").skip(1).filter_map(|f| f.split("</form>").next()).collect();
+        let is_form =
+            forms.iter().any(|form| form.contains("method=\"post\"") && form.contains(field));
+        assert!(is_form, "{page} has no form for {path}: {field}");
+    }
+}
