@@ -176,8 +176,8 @@ fn is_version(own: &str, wish: &str) -> bool {
 }
 
 fn has_alert(host: &Host, wish: &str) -> bool {
-    let raised = host.alert_list.iter().filter(|alert| alert.level != crate::alert::Level::Ok);
-    raised.into_iter().any(|alert| &*alert.plugin == wish || alert.path.starts_with(wish))
+    let mut raised = host.alert_list.iter().filter(|alert| alert.level != crate::alert::Level::Ok);
+    raised.any(|alert| &*alert.plugin == wish || alert.path.starts_with(wish))
 }
 
 fn has_system(host: &Host, wishes: &[String]) -> bool {
