@@ -38,12 +38,13 @@ struct Look {
     scripts: bool,
 }
 
-const PAGES: [&str; 27] = [
+const PAGES: [&str; 28] = [
     "/live",
     "/live?q=tag:web&sort=name",
     "/live?q=nothing-like-it",
     "/live?owner=all&cols=owner.agent.os.notes.seen&density=compact&map=tag&colour=disk",
     "/live?act=menu&host=db-01.bsl",
+    "/live?act=columns",
     "/live?act=silence&host=db-01.bsl&host=web-12.bsl",
     "/plugins/db-01.bsl",
     "/plugins/web-12.bsl",

@@ -48,11 +48,11 @@ fn columns_and_map_are_as_the_reader_chose_them() {
     let browser = Browser::start();
     browser.go(&server.url("/live"));
     browser.wait_for(LIVE);
-    browser.click(".cols-menu summary");
-    browser.click(".cols-menu input[value=agent]");
-    browser.click(".cols-menu input[value=why]");
-    browser.click(".cols-menu input[value=compact]");
-    browser.click(".cols-menu button.main");
+    browser.click("a[data-act=columns]");
+    browser.click("dialog input[value=agent]");
+    browser.click("dialog input[value=why]");
+    browser.click("dialog input[value=compact]");
+    browser.click("dialog button.main");
     browser
         .wait_for("document.querySelector('#hosts.compact thead')?.textContent.includes('Agent')");
     assert_eq!(browser.text("Boolean(document.querySelector('.c-why'))"), "false");

@@ -39,6 +39,9 @@ struct Live {
     map_by: [(&'static str, &'static str); 6],
     colours: [(&'static str, &'static str); 6],
     export: String,
+    /// The form in which columns are chosen: its address, and whether this is it.
+    columns: String,
+    is_choosing: bool,
     /// Somebody may act on the rows.
     may_act: bool,
     tiles: Vec<Tile>,
@@ -156,6 +159,8 @@ pub fn respond(call: &Call<'_>) -> Answer {
         compact: choice.compact,
         map_by: MapBy::NAMES,
         colours: Colour::NAMES,
+        columns: here_with(call, &["act", "host", "id"], &[("act", "columns")]) + "#act",
+        is_choosing: call.query.get("act") == Some("columns"),
         export: here_with(call, &["page", "act"], &[]).replacen("/live", "/live.csv", 1),
         may_act: selection.hosts.iter().any(|h| authz::level(&call.caller, h) >= Level::Manager),
         form,

@@ -193,7 +193,7 @@ fn choose_live(call: &Call<'_>, form: &Query<'_>) -> Response {
         Some(_) => choice = Choice::default(),
         None => choice.take(form),
     }
-    let back = here_with(call, &["cols", "density", "map", "colour", "open"], &[]);
+    let back = here_with(call, &["cols", "density", "map", "colour", "open", "act"], &[]);
     chosen(call, choice::COOKIE, &choice.written(), back)
 }
 
