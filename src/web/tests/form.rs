@@ -37,7 +37,7 @@ const FORMS: [(Method, &str, &str, &str); 26] = [
     (Method::Post, "reload", "/settings", "value=\"reload\""),
     // For several hosts at once.
     (Method::Post, "silences", "/live?act=silence&host=web1&host=web2", "value=\"web2\""),
-    (Method::Post, "alerts/ack", "/live?act=ack&host=web2", "value=\"web2/host\""),
+    (Method::Post, "alerts/ack", "/live?act=ack&host=web1", "value=\"web1/disk_monitor"),
     (Method::Put, "hosts/{host}/tags", "/live?act=tags&host=web1", "value=\"tag-hosts\""),
 ];
 
