@@ -298,7 +298,8 @@ fn u9_plain_and_garbled_commands_never_execute_anything() {
         }
         let trace = place.path().join(format!("trace-{keyed}"));
         let mut strace = Command::new("strace");
-        strace.args(["-f", "--seccomp-bpf", "-e", "trace=execve", "-o"]).arg(&trace);
+        // -D: the child is the agent itself, so that it ends with its guard; strace follows.
+        strace.args(["-D", "-f", "--seccomp-bpf", "-e", "trace=execve", "-o"]).arg(&trace);
         strace.arg(env!("CARGO_BIN_EXE_hbc")).args(["-c", "hbc.yaml"]);
         strace.arg(socket.local_addr().unwrap().to_string());
         strace.env_clear().env("HOME", place.path()).current_dir(place.path());
