@@ -497,7 +497,7 @@ function drawName(el, { name, tags, flags }) {
   const box = el.parentNode.querySelector('[name=host]');
   if (box) build(box, { value: name, 'aria-label': name });
   const menu = el.parentNode.querySelector('[data-act=menu]');
-  if (menu) build(menu, { href: `/live?act=menu&host=${id}#act`, 'aria-label': `Actions of ${name}` });
+  if (menu) menu.setAttribute('href', `/live?act=menu&host=${id}#act`);
   el.querySelectorAll('.tag, .mute').forEach((tag) => tag.remove());
   if (flags & UNWATCHED) el.append(icon('mute', { class: 'i mute', role: 'img', 'aria-label': 'not watched' }));
   el.append(...tags.map((tag) => make('span', { class: 'tag' }, tag)));
