@@ -52,6 +52,8 @@ pub struct Topic {
     pub text: &'static str,
 }
 
+/// A webhook's template; found by the shell, since reading one needs more than this module may use.
+pub const BODY_TEMPLATE: &str = "E0119";
 pub const UNKNOWN_KEY: &str = "W0201";
 pub const OLD_KEY: &str = "W0202";
 pub const UNKNOWN_ZONE: &str = "W0207";
@@ -466,6 +468,12 @@ pub const TOPICS: &[Topic] = &[
         "display is a Python format string: {value}, {value:.1f}, {threshold_value}, {op_symbol}, \
          {check_name}, {metric_name}, {output}, {status}, or a field of the plugin; {{ and }} are \
          braces.",
+    ),
+    topic_of(
+        BODY_TEMPLATE,
+        "the body of a webhook is malformed",
+        "body is a minijinja template over the fields of the notice as JSON: text, level, host, \
+         lines, recovery, notices and so on. docs/NOTIFICATIONS.md shows them.",
     ),
     topic_of(
         UNKNOWN_KEY,

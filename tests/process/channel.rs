@@ -360,3 +360,28 @@ fn programs_get_their_arguments_and_their_input() {
     assert_eq!((&notice["version"], &notice["kind"]), (&json!(1), &json!("notify")));
     drop(server);
 }
+
+#[test]
+fn template_of_a_webhook_is_checked_by_check_config_and_keeps_a_reload_out() {
+    let place = Place::new();
+    let write = |body: &str| {
+        place.configure(&format!(
+            "channels:\n  hook: {{type: webhook, url: \"http://127.0.0.1:1/\", body: '{body}'}}\n"
+        ));
+    };
+    write("{{ text }} of {{ site }}");
+    let output = place.run(&["check-config"]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+    let server = place.start();
+    for (body, what) in [("{{ txet }}", "has no \"txet\""), ("{{ text", "syntax error")] {
+        write(body);
+        let output = place.run(&["check-config"]);
+        let said = stdout(&output) + &stderr(&output);
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        for part in ["hbd.yaml:9:", "channels.hook.body", what] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert_eq!(place.run(&["reload"]).status.code(), Some(78), "{body}");
+    }
+    drop(server);
+}

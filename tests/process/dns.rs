@@ -168,6 +168,40 @@ fn s1_bind_gets_the_records_of_both_families_and_refuses_what_it_must() {
     assert_eq!(shown["state"], "waiting", "{shown}");
 }
 
+/// The script that docs/OPERATIONS.md gives to certbot.
+#[test]
+fn certificate_challenge_of_the_document_reaches_bind_and_goes_again() {
+    const DOCUMENT: &str = include_str!("../../docs/OPERATIONS.md");
+    let place = Place::new();
+    let Some(bind) = Bind::start(place.path()) else { return };
+    let begin = DOCUMENT.find("#!/bin/sh\n# /etc/heartbeat/acme-dns").unwrap();
+    let script = DOCUMENT[begin..].split("```").next().unwrap();
+    let path = place.path().join("acme-dns");
+    std::fs::write(&path, script).unwrap();
+    let run = |what: &str, domain: &str, value: &str| {
+        let mut command = Command::new("/bin/sh");
+        command.arg(&path).arg(what).env_clear().env("PATH", "/usr/bin:/bin");
+        command.env("CERTBOT_DOMAIN", domain).env("CERTBOT_VALIDATION", value);
+        command.env("DNS_SERVER", format!("127.0.0.1 {}", bind.port));
+        command.env("DNS_KEY", place.path().join("hb.key"));
+        let output = command.output().unwrap();
+        (output.status.code(), stderr(&output))
+    };
+    let domain = format!("hb.{ZONE}");
+    let shown = || bind.dig("127.0.0.1", &format!("_acme-challenge.{domain}"), "TXT");
+    // Of a name and of all names below it at once, which certbot asks for one after the other.
+    assert_eq!(run("add", &domain, "first_value-1"), (Some(0), String::new()));
+    assert_eq!(run("add", &format!("*.{domain}"), "second"), (Some(0), String::new()));
+    let both = shown();
+    assert!(both.contains("\"first_value-1\"") && both.contains("\"second\""), "{both}");
+    assert_eq!(run("delete", &domain, "first_value-1"), (Some(0), String::new()));
+    assert_eq!(shown(), "\"second\"");
+    assert_eq!(run("delete", &domain, "second").0, Some(0));
+    assert_eq!(shown(), "");
+    assert_ne!(run("add", "hb.fixed.test", "x").0, Some(0), "a zone that takes no updates");
+    assert_eq!(run("", &domain, "x").0, Some(2));
+}
+
 /// A program in the place of nsupdate that notes how it was called, and then does `then`.
 pub fn stand_in(place: &Place, then: &str) -> String {
     let path = place.path().join("nsupdate");

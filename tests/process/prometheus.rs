@@ -367,7 +367,8 @@ fn remote_write_to_prometheus_without_a_window_refuses_the_old_and_nothing_else(
 fn remote_write_to_victoria_metrics_has_live_and_backfilled_samples() {
     let place = Place::new();
     let Some(victoria) = Victoria::start(place.path()) else { return };
-    place.configure(&remote_write(victoria.at));
+    // It needs no history of ours.
+    place.configure(&format!("history_enabled: false\n{}", remote_write(victoria.at)));
     let server = place.start();
     let sender = Sender::to(server.udp);
     cpu(&sender, 0, 3.0);

@@ -7,7 +7,8 @@ use crate::secret;
 use crate::settings;
 use heartbeat::config::node::Document;
 use heartbeat::config::problem::{self, Problem, Severity, UNKNOWN_ZONE, quoted};
-use heartbeat::config::server::{self, Server};
+use heartbeat::config::server::{self, Channel, Server};
+use heartbeat::notice::channel::template_fault;
 use heartbeat::os::file;
 use heartbeat::web::{AgentFile, Pages};
 use heartbeat::{limits, yaml};
@@ -110,6 +111,7 @@ impl Source {
         let (mut server, found) = server::check(&documents);
         problems.extend(found);
         problems.extend(unknown_zone(&documents, &server));
+        problems.extend(body_problems(&server, &documents));
         server.agent_enabled |= self.with_agent;
         let paths = [
             &mut server.state_dir,
@@ -171,6 +173,23 @@ impl Reading {
         let resolved = source.resolved(&self.server);
         effective::render(&self.documents, server::key::TOP, &resolved, base)
     }
+}
+
+/// Webhooks whose template of a body could not be used when a notice is due.
+fn body_problems(config: &Server, documents: &[Document]) -> Vec<Problem> {
+    let problem = |(name, channel): (&String, &Channel)| {
+        let fault = template_fault(channel.text("body")?)?;
+        let place = |document: &Document| {
+            let channel = document.root.get("channels")?.get(name)?;
+            Some((document.file.clone(), channel.get("body")?.span))
+        };
+        let (file, span) = documents.iter().rev().find_map(place)?;
+        let what = format!("the template cannot be used: {fault}");
+        let fix = "docs/NOTIFICATIONS.md has the fields of a notice and an example";
+        let problem = Problem::new(problem::BODY_TEMPLATE, &file, span, what, fix);
+        Some(Problem { key: format!("channels.{name}.body"), ..problem })
+    };
+    config.channels.iter().filter_map(problem).collect()
 }
 
 fn read_document(path: &Path) -> Result<(Document, Vec<Problem>), Box<Problem>> {

@@ -19,6 +19,7 @@ mod tests;
 
 pub use purse::Purse;
 pub use verdict::{Verdict, of_http, of_program, of_smtp};
+pub use webhook::template_fault;
 
 use super::message::Message;
 use crate::config::server::{Channel, ChannelType};

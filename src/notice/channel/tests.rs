@@ -316,6 +316,31 @@ fn webhook_is_the_notice_as_json_signed_or_a_template() {
 }
 
 #[test]
+fn template_of_a_body_is_checked_before_a_notice_is_due() {
+    let good = [
+        "{{ level|upper }} {{ host }}{% if recovery %} over{% endif %}",
+        r#"{"title": "{{ text }}", "open": {{ not recovery }}, "details": {{ lines|tojson }}}"#,
+        "{% for n in notices %}{{ loop.index }} {{ n.text }} {% endfor %}{% for i in range(3) %}{{ i }}{% endfor %}",
+        "{% set short = text[:20] %}{{ short }}",
+        "plain",
+    ];
+    for template in good {
+        assert_eq!(template_fault(template), None, "{template}");
+    }
+    let bad = [
+        ("{{ text", "line 1 of it: syntax error"),
+        ("a\n{% if recovery %}", "line 2 of it: syntax error"),
+        ("{{ txet }}", "a notice has no \"txet\""),
+        ("{{ text|no_such_filter }}", "unknown filter"),
+        ("{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}", "fuel"),
+    ];
+    for (template, want) in bad {
+        let found = template_fault(template).unwrap_or_default();
+        assert!(found.contains(want), "{template}: {found}");
+    }
+}
+
+#[test]
 fn signature_is_hmac_sha256_in_hexadecimal() {
     // RFC 4231, test case 2.
     let url = ("url", secret("https://hook.example.net/in"));

@@ -98,6 +98,37 @@ fn fill(template: &str, json: &str) -> Result<String, Fault> {
     Ok(filled)
 }
 
+/// What is wrong with a template of a body, in words: it cannot be read, names what no notice has, or never ends.
+pub fn template_fault(template: &str) -> Option<String> {
+    let words = |error: &minijinja::Error| {
+        let line = error.line().map(|line| format!("line {line} of it: ")).unwrap_or_default();
+        let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
+        format!("{line}{}{detail}", error.kind())
+    };
+    let environment = Environment::new();
+    let read = match environment.template_from_str(template) {
+        Ok(read) => read,
+        Err(error) => return Some(words(&error)),
+    };
+    let fields: serde_json::Value = serde_json::from_str(SAMPLE).unwrap_or_default();
+    let built_in: Vec<&str> = environment.globals().map(|(name, _)| name).collect();
+    let mut unknown: Vec<String> = read.undeclared_variables(false).into_iter().collect();
+    unknown.retain(|name| fields.get(name).is_none() && !built_in.contains(&name.as_str()));
+    unknown.sort();
+    if let Some(name) = unknown.first() {
+        return Some(format!("a notice has no \"{name}\""));
+    }
+    fill(template, SAMPLE).err().map(|fault| fault.text.trim_start_matches("body: ").to_owned())
+}
+
+/// A grouped notice, which has every field.
+const SAMPLE: &str = r#"{"version":1,"id":7,"timestamp":1800000000.0,"kind":"state","level":"critical",
+"text":"DOWN: web1 - never reported","lines":["DOWN: web1 - never reported"],"host":"web1","metric_path":null,
+"from":"up","to":"down","value":null,"threshold_value":null,"url":null,"site":"Heartbeat","hosts_up":46,
+"hosts_total":50,"recovery":false,"notices":[{"id":7,"timestamp":1800000000.0,"kind":"state","level":"critical",
+"text":"DOWN: web1 - never reported","host":"web1","metric_path":null,"from":"up","to":"down","value":null,
+"threshold_value":null,"recovery":false}]}"#;
+
 fn write_json(
     out: &mut Output<'_>,
     _: &mut State<'_, '_>,

@@ -8,6 +8,7 @@ use super::error::error_page;
 use super::feed::{self, Item};
 use super::host_action::{Actions, CommandRow, RawLine, actions, commands, raw};
 use super::mark::{Mark, mark};
+use super::name_record::{self, NameRecord};
 use super::number;
 use super::page;
 use super::plot::Plot;
@@ -66,6 +67,7 @@ struct HostPage {
     availability: Option<Availability>,
     raw: Vec<RawLine>,
     cards: Vec<Card>,
+    dns: Option<NameRecord>,
     events: Vec<Item>,
 }
 
@@ -148,6 +150,7 @@ pub fn respond(call: &Call<'_>) -> Answer {
         availability: strip::of_host(call, &clock, host),
         raw: raw(call, host, &clock),
         cards: cards(host, &data, &clock, now),
+        dns: host.dns.as_deref().map(|dns| name_record::of_host(dns, now)),
         events: feed::items(&clock, recent.events.into_iter()),
         name: host.name.to_string(),
     };

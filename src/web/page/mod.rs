@@ -17,6 +17,7 @@ mod live;
 mod login;
 mod map;
 mod mark;
+mod name_record;
 mod number;
 mod panel;
 mod plot;
