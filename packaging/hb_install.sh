@@ -1,9 +1,11 @@
 #!/bin/sh
 # Installs, updates and takes back a Heartbeat agent, from a server or from a file, and serves as its
 # `update.command`. What is installed was signed with the key that is given here: see docs/AGENTS.md.
+# Also installs hbd, hbc or hbc-mini from a package or an archive, with SHA256SUMS and its .minisig beside it.
 #
 #   hb_install.sh install --server HOST --key RWQ... [--program hbc|hbc-mini] [--dir DIR] [--url URL]
 #   hb_install.sh install --file BINARY --key RWQ... [--dir DIR]        offline; BINARY.minisig beside it
+#   hb_install.sh install --file X.deb|X.ipk|X.tar.gz --key RWQ... [--program P] [--dir DIR]
 #   hb_install.sh update  [the same]                                    refuses an older version
 #   hb_install.sh undo    [--program P] [--dir DIR]                     the version before the last update
 #
@@ -16,7 +18,7 @@ die() {
 }
 
 usage() {
-	sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+	sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 }
 
@@ -49,12 +51,26 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$action" ] || { [ -n "$exe" ] && action=update || usage; }
 [ -n "$program" ] || program=hbc
-case "$program" in hbc | hbc-mini) ;; *) die "the program is hbc or hbc-mini, not $program" ;; esac
+archive=
+case "$file" in *.deb | *.ipk | *.tar.gz) archive=$file ;; esac
+case "$program:$archive:$action" in
+hbc:* | hbc-mini:* | hbd:?*:* | hbd::undo) ;;
+*) die "the program is hbc or hbc-mini, or hbd from an archive, not $program" ;;
+esac
 if [ -n "$dir" ] || [ -z "$exe" ]; then
 	exe=${dir:-/usr/local/bin}/$program
 fi
 
 if [ "$action" = undo ]; then
+	case "$archive" in
+	*.deb) dpkg --remove "$program" && exit 0 ;;
+	*.ipk) opkg remove "$program" && exit 0 ;;
+	esac
+	if [ -f "$exe.first" ] && [ ! -f "$exe.old" ]; then
+		rm -f "$exe" "$exe.first"
+		echo "$exe is gone: there was none before"
+		exit 0
+	fi
 	[ -f "$exe.old" ] || die "$exe.old is not there: nothing to go back to"
 	rm -f "$exe.trial"
 	mv -f "$exe.old" "$exe" && sync
@@ -99,6 +115,12 @@ get() {
 	fi
 }
 
+if [ -n "$archive" ]; then
+	[ -f "$archive" ] || die "$archive is not there"
+	file=$(dirname "$archive")/SHA256SUMS
+	[ -f "$file" ] || die "$file is not there"
+	new=$work/SHA256SUMS
+fi
 mkdir -p "$(dirname "$exe")"
 rm -f "$new"
 if [ -n "$file" ]; then
@@ -149,6 +171,34 @@ else
 	die "to verify the signature, minisign is needed, or openssl (3.0) with b2sum"
 fi
 
+# The sums are signed; the archive must be what they say.
+install_archive() {
+	name=$(basename "$archive")
+	sum=$(sha256sum "$archive" | cut -d ' ' -f 1)
+	grep -q "^$sum [ *]$name\$" "$new" || die "$name is not what SHA256SUMS says"
+	case "$name" in
+	*.deb) dpkg -i "$archive" ;;
+	*.ipk) opkg install "$archive" ;;
+	*)
+		tar -xzf "$archive" -C "$work"
+		from=$work/${name%.tar.gz}/bin/$program
+		[ -f "$from" ] || die "$name has no $program"
+		"$from" --version >/dev/null 2>&1 || die "the $program of $name cannot be run on this machine"
+		if [ -f "$exe" ]; then
+			cp -p "$exe" "$exe.old"
+		else
+			: > "$exe.first"
+		fi
+		cp "$from" "$exe.new" && chmod 755 "$exe.new" && sync && mv -f "$exe.new" "$exe"
+		echo "$("$exe" --version) is installed as $exe"
+		;;
+	esac
+}
+if [ -n "$archive" ]; then
+	install_archive
+	exit 0
+fi
+
 comment=$(line 3 | cut -c18-)
 version=$(printf '%s\n' "$comment" | cut -d ' ' -f 2)
 [ "$comment" = "heartbeat $version $target" ] || die "it is signed as \"$comment\", this machine is $target"
@@ -184,6 +234,7 @@ if [ -n "$running" ]; then
 	# The agent takes the update back where no server acknowledges the new version in ten minutes.
 	[ "$action" = update ] && [ -n "${HB_EXE:-}" ] && echo "$version $running 0 600" > "$exe.trial"
 fi
+[ -f "$exe" ] || : > "$exe.first"
 sync
 mv -f "$new" "$exe"
 sync

@@ -3,7 +3,7 @@
 //! Layers, lowest first; a module uses its own layer's helpers and any lower layer, never upward
 //! (`tests/tidy.rs` holds the table):
 //! `time text glob prng ring limits` · `wire config yaml` ·
-//! `collect account alert calm notice` · `agent engine` · `web journal history` · `os`.
+//! `collect account alert calm notice pair` · `agent engine` · `web journal history` · `os`.
 //! The programs in `src/bin/` and `agent-mini/` are threads around these.
 
 pub mod glob;
@@ -31,6 +31,8 @@ pub mod agent;
 pub mod engine;
 #[cfg(feature = "daemon")]
 pub mod notice;
+#[cfg(feature = "daemon")]
+pub mod pair;
 
 #[cfg(feature = "daemon")]
 pub mod history;

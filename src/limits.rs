@@ -105,6 +105,11 @@ limits! {
     TOKENS: usize = 1024, "API tokens";
     TOKENS_PER_USER: usize = 64, "API tokens";
     USERS: usize = 1024, "users made through the API";
+    /// What one server of a pair shares with the other: what it told of what is open, and what is quiet.
+    PAIR_SHARED: usize = 100_000, "things";
+    PAIR_TEXT_MAX: usize = 64 * 1024, "B";
+    /// Heartbeats to the other server of a pair that carry news.
+    PAIR_NOTES_PER_S: u64 = 20, "notes";
     /// Names or tags in one list of a host's access.
     ACCESS_NAMES: usize = 256, "names";
     SILENCES: usize = 1000, "silences";

@@ -15,6 +15,7 @@ use std::process::Command;
 
 const PLUGINS: &str = include_str!("../docs/PLUGINS.md");
 const README: &str = include_str!("../README.md");
+const PAIR: &str = include_str!("../docs/PAIR.md");
 const NAGIOS: &str = include_str!("../docs/NAGIOS_INTEGRATION.md");
 const NOTIFICATIONS: &str = include_str!("../docs/NOTIFICATIONS.md");
 
@@ -42,7 +43,7 @@ fn is_there(program: &str) -> bool {
 #[test]
 fn configurations_in_the_documents_have_no_problem() {
     let mut seen = 0;
-    for document in [README, PLUGINS, NAGIOS] {
+    for document in [README, PLUGINS, NAGIOS, PAIR] {
         for text in blocks(document, "yaml").into_iter().chain(blocks(document, "json")) {
             let (root, mut problems) = match text.starts_with('{') {
                 true => json::read(text, "example"),
@@ -59,7 +60,7 @@ fn configurations_in_the_documents_have_no_problem() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 9, "the examples have moved");
+    assert_eq!(seen, 12, "the examples have moved");
 }
 
 #[test]

@@ -36,6 +36,7 @@ struct Fleet {
 impl Fleet {
     fn new(epoch: u32, tombstones_max: usize) -> Fleet {
         let view = View {
+            pair: None,
             queued: Default::default(),
             isolated_since: None,
             keys: Default::default(),

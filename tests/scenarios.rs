@@ -397,7 +397,7 @@ impl Stage {
                 // What is journalled is what is told and answered above; its form has tests of its own.
                 Effect::Journal(_) | Effect::Record(_) => {}
                 // Scenarios have plain hosts only.
-                Effect::Order { .. } | Effect::Secure { .. } => {}
+                Effect::Order { .. } | Effect::Secure { .. } | Effect::Pair { .. } => {}
                 Effect::Answer { outcome, .. } => {
                     let _ = writeln!(self.out, "  {at:+.1} answer {outcome:?}");
                 }

@@ -51,7 +51,7 @@ fn layer(module: &str) -> Option<u8> {
     Some(match module {
         "time" | "text" | "glob" | "prng" | "ring" | "limits" => 0,
         "wire" | "config" | "yaml" => 1,
-        "collect" | "account" | "alert" | "calm" | "notice" => 2,
+        "collect" | "account" | "alert" | "calm" | "notice" | "pair" => 2,
         "agent" | "engine" => 3,
         "web" | "journal" | "history" | "remote" => 4,
         "os" => 5,

@@ -152,7 +152,7 @@ pub fn echo() {
     }
 }
 
-fn grow_buffer(socket: &UdpSocket) {
+pub fn grow_buffer(socket: &UdpSocket) {
     let size: libc::c_int = 4 << 20;
     for option in [libc::SO_RCVBUF, libc::SO_RCVBUFFORCE] {
         // SAFETY: the option takes an int; failure leaves the default.

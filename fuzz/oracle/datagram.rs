@@ -208,6 +208,7 @@ impl Recode<'_> {
             up: htb.up,
             version: htb.version,
             ack: None,
+            pair: None,
         }
         .encode(self.json);
         let Some(datagram) = self.decode() else { return };

@@ -138,6 +138,11 @@ pub enum Event<'a> {
         seconds: u32,
         reason: &'a str,
     },
+    /// What the heartbeats say to the other server of a pair from now on; `None`: nothing. It goes
+    /// out at once, and with each heartbeat until another takes its place.
+    Pair {
+        note: Option<Arc<str>>,
+    },
     /// Nothing happened; do what is due.
     Tick,
     /// Say goodbye where that is wanted, then `Effect::Exit`.

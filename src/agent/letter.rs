@@ -43,6 +43,8 @@ pub(super) struct Writer {
     booted: Option<Mono>,
     /// What a datagram holds less, for the seal around it.
     overhead: usize,
+    /// Of a server that is one of a pair.
+    pub note: Option<std::sync::Arc<str>>,
     json: String,
 }
 
@@ -54,6 +56,7 @@ impl Writer {
             interval: setup.interval,
             booted: setup.booted,
             overhead: if setup.targets.iter().any(|t| t.key.is_some()) { OVERHEAD } else { 0 },
+            note: None,
             json: String::with_capacity(256),
         }
     }
@@ -77,6 +80,10 @@ impl Writer {
             ack: match &voice {
                 Voice::Plain(_) => None,
                 Voice::Sealed { heard, .. } => *heard,
+            },
+            pair: match &voice {
+                Voice::Plain(_) => None,
+                Voice::Sealed { .. } => self.note.as_deref(),
             },
         }
         .encode(&mut self.json);

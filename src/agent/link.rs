@@ -133,6 +133,15 @@ impl Link {
         Due::Beat { attempt: 0, rtt }
     }
 
+    /// The next heartbeat goes out now; where one is under way, its next try does.
+    pub fn hurry(&mut self, now: Mono) {
+        match &mut self.beat {
+            Some(beat) if beat.tries < retry::BEAT_TRIES => beat.due = now,
+            Some(_) => {}
+            None => self.next_beat = self.next_beat.map(|at| at.min(now)),
+        }
+    }
+
     /// The number of the next datagram, which is about to be sent.
     pub fn next_seq(&mut self, now: Mono, item: Option<u64>) -> u64 {
         self.note_sent(now, self.seq + 1, item);

@@ -118,6 +118,12 @@ impl Agent {
                 let mid = self.draw_id();
                 self.maintain(now, mid, seconds, reason);
             }
+            Event::Pair { note } => {
+                let urgent = note.is_some();
+                self.writer.note = note;
+                let links = self.peers.iter_mut().flat_map(|peer| &mut peer.links);
+                links.filter(|_| urgent).for_each(|link| link.hurry(now));
+            }
             Event::Tick => {}
             Event::Stop => self.stop(now),
         }

@@ -76,6 +76,8 @@ pub struct Calendar {
     pub(super) own: BTreeMap<Arc<str>, Entry>,
     /// Number of the next id.
     pub(super) next: u64,
+    /// Which numbers are this server's; `None`: all.
+    pub(super) odd: Option<bool>,
     pub(super) changes: Vec<Change>,
     /// Keys of rows that are not as they were saved.
     pub(super) unsaved: BTreeSet<String>,
@@ -168,6 +170,7 @@ impl Calendar {
             windows: BTreeMap::new(),
             own: BTreeMap::new(),
             next: 1,
+            odd: None,
             changes: Vec::new(),
             unsaved: BTreeSet::new(),
         }

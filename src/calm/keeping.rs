@@ -183,11 +183,11 @@ impl Calendar {
     }
 }
 
-fn invalid(what: String) -> Fault {
+pub(super) fn invalid(what: String) -> Fault {
     Fault::of(FaultKind::Invalid, what)
 }
 
-fn room(length: usize, most: usize) -> Result<(), Fault> {
+pub(super) fn room(length: usize, most: usize) -> Result<(), Fault> {
     if length < most {
         return Ok(());
     }

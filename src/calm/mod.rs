@@ -14,6 +14,7 @@ mod planning;
 mod request;
 mod saved;
 mod schedule;
+mod sharing;
 mod shown;
 mod silence;
 mod zone;

@@ -267,6 +267,9 @@ impl Calendar {
 
     /// `s17`: never given twice, not after a restart either.
     fn new_id(&mut self, kind: char) -> Arc<str> {
+        if self.odd.is_some_and(|odd| (self.next % 2 == 1) != odd) {
+            self.next += 1;
+        }
         let id = format!("{kind}{}", self.next);
         self.next += 1;
         self.unsaved.insert("next".to_owned());

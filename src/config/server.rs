@@ -11,6 +11,7 @@ mod host;
 pub mod key;
 mod maintenance;
 mod overlay;
+mod pair;
 mod reference;
 mod remote_write;
 mod threshold;
@@ -31,6 +32,7 @@ pub use escalation::{Level, Step};
 pub use host::{DnsName, Host, is_tag};
 pub use maintenance::{Date, Day, End, Repeat, Start, TimeOfDay, Window, is_zone_name};
 pub use overlay::{ChannelOverlay, HostOverlay, Overlay, Roles, UserOverlay};
+pub use pair::{Pair, PairRole};
 pub use remote_write::RemoteWrite;
 pub use threshold::{Entry, Limit, Operator, Thresholds, containers};
 pub use user::{StatusPage, User, UserChannel, is_user_name};
@@ -192,6 +194,8 @@ pub struct Server {
     pub dns_private_flip: bool,
     /// Where samples are sent beside the history.
     pub remote_write: Option<RemoteWrite>,
+    /// The other server, where there are two with one voice.
+    pub pair: Option<Pair>,
     // Maintenance and the server's own agent
     pub maintenance: Vec<Window>,
     /// `with_agent` of the command line, or `agent: {enabled: true}`.
@@ -296,6 +300,7 @@ defaults! {
     dns_trust_plain: false,
     dns_private_flip: false,
     remote_write: None,
+    pair: None,
     maintenance: Vec::new(),
     agent_enabled: false,
     agent: super::agent::Agent::default(),

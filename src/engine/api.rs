@@ -213,6 +213,8 @@ pub enum Effect {
     Notify(Box<Message>),
     /// An update for the worker `dns`, answered with `Event::DnsDone` before the next one comes.
     Dns(Box<super::dyndns::Job>),
+    /// What the heartbeats to the other server of a pair say from now on.
+    Pair { note: Arc<str> },
     /// The answer to a command.
     Answer { id: u64, outcome: Outcome },
 }

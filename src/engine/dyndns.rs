@@ -300,6 +300,10 @@ impl Engine {
 
     /// Hands the worker the next update that is due, if it has none.
     pub(super) fn tick_dns(&mut self, now: Now) {
+        // The other server of a pair does it.
+        if self.outbox.is_silent() {
+            return;
+        }
         while self.dns.under_way.is_none()
             && let Some((due, id)) = self.dns.due.first().copied()
             && due <= now.mono

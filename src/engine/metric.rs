@@ -6,7 +6,7 @@ use super::Engine;
 use super::host::Raised;
 use super::saved::{AlertRow, RaisedRow};
 use super::tell::{Role, Saying};
-use super::view::{self, EventKind, HostId, Severity};
+use super::view::{self, EventKind, HostId, Level, Severity};
 use crate::alert::{self, AlertState, Rule, Step};
 use crate::notice::Subject;
 use crate::time::{Duration, Mono, Now, Wall};
@@ -370,6 +370,27 @@ impl Engine {
         {
             metric.told = metric.told.max(level);
         }
+    }
+
+    /// The sentence that a metric is well again after `level`; `None`: it is not, or nothing is known of it.
+    pub(super) fn recovered_text(
+        &self,
+        id: HostId,
+        path: &Arc<str>,
+        level: Level,
+    ) -> Option<String> {
+        let metric = self.table.record_ref(id)?.metrics_under_rule.get(path)?;
+        if metric.level() != alert::Level::Ok || metric.stale {
+            return None;
+        }
+        let (host, value) = (self.name_of(id), metric.value.as_leaf());
+        let about = alert::text::Subject { host: &host, metric_path: path, value };
+        let from = match level {
+            Level::Critical => alert::Level::Critical,
+            Level::Unknown => alert::Level::Unknown,
+            _ => alert::Level::Warning,
+        };
+        Some(alert::text::recovered(&about, from))
     }
 
     /// The host is down: nothing is known of its metrics any more.

@@ -15,6 +15,7 @@ mod liveness;
 mod metric;
 mod outage;
 pub mod outbox;
+mod pair;
 mod receive;
 pub mod record;
 mod request;
@@ -36,6 +37,7 @@ pub use api::{
     Command, Configuration, Effect, Entry, Event, Outcome, Package, Path, Record, Reply, Saved,
     Wish,
 };
+pub use pair::PairShown;
 pub use record::{Numbers, Recorded, RoundTrip, Shape, Standing};
 
 use crate::alert::RulesetTable;
@@ -125,6 +127,8 @@ pub struct Engine {
     hold_until: Option<Mono>,
     epoch: u32,
     dirty: bool,
+    /// The other server, where there are two with one voice.
+    pair: Option<Box<pair::Couple>>,
     /// Whose command is being carried out.
     actor: Option<Arc<str>>,
 }
@@ -172,9 +176,11 @@ impl Engine {
             hold_until: None,
             epoch: prng.next_u64() as u32 & 0x00ff_ffff,
             dirty: true,
+            pair: None,
             actor: None,
             config,
         };
+        engine.couple(now, prng.next_u64());
         engine.relate();
         engine.plan(now);
         engine.declare(now);
@@ -212,7 +218,9 @@ impl Engine {
             Event::DnsDone(outcome) => self.dns_done(now, outcome),
             Event::Stop => self.save_all(),
         }
+        self.turn_pair(now);
         self.drain_outbox(now);
+        self.share_told();
         self.record_standings(now);
     }
 
@@ -234,6 +242,7 @@ impl Engine {
         let calm = self.calendar.poll_timeout(self.turn).unwrap_or(Mono::MAX);
         let save = self.save_due.unwrap_or(Mono::MAX);
         let save = save.min(self.dns.poll_timeout().unwrap_or(Mono::MAX));
+        let save = save.min(self.pair_due().unwrap_or(Mono::MAX));
         let due = timer.min(turn).min(save).min(metric).min(step).min(outbox).min(calm);
         Some(due.max(self.turn.mono + Duration::from_nanos(1)))
     }
@@ -255,6 +264,7 @@ impl Engine {
         let counters = self.counters.clone();
         Arc::new(View {
             queued: self.outbox.queues(),
+            pair: self.pair_shown(),
             epoch: self.epoch,
             ver: self.table.ver(),
             floor: self.table.floor(),

@@ -56,9 +56,9 @@ impl Engine {
     /// What began or ended to be quiet.
     pub(super) fn turn_calendar(&mut self, now: Now) {
         let changes = self.calendar.turn(now);
-        let rows: Vec<Saved> = self
-            .calendar
-            .take_unsaved()
+        let unsaved = self.calendar.take_unsaved();
+        self.share_calm(unsaved.iter().map(|row| row.key.as_str()));
+        let rows: Vec<Saved> = unsaved
             .into_iter()
             .map(|row| {
                 let key: Arc<str> = format!("{CALM}{}", row.key).into();
@@ -189,7 +189,7 @@ impl Engine {
             _ => None,
         };
         let about = Saying::new(Role::Remind, Some(id), subject.clone(), String::new());
-        let may = self.may_tell(&Saying { plugin, ..about });
+        let may = self.may_tell(&Saying { plugin, ..about }) && !self.outbox.is_silent();
         if !may || self.calendar.acknowledged(&alert_id(&subject)).is_some() {
             // The quiet may end before the trouble does.
             let due = self.listening(now.mono) + ESCALATION_CHECK;

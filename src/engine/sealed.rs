@@ -303,6 +303,9 @@ impl Engine {
                 }
             }
         }
+        if let Some(text) = content.pair {
+            self.hear_pair(now, &host, text);
+        }
         self.note_number(id, header.seq);
         self.offer_after(now, &host);
     }

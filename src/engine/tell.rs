@@ -78,7 +78,7 @@ impl Engine {
     /// Says a sentence. Returns whether people are told of it, as far as a trouble that began or rose goes.
     pub(super) fn say(&mut self, now: Now, saying: Saying) -> bool {
         let may = self.may_tell(&saying);
-        if saying.role == Role::Remind && !may {
+        if saying.role == Role::Remind && (!may || self.outbox.is_silent()) {
             return false;
         }
         let host = saying.id.map(|id| (id, self.name_of(id)));
@@ -196,7 +196,7 @@ impl Engine {
     }
 
     /// Who hears of an event of that level on a host, or of the server itself.
-    fn receivers(&self, id: Option<HostId>, level: Level) -> Vec<Receiver> {
+    pub(super) fn receivers(&self, id: Option<HostId>, level: Level) -> Vec<Receiver> {
         let host = id.and_then(|id| self.table.host(id));
         let roles = self.config.roles(host.map_or("", |host| &*host.name));
         let found = notice::receivers(&self.config, roles.owner, roles.managers, level);

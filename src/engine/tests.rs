@@ -52,7 +52,7 @@ impl Rig {
                 Effect::Journal(record) => self.journal.push(record),
                 Effect::Record(recorded) => self.recorded.push(recorded),
                 Effect::Answer { .. } | Effect::Notify(_) | Effect::Order { .. } => {}
-                Effect::Secure { .. } | Effect::Dns(_) => {}
+                Effect::Secure { .. } | Effect::Dns(_) | Effect::Pair { .. } => {}
             }
         }
     }

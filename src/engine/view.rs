@@ -709,6 +709,8 @@ pub struct Counters {
 pub struct View {
     /// Notices that wait for each channel, those in flight included; channels with none are left out.
     pub queued: BTreeMap<Arc<str>, usize>,
+    /// The other server, where there are two with one voice.
+    pub pair: Option<super::PairShown>,
     /// Random per process start, six hex digits on the wire.
     pub epoch: u32,
     /// The live protocol's `seq`: grows with every visible change.

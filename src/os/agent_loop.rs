@@ -6,6 +6,7 @@ use super::command::{Commands, Ran};
 use super::desk::{Desk, Taken};
 use super::entropy;
 use super::errand::Errands;
+use super::notes::Notes;
 use super::runner::{self, Done, Job, Plugins, Workers};
 use super::udp::{self, Incoming, Ready, Sockets, Timer};
 use super::updater::Updater;
@@ -73,6 +74,8 @@ pub enum Outcome {
 pub struct Extras {
     pub desk: Option<Desk>,
     pub updater: Option<Updater>,
+    /// What a server of a pair has its heartbeats say.
+    pub notes: Option<Notes>,
 }
 
 /// What a single round sent, and how the servers answered.
@@ -227,7 +230,8 @@ impl Shell {
         let commands = self.commands.watch(&mut others).filter(|at| *at < Mono::MAX);
         let desk = self.extras.desk.as_ref().and_then(|desk| desk.watch(&mut others));
         let update = self.extras.updater.as_ref().and_then(|updater| updater.watch(&mut others));
-        let extras = [desk, update].into_iter().flatten().filter(|at| *at < Mono::MAX);
+        let notes = self.extras.notes.as_ref().and_then(|notes| notes.watch(&mut others));
+        let extras = [desk, update, notes].into_iter().flatten().filter(|at| *at < Mono::MAX);
         let until =
             timeouts.into_iter().flatten().chain(errands).chain(commands).chain(extras).min();
         let (results, until) = match &self.work {
@@ -286,6 +290,9 @@ impl Shell {
         if let Some(mut desk) = self.extras.desk.take() {
             desk.poll(now.mono, |call| self.take_call(&call));
             self.extras.desk = Some(desk);
+        }
+        if let Some(note) = self.extras.notes.as_mut().and_then(|notes| notes.poll(now.mono)) {
+            self.agent.handle(now, Event::Pair { note });
         }
         let Some(updater) = &mut self.extras.updater else { return false };
         let finished = updater.poll(now.mono);

@@ -22,6 +22,7 @@ mod job;
 pub mod log;
 pub mod lookup;
 pub mod name;
+pub mod notes;
 pub mod probation;
 pub mod program;
 pub mod runner;

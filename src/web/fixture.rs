@@ -284,6 +284,7 @@ pub fn of_hosts(hosts: Vec<Host>) -> View {
     }
     let quiet = len == 0;
     View {
+        pair: None,
         queued: BTreeMap::new(),
         isolated_since: None,
         keys: Arc::default(),

@@ -132,6 +132,10 @@ impl Decoder {
             return Err(Reject::TooManyLeaves);
         }
         let ack = opened::optional_u53(envelope.extra(Extra::Ack))?;
+        let pair = match envelope.extra(Extra::Pair) {
+            Scalar::Text(text) => Some(text),
+            _ => None,
+        };
         let message = match envelope.field(Field::Id) {
             Scalar::Text("RES") => SealedMessage::Res(opened::res(&envelope)?),
             Scalar::Text("MSG") if envelope.field(Field::Kind) == Scalar::Text("maintenance") => {
@@ -143,7 +147,7 @@ impl Decoder {
                 Id::Msg => Message::Msg(msg(&envelope)?),
             }),
         };
-        Ok(Content { message, ack, strings_cut, json: text })
+        Ok(Content { message, ack, pair, strings_cut, json: text })
     }
 }
 

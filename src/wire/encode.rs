@@ -23,6 +23,8 @@ pub struct HtbOut<'a> {
     pub version: Option<&'a str>,
     /// Sealed only: the highest number of the server's that was heard.
     pub ack: Option<u64>,
+    /// Sealed only: what a server of a pair tells the other one.
+    pub pair: Option<&'a str>,
 }
 
 /// A plugin's sample, or a part of one, to be sent.
@@ -62,6 +64,9 @@ impl HtbOut<'_> {
             text(out, "v", version);
         }
         integer(out, "ack", self.ack);
+        if let Some(pair) = self.pair {
+            text(out, "pair", pair);
+        }
         out.push('}');
     }
 }
@@ -251,6 +256,7 @@ mod tests {
             up: Some(77),
             version: Some("0.1\"\u{1}"),
             ack: None,
+            pair: None,
         };
         whole.encode(&mut out);
         let want = concat!(
@@ -326,6 +332,7 @@ mod tests {
             prop_assume!(!name.contains(".."));
             let out = HtbOut {
                 name: &name, seq, interval, rtt, attempt, up, version: version.as_deref(), ack: None,
+                pair: None,
             };
             let (mut json, mut bytes) = (String::new(), Vec::new());
             out.encode(&mut json);

@@ -61,9 +61,10 @@ pub(super) enum Extra {
     Output,
     Millis,
     Seconds,
+    Pair,
 }
 
-const EXTRAS: usize = Extra::Seconds as usize + 1;
+const EXTRAS: usize = Extra::Pair as usize + 1;
 
 #[derive(Default)]
 pub(super) struct Envelope<'a> {
@@ -151,6 +152,7 @@ fn key_of(key: &str) -> Key {
         "out" => return Key::Extra(Extra::Output),
         "ms" => return Key::Extra(Extra::Millis),
         "s" => return Key::Extra(Extra::Seconds),
+        "pair" => return Key::Extra(Extra::Pair),
         _ => return Key::Other,
     })
 }

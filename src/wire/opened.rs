@@ -28,6 +28,8 @@ pub struct Content<'a> {
     pub message: SealedMessage<'a>,
     /// The highest number of the server's that the agent heard on this way.
     pub ack: Option<u64>,
+    /// What the other server of a pair says in its heartbeat.
+    pub pair: Option<&'a str>,
     /// Strings of plugin data that were cut to `limits::STR_MAX`.
     pub strings_cut: u32,
     /// The whole message, as it came.

@@ -111,6 +111,7 @@ impl App for TestApp {
 fn view() -> View {
     let now = os::clock::now();
     View {
+        pair: None,
         queued: Default::default(),
         keys: Arc::default(),
         isolated_since: None,

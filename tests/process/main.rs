@@ -17,6 +17,7 @@ mod life;
 mod mail;
 mod mini;
 mod one_off;
+mod pair;
 mod program;
 mod prometheus;
 mod relay;

@@ -7,6 +7,7 @@
 
 mod fault;
 mod network;
+mod pair;
 mod shadow;
 mod told;
 mod world;

@@ -479,6 +479,7 @@ impl World {
             | Effect::Journal(_)
             | Effect::Record(_)
             | Effect::Dns(_)
+            | Effect::Pair { .. }
             | Effect::Order { .. }
             | Effect::Secure { .. } => {}
         }

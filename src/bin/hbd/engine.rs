@@ -458,6 +458,7 @@ impl Loop {
                 // Nobody takes it only while the server stops; it is saved as owed.
                 Effect::Dns(job) => drop(self.dns.send(job)),
                 Effect::Notify(message) => self.messages.push(message),
+                Effect::Pair { note } => self.shared.notes.put(note),
             }
         }
     }

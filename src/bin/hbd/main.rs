@@ -28,6 +28,7 @@ mod man;
 mod notify;
 mod owner;
 mod package;
+mod pair;
 mod passwd;
 mod pool;
 mod pulse;

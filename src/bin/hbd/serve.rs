@@ -7,6 +7,7 @@ use crate::bind::{self, Inherited};
 use crate::certificate::Certificate;
 use crate::gate::{self, Listeners};
 use crate::lookup::{self, Environment};
+use crate::pair::{self, PairThread};
 use crate::reading::{self, Reading, Source};
 use crate::shared::Shared;
 use crate::store::{self, Store};
@@ -233,6 +234,7 @@ struct Running {
     voice: (notify::DeadMan, notify::Handle),
     front: gate::Front,
     agent: Option<AgentThread>,
+    pair: Option<PairThread>,
     control_path: Option<PathBuf>,
 }
 
@@ -323,6 +325,7 @@ impl Running {
         let (mut machine, store, restored) = load(&base, &prepared)?;
         let config = Arc::clone(&restored.config);
         let facts = ready.facts(&prepared);
+        let keys = Arc::clone(&prepared.keys);
         let (udp, control_path, listeners) = listeners(prepared);
         let certificate = listeners.certificate.clone();
         let shared = Arc::new(Shared::new(machine.view(), Arc::clone(&config), facts));
@@ -362,6 +365,7 @@ impl Running {
         measure(&app, &store.handle, &front);
         let remote = start_remote(&samples, &app, &config, (&inbox, &source))?;
         let agent = start_agent(&config, ready.udp);
+        let pair = pair::start(&config, &source.env, &keys, &shared.notes);
         let watchdog_every = watchdog_every(&source.env);
         let supervisor = Supervisor {
             orders: received,
@@ -381,7 +385,7 @@ impl Running {
         let dead_man = notify::DeadMan::start(&notify).map_err(failed("the dead man's thread"))?;
         let voice = (dead_man, notify);
         let workers = Workers { store, history, journal, dns, remote, signals };
-        let running = Running { inbox, engine, workers, voice, front, agent, control_path };
+        let running = Running { inbox, engine, workers, voice, front, agent, pair, control_path };
         Ok((running, supervisor))
     }
 
@@ -389,6 +393,9 @@ impl Running {
     fn stop(self) -> Result<(), String> {
         if let Some(agent) = self.agent {
             agent.stop();
+        }
+        if let Some(pair) = self.pair {
+            pair.stop();
         }
         fault::point("engine_before_stop");
         self.voice.0.stop();

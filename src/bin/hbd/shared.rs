@@ -6,6 +6,7 @@
 
 use heartbeat::config::server::Server;
 use heartbeat::engine::view::View;
+use heartbeat::os::notes::Desk;
 use heartbeat::web::Facts;
 use mio::Waker;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -34,6 +35,8 @@ pub struct Shared {
     pub facts: Facts,
     /// Why the last reload was refused.
     pub reload_fault: Mutex<Option<Arc<str>>>,
+    /// What the heartbeats to the other server of a pair say.
+    pub notes: Desk,
     /// Whether a thread stood still at the supervisor's last look.
     pub stalled: AtomicBool,
     /// Replies that the kernel did not take.
@@ -53,6 +56,7 @@ impl Shared {
             config: RwLock::new(config),
             facts,
             reload_fault: Mutex::new(None),
+            notes: Desk::default(),
             stalled: AtomicBool::new(false),
             replies_dropped: AtomicU64::new(0),
             orders_dropped: AtomicU64::new(0),

@@ -17,6 +17,8 @@ const KEY_MAX: usize = 4096;
 /// What every agent carries, followed by its program, version and target, and a zero byte.
 const MARK: &[u8] = b"HEARTBEAT-RELEASE:";
 const MARK_MAX: usize = 128;
+/// The checksums of a release, which are signed as a whole.
+const SUMS: &str = "SHA256SUMS";
 const PROGRAMS: [&str; 2] = ["hbc", "hbc-mini"];
 
 /// Returns the exit status.
@@ -65,6 +67,10 @@ fn sign(key: &Path, binary: &Path) -> Result<(), String> {
     let bytes = file::read_bounded(binary, limits::AGENT_FILE_MAX as usize)
         .map_err(|error| format!("{shown}: {error}"))?;
     let name = binary.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if name == SUMS {
+        let comment = format!("heartbeat {} {SUMS}", env!("CARGO_PKG_VERSION"));
+        return write_signature(binary, &bytes, (&secret, &public), &comment);
+    }
     let (program, release) = match find_mark(&bytes) {
         Some(found) => found,
         None => by_name(name).ok_or_else(|| {
@@ -74,19 +80,28 @@ fn sign(key: &Path, binary: &Path) -> Result<(), String> {
         })?,
     };
     let comment = release.to_string();
-    let untrusted = Some("signature of a heartbeat agent");
-    let made =
-        minisign::sign(Some(&public), &secret, Cursor::new(&bytes), Some(&comment), untrusted)
-            .map_err(|error| error.to_string())?;
-    let path = with_ending(binary, "minisig");
-    file::replace(&path, made.into_string().as_bytes(), 0o644)
-        .map_err(|error| format!("{}: {error}", path.display()))?;
-    println!("{}", path.display());
-    eprintln!("trusted comment: {comment}");
+    write_signature(binary, &bytes, (&secret, &public), &comment)?;
     let wanted = format!("{program}-{}", release.target);
     if name != wanted {
         eprintln!("in agent_dir it is to be called {wanted}, and this one {wanted}.minisig");
     }
+    Ok(())
+}
+
+fn write_signature(
+    signed: &Path,
+    bytes: &[u8],
+    (secret, public): (&SecretKey, &PublicKey),
+    comment: &str,
+) -> Result<(), String> {
+    let untrusted = Some("signature of a heartbeat release");
+    let made = minisign::sign(Some(public), secret, Cursor::new(bytes), Some(comment), untrusted)
+        .map_err(|error| error.to_string())?;
+    let path = with_ending(signed, "minisig");
+    file::replace(&path, made.into_string().as_bytes(), 0o644)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    println!("{}", path.display());
+    eprintln!("trusted comment: {comment}");
     Ok(())
 }
 

@@ -2,7 +2,9 @@
 //! own.
 
 use super::{Origin, Server, UdpPolicy, key};
-use super::{channel, escalation, host, maintenance, reference, remote_write, threshold, user};
+use super::{
+    channel, escalation, host, maintenance, pair, reference, remote_write, threshold, user,
+};
 use crate::config::agent::{self, set};
 use crate::config::node::{self, Node, Value, merge};
 use crate::config::problem::{OLD_KEY, Problem};
@@ -157,6 +159,9 @@ fn check_sections(section: &Section<'_>, report: &mut Report<'_>, server: &mut S
     }
     if let Some(at) = section.get("remote_write") {
         server.remote_write = remote_write::check(report, &at);
+    }
+    if let Some(at) = section.get("pair") {
+        server.pair = pair::check(report, &at);
     }
     if let Some(at) = section.get("channels") {
         server.channels = channel::check(report, &at);

@@ -29,7 +29,7 @@ const COMPARED: &[(&str, Same)] = compared!(
     default_owner threshold_renotify_interval renotify_factor
     renotify_max escalation users session_idle session_max session_remember pushsrv group_wait
     notify_per_minute dead_man_url channels dyndomains nsupdate_bin dns_server dns_ttl nsupdate_key
-    dns_timeout dns_trust_plain dns_private_flip remote_write maintenance
+    dns_timeout dns_trust_plain dns_private_flip remote_write pair maintenance
 );
 
 /// The keys whose values differ, in the order of the table; hosts one by one (`hosts.web1`).

@@ -95,6 +95,8 @@ pub const TOP: &[Key] = &[
     live("dns_private_flip", Kind::Bool, "false"),
     // Metrics into other engines
     live("remote_write", Kind::Section, "off"),
+    // Two servers, one voice
+    fixed("pair", Kind::Section, "off"),
     // Maintenance and the server's own agent
     live("maintenance", Kind::List("windows"), "none"),
     fixed("agent", Kind::Section, "off"),
@@ -186,6 +188,16 @@ pub const REMOTE_WRITE: &[Key] = &[
     live("wait", Kind::Duration(1, 300), "5"),
     live("batch_max", Kind::Int(1, 20_000), "2000"),
     live("queue_max", Kind::Size, "256MB"),
+];
+
+/// `pair`
+pub const PAIR: &[Key] = &[
+    fixed("peer", Kind::HostName, "required"),
+    fixed("role", Kind::Choice(&["primary", "secondary"]), "required"),
+    fixed("address", Kind::Text(300), "peer, at hb_port"),
+    fixed("key_file", Kind::Path, "<state_dir>/pair.key"),
+    fixed("key", Kind::Secret, "none"),
+    fixed("interval", Kind::Duration(1, 300), "10"),
 ];
 
 /// An entry of `maintenance`.

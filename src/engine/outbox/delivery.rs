@@ -24,8 +24,12 @@ impl Outbox {
         let seq = self.last_entry;
         let receivers = waiting.clone();
         let had = BTreeSet::new();
+        let held = self.is_to_be_held(trouble, role);
+        if !held {
+            self.note_spoken(&notice.text);
+        }
         let notice = Arc::new(notice);
-        self.entries.insert(seq, Entry { notice, trouble, role, waiting, had });
+        self.entries.insert(seq, Entry { notice, trouble, role, waiting, had, held });
         self.unsaved.insert(Key::Entry(seq));
         if let Some(id) = trouble
             && let Some(trouble) = self.ledger.get_mut(id)
@@ -41,7 +45,13 @@ impl Outbox {
 
     fn queue(&mut self, now: Mono, receiver: &Receiver, seq: u64) {
         let loose = self.is_loose(seq);
-        self.lanes.entry(receiver.clone()).or_default().add(now, seq, loose);
+        let held = self.entries.get(&seq).is_some_and(|entry| entry.held);
+        let lane = self.lanes.entry(receiver.clone()).or_default();
+        if held {
+            lane.add_held(seq, loose)
+        } else {
+            lane.add(now, seq, loose)
+        }
         self.make_room(now, receiver);
     }
 
@@ -59,6 +69,11 @@ impl Outbox {
             && let Some(seq) = lane.loose.first().copied()
             && let Some(entry) = self.entries.get(&seq)
         {
+            if entry.held {
+                // The other server tells it.
+                self.withdraw(seq, receiver);
+                continue;
+            }
             let (notice, trouble) = (entry.notice.clone(), entry.trouble);
             // What it is about has ended, if it ever could.
             let class = if trouble.is_some() { None } else { notice.class() };
@@ -175,7 +190,7 @@ impl Outbox {
         }
     }
 
-    fn withdraw(&mut self, seq: u64, receiver: &Receiver) {
+    pub(super) fn withdraw(&mut self, seq: u64, receiver: &Receiver) {
         if let Some(lane) = self.lanes.get_mut(receiver) {
             lane.remove(seq);
         }
@@ -221,6 +236,7 @@ impl Outbox {
                 let told = trouble.told.entry(receiver.clone()).or_insert(Told { at, level });
                 *told = Told { at, level: told.level.max(level) };
             }
+            self.note_told(now.wall, *seq, receiver);
             self.leave(*seq, receiver);
         }
         self.settle(now.mono, receiver, troubles);

@@ -42,6 +42,8 @@ pub struct Lane {
     pub queue: BTreeMap<u64, Waiting>,
     /// Those of the queue that are about no open trouble: what makes room first.
     pub loose: BTreeSet<u64>,
+    /// Those of the queue that the other server of a pair is to tell.
+    held: BTreeSet<u64>,
     /// What made room.
     pub tally: Tally,
     tally_state: Waiting,
@@ -63,6 +65,27 @@ impl Lane {
         self.since.get_or_insert(now);
     }
 
+    /// Adds one that waits until [`release`](Lane::release).
+    pub fn add_held(&mut self, seq: u64, loose: bool) {
+        self.queue.insert(seq, Waiting::default());
+        self.held.insert(seq);
+        if loose {
+            self.loose.insert(seq);
+        }
+    }
+
+    /// It goes with what is gathered from `at` on.
+    pub fn release(&mut self, at: Mono, seq: u64) {
+        if self.held.remove(&seq) {
+            self.since.get_or_insert(at);
+        }
+    }
+
+    /// What waits goes no sooner than then.
+    pub fn postpone(&mut self, until: Mono) {
+        self.since = self.since.map(|since| since.max(until));
+    }
+
     /// Adds one that another process had: it may have been tried.
     pub fn restore(&mut self, now: Mono, seq: u64, loose: bool) {
         self.add(now, seq, loose);
@@ -78,7 +101,8 @@ impl Lane {
     pub fn remove(&mut self, seq: u64) -> Option<Waiting> {
         let waiting = self.queue.remove(&seq)?;
         self.loose.remove(&seq);
-        if self.is_empty() {
+        self.held.remove(&seq);
+        if !self.is_ready() {
             self.since = None;
         }
         Some(waiting)
@@ -86,6 +110,11 @@ impl Lane {
 
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.tally.is_empty()
+    }
+
+    /// Whether anything of it may go.
+    fn is_ready(&self) -> bool {
+        self.queue.len() > self.held.len() || !self.tally.is_empty()
     }
 
     /// How many notices it holds.
@@ -136,13 +165,19 @@ impl Lane {
             self.handed.pop_front();
         }
         self.handed.push_back(now);
-        self.loose.clear();
+        self.loose.retain(|seq| self.held.contains(seq));
         let since = self.since.take();
+        let mut items = std::mem::take(&mut self.queue);
+        for seq in &self.held {
+            if let Some(waiting) = items.remove(seq) {
+                self.queue.insert(*seq, waiting);
+            }
+        }
         self.flight.insert(Flight {
             message,
             begun: now,
             since,
-            items: std::mem::take(&mut self.queue),
+            items,
             tally: std::mem::take(&mut self.tally),
             tally_state: std::mem::take(&mut self.tally_state),
         })
@@ -189,7 +224,7 @@ impl Lane {
         self.queue.extend(flight.items);
         self.tally.merge(&flight.tally);
         self.tally_state = flight.tally_state;
-        if !self.is_empty() {
+        if self.is_ready() {
             self.since = since.or(self.since);
         }
     }
@@ -202,7 +237,7 @@ impl Lane {
     pub fn take_tally(&mut self) -> Tally {
         self.tally_state = Waiting::default();
         let tally = std::mem::take(&mut self.tally);
-        if self.is_empty() {
+        if !self.is_ready() {
             self.since = None;
         }
         tally

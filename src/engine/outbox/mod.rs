@@ -14,6 +14,7 @@ mod delivery;
 mod lane;
 mod policy;
 mod saved;
+mod standby;
 mod trouble;
 
 #[cfg(test)]
@@ -27,6 +28,8 @@ use crate::prng::Prng;
 use crate::time::{Duration, Mono, Now, Wall};
 use lane::Lane;
 use policy::Policy;
+use standby::Standby;
+pub use standby::{Gag, Telling, Told};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use trouble::Ledger;
@@ -87,6 +90,8 @@ struct Entry {
     waiting: BTreeSet<Receiver>,
     /// Who got it, while others wait.
     had: BTreeSet<Receiver>,
+    /// The other server of a pair is to tell it.
+    held: bool,
 }
 
 /// A row of the store.
@@ -112,6 +117,7 @@ pub struct Outbox {
     last_message: u64,
     unsaved: BTreeSet<Key>,
     reports: BTreeMap<(Arc<str>, Option<Arc<str>>), u32>,
+    standby: Standby,
 }
 
 impl Outbox {
@@ -127,6 +133,7 @@ impl Outbox {
             last_message: 0,
             unsaved: BTreeSet::new(),
             reports: BTreeMap::new(),
+            standby: Standby::default(),
         }
     }
 
@@ -154,7 +161,9 @@ impl Outbox {
         if waiting.is_empty() {
             return;
         }
-        self.enter(now.mono, notice, trouble, Role::Raise, waiting);
+        let level = notice.level;
+        let seq = self.enter(now.mono, notice, trouble, Role::Raise, waiting);
+        self.heed(now, seq, trouble, level);
         self.check_invariants();
     }
 

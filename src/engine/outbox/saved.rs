@@ -37,6 +37,8 @@ struct EntryRow {
     role: String,
     waiting: Vec<String>,
     had: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    held: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -62,6 +64,8 @@ struct TroubleRow {
     told: Vec<(String, f64, String)>,
     #[serde(default)]
     settled: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    by_peer: bool,
 }
 
 #[derive(Serialize, Deserialize, Default)]
@@ -110,6 +114,7 @@ impl Outbox {
             list.iter().filter_map(|text| Receiver::parse(text)).collect()
         };
         let (waiting, had, trouble) = (receivers(&row.waiting), receivers(&row.had), row.trouble);
+        let held = row.held;
         let notice = row.notice()?;
         if let Some(id) = trouble {
             if self.ledger.get(id).is_none() {
@@ -127,10 +132,11 @@ impl Outbox {
         self.last_entry = self.last_entry.max(seq);
         let receivers = waiting.clone();
         let notice = Arc::new(notice);
-        self.entries.insert(seq, Entry { notice, trouble, role, waiting, had });
+        self.entries.insert(seq, Entry { notice, trouble, role, waiting, had, held });
         let loose = self.is_loose(seq);
         for receiver in receivers {
-            self.lanes.entry(receiver).or_default().restore(now.mono, seq, loose);
+            let lane = self.lanes.entry(receiver).or_default();
+            if held { lane.add_held(seq, loose) } else { lane.restore(now.mono, seq, loose) }
         }
         Some(())
     }
@@ -146,6 +152,7 @@ impl Outbox {
             let told = Told { at: Wall::from_secs_f64(*at), level: Level::parse(level)? };
             trouble.told.insert(Receiver::parse(receiver)?, told);
         }
+        trouble.by_peer = row.by_peer;
         trouble.settled = row.settled.iter().filter_map(|text| Receiver::parse(text)).collect();
         self.ledger.restore(id, trouble);
         if row.ended {
@@ -284,6 +291,7 @@ fn entry_json(entry: &Entry) -> Option<Vec<u8>> {
         role: entry.role.text().to_owned(),
         waiting: list(&entry.waiting),
         had: list(&entry.had),
+        held: entry.held,
     };
     serde_json::to_vec(&row).ok()
 }
@@ -299,6 +307,7 @@ fn trouble_json(trouble: &Trouble) -> Option<Vec<u8>> {
         short: trouble.was_short(),
         told: told.collect(),
         settled: trouble.settled.iter().map(Receiver::render).collect(),
+        by_peer: trouble.by_peer,
     };
     serde_json::to_vec(&row).ok()
 }

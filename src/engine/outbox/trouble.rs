@@ -30,6 +30,8 @@ pub struct Trouble {
     pub entries: BTreeSet<u64>,
     /// The one line for those who hear of it when it is over.
     pub merged: Option<u64>,
+    /// The other server of a pair told of it last, and tells its end.
+    pub by_peer: bool,
 }
 
 impl Trouble {
@@ -45,6 +47,7 @@ impl Trouble {
             settled: BTreeSet::new(),
             entries: BTreeSet::new(),
             merged: None,
+            by_peer: false,
         }
     }
 
@@ -105,6 +108,17 @@ impl Ledger {
             self.open.insert(trouble.subject.clone(), id);
         }
         self.troubles.insert(id, trouble);
+    }
+
+    /// Troubles of a subject that are over, and not told to everybody.
+    pub fn ended(&self, subject: &Subject) -> Vec<u64> {
+        let over = |t: &Trouble| t.ended.is_some() && t.subject == *subject;
+        self.troubles.iter().filter(|(_, t)| over(t)).map(|(id, _)| *id).collect()
+    }
+
+    /// Troubles that are open.
+    pub fn opened(&self) -> impl Iterator<Item = &Trouble> {
+        self.open.values().filter_map(|id| self.troubles.get(id))
     }
 
     /// Ends the open trouble of a subject.

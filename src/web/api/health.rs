@@ -1,6 +1,7 @@
 //! `/healthz`: is the server well, for a supervisor or a load balancer.
 
 use super::ok;
+use crate::engine::PairShown;
 use crate::time::Wall;
 use crate::web::metrics;
 use crate::web::{Answer, Call, ChannelFact, QueueFact};
@@ -17,6 +18,31 @@ struct Health<'a> {
     channels: BTreeMap<&'a str, Channel<'a>>,
     #[serde(serialize_with = "by_name")]
     queues: &'a [QueueFact],
+    /// Where there are two servers with one voice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pair: Option<Pair<'a>>,
+}
+
+/// Times in Unix seconds.
+#[derive(Serialize)]
+struct Pair<'a> {
+    peer: &'a str,
+    role: &'static str,
+    speaks: bool,
+    peer_heard: Option<f64>,
+    peer_alive: bool,
+}
+
+impl<'a> Pair<'a> {
+    fn of(shown: &'a PairShown) -> Pair<'a> {
+        Pair {
+            peer: &shown.peer,
+            role: shown.role,
+            speaks: shown.speaks,
+            peer_heard: shown.peer_heard.map(Wall::as_secs_f64),
+            peer_alive: shown.peer_alive,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -83,6 +109,7 @@ pub fn respond(call: &Call<'_>) -> Answer {
         },
         channels: context.channels.iter().map(|c| (c.name.as_str(), Channel::of(c))).collect(),
         queues: context.queues,
+        pair: view.pair.as_ref().map(Pair::of),
     })?;
     if context.starting {
         response.status = 503;

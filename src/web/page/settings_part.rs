@@ -5,6 +5,7 @@ use super::number;
 use super::settings::{Button, Cell, Grid, Section, may_admin};
 use crate::config::section::Kind;
 use crate::config::server::key;
+use crate::engine::PairShown;
 use crate::time::Wall;
 use crate::web::query;
 use crate::web::{Call, ChannelFact};
@@ -461,8 +462,28 @@ pub fn about(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
         ),
     ];
     let mut sections = vec![Section { title: "About".to_owned(), pairs, ..Section::default() }];
+    if let Some(pair) = &view.pair {
+        sections.push(other_server(pair, clock));
+    }
     sections.extend(counted(call));
     sections
+}
+
+/// The other of two servers with one voice, and which of them speaks.
+fn other_server(shown: &PairShown, clock: &Clock) -> Section {
+    let at = |at: Option<Wall>| at.map_or_else(|| "never".to_owned(), |at| clock.date(at).text);
+    let speaks = if shown.speaks { "this server" } else { "the other server" };
+    let alive = if shown.peer_alive { "heard within its deadline" } else { "silent" };
+    let mut pairs = vec![
+        ("Other server".to_owned(), shown.peer.to_string(), alive.to_owned()),
+        ("Heard last".to_owned(), at(shown.peer_heard), String::new()),
+        ("This server is the".to_owned(), shown.role.to_owned(), String::new()),
+        ("Who tells people".to_owned(), speaks.to_owned(), String::new()),
+    ];
+    if shown.spoke_since.is_some() {
+        pairs.push(("Since".to_owned(), at(shown.spoke_since), String::new()));
+    }
+    Section { title: "Pair".to_owned(), pairs, ..Section::default() }
 }
 
 /// Queues between the threads, and why datagrams were refused.
