@@ -1,9 +1,9 @@
 //! A large fleet of sealed hosts against a real hbd: loss, CPU, memory, the time to an ACK, what is written.
 //!
-//! `cargo bench --bench load [-- HOSTS [SECONDS]]` (100,000 hosts, 180 s). Each host sends a heartbeat every 30 s and the
-//! four system plugins every 300 s, each datagram sealed as it is sent, its numbers never the same twice; no datagram
-//! is sent again, so that what is not answered is lost. Loopback only; ends by itself. docs/PERFORMANCE.md has the
-//! figures.
+//! `cargo bench --bench load [-- HOSTS [SECONDS]]` (100,000 hosts, 180 s). Each host sends a heartbeat every 30 s and
+//! the four system plugins every 300 s, each datagram sealed as it is sent, its numbers never the same twice; no
+//! datagram is sent again, so that what is not answered is lost. Loopback only; ends by itself. docs/PERFORMANCE.md
+//! has the figures.
 
 #![allow(clippy::disallowed_methods)] // A benchmark reads the clock.
 
@@ -259,7 +259,12 @@ impl Fleet {
         let _ = match plugin {
             0 => write!(
                 out,
-                r#"{{"ID":"PLG","plugin":"cpu_monitor","every":300,"data":{{"cpu_percent":{:.1},"user_percent":{:.1},"system_percent":{:.1},"iowait_percent":{:.1},"steal_percent":0.0,"load_1min":{:.2},"load_5min":{:.2},"load_15min":{:.2},"process_count":{},"uptime_seconds":{},"frequency_mhz":2400.0,"psi_cpu_some_avg10":{:.2}}}}}"#,
+                concat!(
+                    r#"{{"ID":"PLG","plugin":"cpu_monitor","every":300,"data":{{"cpu_percent":{:.1},"#,
+                    r#""user_percent":{:.1},"system_percent":{:.1},"iowait_percent":{:.1},"steal_percent":0.0,"#,
+                    r#""load_1min":{:.2},"load_5min":{:.2},"load_15min":{:.2},"process_count":{},"uptime_seconds":{},"#,
+                    r#""frequency_mhz":2400.0,"psi_cpu_some_avg10":{:.2}}}}}"#,
+                ),
                 f(1, 100),
                 f(2, 60),
                 f(3, 30),
@@ -273,7 +278,11 @@ impl Fleet {
             ),
             1 => write!(
                 out,
-                r#"{{"ID":"PLG","plugin":"memory_monitor","every":300,"data":{{"percent":{:.1},"total_mb":15990.4,"available_mb":{:.1},"used_mb":{:.1},"free_mb":{:.1},"buffers_mb":{:.1},"cached_mb":{:.1},"arc_mb":0.0,"swap_total_mb":2048.0,"swap_used_mb":{:.1},"swap_percent":{:.1}}}}}"#,
+                concat!(
+                    r#"{{"ID":"PLG","plugin":"memory_monitor","every":300,"data":{{"percent":{:.1},"total_mb":15990.4,"#,
+                    r#""available_mb":{:.1},"used_mb":{:.1},"free_mb":{:.1},"buffers_mb":{:.1},"cached_mb":{:.1},"#,
+                    r#""arc_mb":0.0,"swap_total_mb":2048.0,"swap_used_mb":{:.1},"swap_percent":{:.1}}}}}"#,
+                ),
                 f(1, 100),
                 f(2, 9000),
                 f(3, 9000),
@@ -285,7 +294,12 @@ impl Fleet {
             ),
             2 => write!(
                 out,
-                r#"{{"ID":"PLG","plugin":"disk_monitor","every":300,"data":{{"partitions":{{"/":{{"percent":{:.1},"total_gb":98.3,"used_gb":{:.2},"free_gb":{:.2},"free_mb":{:.1},"inodes_percent":{:.1},"fstype":"ext4","device":"/dev/vda1"}}}},"io":{{"vda":{{"read_mb_s":{:.3},"write_mb_s":{:.3},"read_iops":{:.1},"write_iops":{:.1},"busy_percent":{:.1}}}}}}}}}"#,
+                concat!(
+                    r#"{{"ID":"PLG","plugin":"disk_monitor","every":300,"data":{{"partitions":{{"/":{{"percent":{:.1},"#,
+                    r#""total_gb":98.3,"used_gb":{:.2},"free_gb":{:.2},"free_mb":{:.1},"inodes_percent":{:.1},"#,
+                    r#""fstype":"ext4","device":"/dev/vda1"}}}},"io":{{"vda":{{"read_mb_s":{:.3},"write_mb_s":{:.3},"#,
+                    r#""read_iops":{:.1},"write_iops":{:.1},"busy_percent":{:.1}}}}}}}}}"#,
+                ),
                 f(1, 80),
                 f(2, 80),
                 f(3, 90),
@@ -299,7 +313,13 @@ impl Fleet {
             ),
             _ => write!(
                 out,
-                r#"{{"ID":"PLG","plugin":"network_monitor","every":300,"data":{{"interfaces":{{"eth0":{{"rx_mb_s":{:.4},"tx_mb_s":{:.4},"rx_bytes":{},"tx_bytes":{},"rx_packets":{},"tx_packets":{},"errors_total":0,"dropped_total":0,"up":true,"speed_mbit":1000}}}},"errors_total":0,"dropped_total":0,"tcp_established":{},"tcp_time_wait":{},"udp_sockets":8}}}}"#,
+                concat!(
+                    r#"{{"ID":"PLG","plugin":"network_monitor","every":300,"#,
+                    r#""data":{{"interfaces":{{"eth0":{{"rx_mb_s":{:.4},"tx_mb_s":{:.4},"rx_bytes":{},"tx_bytes":{},"#,
+                    r#""rx_packets":{},"tx_packets":{},"errors_total":0,"dropped_total":0,"up":true,"#,
+                    r#""speed_mbit":1000}}}},"errors_total":0,"dropped_total":0,"tcp_established":{},"#,
+                    r#""tcp_time_wait":{},"udp_sockets":8}}}}"#,
+                ),
                 f(1, 3),
                 f(2, 3),
                 round * 30_000 + v(3, 9_000),

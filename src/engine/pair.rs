@@ -8,7 +8,7 @@ use super::metric::{parse_subject, subject_key};
 use super::outbox::{Gag, Telling, Told};
 use super::tell::{Role as Does, Saying};
 use super::view::{EventKind, Level, State};
-use super::{Effect, Engine};
+use super::{Effect, Engine, Saved};
 use crate::calm::Calendar;
 use crate::limits;
 use crate::notice::{self, Notice, Subject};
@@ -17,6 +17,8 @@ use crate::time::{Duration, Mono, Now, Wall, render_duration};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// What keys of rows about the pair begin with in the store.
+pub const PAIR: &str = "pair/";
 /// A note goes out this often though it says nothing new: the shell sends none that is old.
 pub const NOTE_EVERY: Duration = Duration::from_secs(2);
 /// Between two notes with news.
@@ -157,11 +159,7 @@ impl Engine {
             }
             return;
         }
-        let Some((host, kind)) = key.strip_prefix("told/").and_then(|key| key.split_once('/'))
-        else {
-            return;
-        };
-        let Some(subject) = parse_subject(&host.into(), kind) else { return };
+        let Some(subject) = subject_of(key) else { return };
         let ended = match text.and_then(parse_telling) {
             Some(Telling { level: Some(level), at }) => {
                 self.outbox.peer_told(&subject, level, at);
@@ -218,6 +216,10 @@ impl Engine {
             let text = format!("pair: {peer} is {role} too, both speak - set another role on one");
             self.tell_server(now, Level::Warning, text);
         }
+        if turn.speaks == Some(true) && role == Role::Secondary {
+            // What it held and lets go now is told in the other's place too.
+            self.outbox.begin_to_speak();
+        }
         match turn.peer {
             Some(false) => self.lose_peer(now, &peer),
             Some(true) => self.with_couple(|couple| couple.lost = None),
@@ -246,7 +248,6 @@ impl Engine {
         self.outbox.release(now.mono, None);
         if role == Role::Secondary {
             self.with_couple(|couple| couple.spoke = Some(now));
-            self.outbox.begin_to_speak();
             self.tell_server(now, Level::Warning, format!("pair: this server speaks for {peer}"));
         }
         for id in self.table.ids() {
@@ -336,13 +337,30 @@ impl Engine {
                 Told::Plain(key) => (format!("plain/{key}"), String::new(), true),
             };
             // The other server may know of it from its own telling.
-            couple.shelf.repeat(&key, Some(text));
+            couple.shelf.repeat(&key, Some(text.clone()));
+            let row: Arc<str> = format!("{PAIR}{key}").into();
             if passes {
+                let json = text.into_bytes();
+                self.effects.push_back(Effect::Persist(vec![Saved::Part { key: row, json }]));
                 couple.passing.insert(key, until);
-            } else {
-                couple.passing.remove(&key);
+            } else if couple.passing.remove(&key).is_some() {
+                self.effects.push_back(Effect::Persist(vec![Saved::PartGone { key: row }]));
             }
         }
+    }
+
+    /// What another process of this server told last and the other server may not have heard.
+    pub(super) fn restore_pair(&mut self, key: &str, json: &[u8]) -> Option<()> {
+        let text = std::str::from_utf8(json).ok()?;
+        let until = self.turn.mono + PASSING_FOR;
+        if let Some((subject, telling)) = subject_of(key).zip(parse_telling(text)) {
+            self.outbox.restore_told(subject, telling);
+        }
+        // Without a pair there is nobody to tell.
+        let Some(couple) = &mut self.pair else { return Some(()) };
+        couple.shelf.put(key, Some(text.to_owned()));
+        couple.passing.insert(key.to_owned(), until);
+        Some(())
     }
 
     /// Twice a minute: what is held and over, what the lost server told of and is none, what nobody needs to hear.
@@ -352,15 +370,17 @@ impl Engine {
             return;
         }
         couple.swept = now.mono;
-        let over: Vec<String> = couple
-            .passing
-            .iter()
-            .filter(|(_, at)| **at <= now.mono)
-            .map(|(k, _)| k.clone())
-            .collect();
-        for key in over {
-            couple.passing.remove(&key);
-            couple.shelf.put(&key, None);
+        // The other server knows it once it has heard everything.
+        if couple.pair.is_peer_alive() && !couple.shelf.has_news() {
+            let is_over = |at: &Mono| *at <= now.mono;
+            let passing = couple.passing.iter().filter(|(_, at)| is_over(at));
+            let over: Vec<String> = passing.map(|(key, _)| key.clone()).collect();
+            for key in over {
+                couple.passing.remove(&key);
+                couple.shelf.put(&key, None);
+                let key = format!("{PAIR}{key}").into();
+                self.effects.push_back(Effect::Persist(vec![Saved::PartGone { key }]));
+            }
         }
         let lost_for = couple.lost.map(|lost| now.mono.since(lost));
         if couple.pair.is_peer_alive() {
@@ -443,6 +463,11 @@ impl Engine {
 /// `None`: it is no trouble that two servers share.
 fn told_key(subject: &Subject) -> Option<String> {
     Some(format!("told/{}/{}", subject.host()?, subject_key(subject)))
+}
+
+fn subject_of(key: &str) -> Option<Subject> {
+    let (host, kind) = key.strip_prefix("told/")?.split_once('/')?;
+    parse_subject(&host.into(), kind)
 }
 
 /// `critical 1763000000.123`, or `over` in place of the level.

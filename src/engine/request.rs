@@ -220,6 +220,9 @@ impl Engine {
         if let Some(id) = key.strip_prefix(super::sealed::KEYS) {
             return self.restore_key(id, json);
         }
+        if let Some(key) = key.strip_prefix(super::pair::PAIR) {
+            return self.restore_pair(key, json);
+        }
         if key.starts_with("command") {
             return self.restore_command(now, key, json);
         }

@@ -1,3 +1,5 @@
+//! Who speaks and when; what is shared over a way that loses half of it.
+
 use super::*;
 
 fn note(role: Role, epoch: u64, deaf: bool) -> Note {

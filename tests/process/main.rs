@@ -5,6 +5,7 @@
 
 mod agent;
 mod alert;
+mod alertmanager;
 mod channel;
 mod command;
 mod control;
@@ -20,6 +21,7 @@ mod one_off;
 mod pair;
 mod program;
 mod prometheus;
+mod readme;
 mod relay;
 mod sealed;
 mod service;

@@ -140,15 +140,17 @@ fn secondary_is_silent_speaks_when_the_primary_dies_and_hands_back() {
     wait_for_state(&secondary, "web1", "down");
 
     // What is made on one reaches the other, under the same name.
-    let body = r#"{"match":{"host":"web9"},"until":4102444800}"#;
-    assert_eq!(primary.ask("POST", "/api/0/silences", body).0, 201);
-    assert_eq!(secondary.ask("POST", "/api/0/silences", body).0, 201);
+    for place in [&a, &b] {
+        let made = place.run(&["silence", "host:web9", "--for", "1h", "--reason", "tried"]);
+        assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    }
     until("both have both silences", || {
         let (one, other) = (silences(&primary), silences(&secondary));
         (one.len() == 2 && one == other).then_some(())
     });
     let gone = silences(&primary)[0].clone();
-    assert_eq!(secondary.ask("DELETE", &format!("/api/0/silences/{gone}"), "").0, 204);
+    let taken = b.run(&["unsilence", &gone]);
+    assert_eq!(taken.status.code(), Some(0), "{}", stderr(&taken));
     until("it is gone on both", || (silences(&primary).len() == 1).then_some(()));
     assert_eq!(told(&hook_b, "DOWN: web1"), 0, "{:?}", lines(&hook_b));
 

@@ -351,3 +351,40 @@ fn script_installs_updates_and_takes_back_and_refuses_what_the_agent_refuses() {
     write(&rig.release(), &bad);
     assert!(stderr(&install(&rig, &offline)).contains("the signature does not fit"));
 }
+
+#[test]
+fn script_installs_from_an_archive_with_signed_sums_offline_and_undoes_itself() {
+    let rig = Rig::new();
+    let place = rig.place.path();
+    let name = "heartbeat-0.1.0-linux-x86_64";
+    std::fs::create_dir_all(place.join(name).join("bin")).unwrap();
+    rig.publish(RUNNING);
+    std::fs::copy(rig.release(), place.join(name).join("bin/hbc")).unwrap();
+    let shell = |words: &str| {
+        let done = Command::new("sh").args(["-c", words]).current_dir(place).status().unwrap();
+        assert!(done.success(), "{words}");
+    };
+    shell(&format!("chmod 755 {name}/bin/hbc && tar -czf {name}.tar.gz {name}"));
+    shell(&format!("sha256sum {name}.tar.gz > SHA256SUMS"));
+    let signed = rig.place.run(&["sign", "--key", "release.key", "SHA256SUMS"]);
+    assert_eq!(signed.status.code(), Some(0), "{}", stderr(&signed));
+    let archive = format!("{name}.tar.gz");
+    let words = ["install", "--dir", "bin", "--key", &rig.key, "--file", &archive];
+    let installed = place.join("bin/hbc");
+    let output = install(&rig, &words);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(rig.version(&installed), RUNNING);
+    assert_eq!(install(&rig, &["undo", "--dir", "bin"]).status.code(), Some(0));
+    assert!(!installed.exists(), "there was none before");
+    // Another archive than the sums say, and sums that nobody signed.
+    shell(&format!("echo x >> {archive}"));
+    let refused = |why: &str| {
+        let output = install(&rig, &words);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(why), "{}", stderr(&output));
+        assert!(!installed.exists());
+    };
+    refused("is not what SHA256SUMS says");
+    shell(&format!("sha256sum {archive} > SHA256SUMS"));
+    refused("the signature does not fit");
+}

@@ -2,7 +2,7 @@
 //!
 //! What must hold: at the end the reader believes what is true, each host that was really away for long was told down,
 //! and nothing is told twice unless the two could not hear each other. One seed is one run; `HB_PAIR_SEED=N` shows one,
-//! `HB_PAIR_SEEDS` (64) says how many there are.
+//! `HB_PAIR_SEEDS` (8) says how many there are.
 
 use heartbeat::agent::{self, Agent, Setup, Target, Trust};
 use heartbeat::config::Document;
@@ -502,9 +502,13 @@ fn pair_over_partitions_of_every_shape_misses_nothing_and_doubles_only_while_apa
         println!("{}\n{report:?}", world.log.join("\n"));
         return;
     }
-    let mut all = Report::default();
-    for seed in 0..crate::knob("HB_PAIR_SEEDS", 64) {
-        let report = World::new(seed).run();
+    let (mut all, mut failed) = (Report::default(), Vec::new());
+    for seed in 0..crate::knob("HB_PAIR_SEEDS", 8) {
+        // Each failure prints its own end; how many there are says more than the first one.
+        let Ok(report) = std::panic::catch_unwind(|| World::new(seed).run()) else {
+            failed.push(seed);
+            continue;
+        };
         all.told += report.told;
         all.doubled_apart += report.doubled_apart;
         all.taken_over += report.taken_over;
@@ -513,6 +517,7 @@ fn pair_over_partitions_of_every_shape_misses_nothing_and_doubles_only_while_apa
         all.kills += report.kills;
     }
     println!("{all:?}");
+    assert!(failed.is_empty(), "seeds {failed:?}");
     assert!(all.told > 0 && all.outages > 0 && all.kills > 0, "{all:?}");
     assert!(all.taken_over > 0 && all.handed_back > 0, "{all:?}");
 }

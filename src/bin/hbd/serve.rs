@@ -21,6 +21,7 @@ use heartbeat::calm::Zones;
 use heartbeat::config::server::Server;
 use heartbeat::engine::view::{EventKind, Level};
 use heartbeat::engine::{Engine, Event, Saved};
+use heartbeat::os::notes::Desk;
 use heartbeat::os::{clock, daemon, file, log as sink, name};
 use heartbeat::time::Duration;
 use heartbeat::web::{Facts, Figure, Kind};
@@ -233,8 +234,7 @@ struct Running {
     workers: Workers,
     voice: (notify::DeadMan, notify::Handle),
     front: gate::Front,
-    agent: Option<AgentThread>,
-    pair: Option<PairThread>,
+    agents: (Option<AgentThread>, Option<PairThread>),
     control_path: Option<PathBuf>,
 }
 
@@ -364,8 +364,7 @@ impl Running {
             .map_err(failed("the HTTP front"))?;
         measure(&app, &store.handle, &front);
         let remote = start_remote(&samples, &app, &config, (&inbox, &source))?;
-        let agent = start_agent(&config, ready.udp);
-        let pair = pair::start(&config, &source.env, &keys, &shared.notes);
+        let agents = start_agents(&config, ready.udp, (&source.env, &keys, &shared.notes));
         let watchdog_every = watchdog_every(&source.env);
         let supervisor = Supervisor {
             orders: received,
@@ -385,16 +384,16 @@ impl Running {
         let dead_man = notify::DeadMan::start(&notify).map_err(failed("the dead man's thread"))?;
         let voice = (dead_man, notify);
         let workers = Workers { store, history, journal, dns, remote, signals };
-        let running = Running { inbox, engine, workers, voice, front, agent, pair, control_path };
+        let running = Running { inbox, engine, workers, voice, front, agents, control_path };
         Ok((running, supervisor))
     }
 
     /// What must be on disk first, what only says goodbye last.
     fn stop(self) -> Result<(), String> {
-        if let Some(agent) = self.agent {
+        if let Some(agent) = self.agents.0 {
             agent.stop();
         }
-        if let Some(pair) = self.pair {
+        if let Some(pair) = self.agents.1 {
             pair.stop();
         }
         fault::point("engine_before_stop");
@@ -474,6 +473,15 @@ fn teller(inbox: engine::Inbox) -> journal::Tell {
 
 fn failed(what: &'static str) -> impl Fn(std::io::Error) -> String {
     move |error| format!("cannot start {what}: {error}")
+}
+
+/// What this server sends itself: the machine's own reports, and heartbeats to the other server of a pair.
+fn start_agents(
+    config: &Server,
+    udp: SocketAddr,
+    (env, keys, notes): (&Environment, &Keyring, &Desk),
+) -> (Option<AgentThread>, Option<PairThread>) {
+    (start_agent(config, udp), pair::start(config, env, keys, notes))
 }
 
 /// A machine that cannot report itself can still watch others: only a warning.

@@ -164,6 +164,8 @@ impl Outbox {
             trouble.by_peer = false;
         }
         let telling = Telling { level: (role == Role::Raise).then_some(notice.level), at };
+        // What people know is what was told last.
+        self.standby.heard.remove(&subject);
         if self.standby.own.len() < limits::PAIR_SHARED {
             self.standby.own.insert(subject.clone(), telling);
         }
@@ -180,6 +182,11 @@ impl Outbox {
         let silent = std::mem::replace(&mut self.standby.gag.silent, false);
         self.post(now, notice, receivers);
         self.standby.gag.silent = silent;
+    }
+
+    /// An end that this server told before it was restarted.
+    pub fn restore_told(&mut self, subject: Subject, telling: Telling) {
+        self.standby.own.insert(subject, telling);
     }
 
     /// What was told since the last call.
