@@ -248,87 +248,14 @@ impl Fleet {
     }
 
     fn sample(&mut self, host: usize, round: u64, plugin: u64) {
-        // A walk of its own for each host, as machines have it.
-        let v = |n: u64, top: u64| {
-            let x = (host as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (round / 10 + n) << 7;
-            (x.wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33) % (top * 10)
-        };
-        let f = |n: u64, top: u64| v(n, top) as f64 / 10.0;
         self.text.clear();
+        let walk = Walk { host: host as u64, round };
         let out = &mut self.text;
         let _ = match plugin {
-            0 => write!(
-                out,
-                concat!(
-                    r#"{{"ID":"PLG","plugin":"cpu_monitor","every":300,"data":{{"cpu_percent":{:.1},"#,
-                    r#""user_percent":{:.1},"system_percent":{:.1},"iowait_percent":{:.1},"steal_percent":0.0,"#,
-                    r#""load_1min":{:.2},"load_5min":{:.2},"load_15min":{:.2},"process_count":{},"uptime_seconds":{},"#,
-                    r#""frequency_mhz":2400.0,"psi_cpu_some_avg10":{:.2}}}}}"#,
-                ),
-                f(1, 100),
-                f(2, 60),
-                f(3, 30),
-                f(4, 10),
-                f(5, 4),
-                f(6, 4),
-                f(7, 4),
-                180 + v(8, 4),
-                86_400 + round * 30,
-                f(9, 5)
-            ),
-            1 => write!(
-                out,
-                concat!(
-                    r#"{{"ID":"PLG","plugin":"memory_monitor","every":300,"data":{{"percent":{:.1},"total_mb":15990.4,"#,
-                    r#""available_mb":{:.1},"used_mb":{:.1},"free_mb":{:.1},"buffers_mb":{:.1},"cached_mb":{:.1},"#,
-                    r#""arc_mb":0.0,"swap_total_mb":2048.0,"swap_used_mb":{:.1},"swap_percent":{:.1}}}}}"#,
-                ),
-                f(1, 100),
-                f(2, 9000),
-                f(3, 9000),
-                f(4, 4000),
-                f(5, 300),
-                f(6, 6000),
-                f(7, 100),
-                f(8, 5)
-            ),
-            2 => write!(
-                out,
-                concat!(
-                    r#"{{"ID":"PLG","plugin":"disk_monitor","every":300,"data":{{"partitions":{{"/":{{"percent":{:.1},"#,
-                    r#""total_gb":98.3,"used_gb":{:.2},"free_gb":{:.2},"free_mb":{:.1},"inodes_percent":{:.1},"#,
-                    r#""fstype":"ext4","device":"/dev/vda1"}}}},"io":{{"vda":{{"read_mb_s":{:.3},"write_mb_s":{:.3},"#,
-                    r#""read_iops":{:.1},"write_iops":{:.1},"busy_percent":{:.1}}}}}}}}}"#,
-                ),
-                f(1, 80),
-                f(2, 80),
-                f(3, 90),
-                f(4, 90_000),
-                f(5, 20),
-                f(6, 4),
-                f(7, 4),
-                f(8, 200),
-                f(9, 200),
-                f(10, 40)
-            ),
-            _ => write!(
-                out,
-                concat!(
-                    r#"{{"ID":"PLG","plugin":"network_monitor","every":300,"#,
-                    r#""data":{{"interfaces":{{"eth0":{{"rx_mb_s":{:.4},"tx_mb_s":{:.4},"rx_bytes":{},"tx_bytes":{},"#,
-                    r#""rx_packets":{},"tx_packets":{},"errors_total":0,"dropped_total":0,"up":true,"#,
-                    r#""speed_mbit":1000}}}},"errors_total":0,"dropped_total":0,"tcp_established":{},"#,
-                    r#""tcp_time_wait":{},"udp_sockets":8}}}}"#,
-                ),
-                f(1, 3),
-                f(2, 3),
-                round * 30_000 + v(3, 9_000),
-                round * 20_000 + v(4, 9_000),
-                round * 400 + v(5, 90),
-                round * 300 + v(6, 90),
-                v(7, 20),
-                v(8, 10)
-            ),
+            0 => walk.cpu(out),
+            1 => walk.memory(out),
+            2 => walk.disk(out),
+            _ => walk.network(out),
         };
         self.say(host);
     }
@@ -385,5 +312,93 @@ impl Fleet {
         if let Some(sent) = self.open.remove(&(host as u32, seq)) {
             self.trips.push(sent.elapsed().as_micros() as u32);
         }
+    }
+}
+
+/// The numbers of one machine at one time: a walk of its own for each, as machines have it.
+struct Walk {
+    host: u64,
+    round: u64,
+}
+
+impl Walk {
+    fn v(&self, n: u64, top: u64) -> u64 {
+        let own = (self.host + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let x = own ^ ((self.round / 10 + n) << 7);
+        (x.wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33) % (top * 10)
+    }
+
+    fn f(&self, n: u64, top: u64) -> f64 {
+        self.v(n, top) as f64 / 10.0
+    }
+
+    fn cpu(&self, out: &mut String) -> std::fmt::Result {
+        let (user, system, wait) = (self.f(2, 60), self.f(3, 30), self.f(4, 10));
+        let (one, five, fifteen) = (self.f(5, 4), self.f(6, 4), self.f(7, 4));
+        out.push_str(r#"{"ID":"PLG","plugin":"cpu_monitor","every":300,"data":{"#);
+        write!(out, r#""cpu_percent":{:.1},"user_percent":{user:.1},"#, user + system + wait)?;
+        write!(out, r#""system_percent":{system:.1},"iowait_percent":{wait:.1},"#)?;
+        write!(out, r#""steal_percent":0.0,"load_1min":{one:.2},"load_5min":{five:.2},"#)?;
+        write!(out, r#""load_15min":{fifteen:.2},"process_count":{},"#, 180 + self.v(8, 4))?;
+        write!(out, r#""uptime_seconds":{},"frequency_mhz":2400.0,"#, 86_400 + self.round * 30)?;
+        write!(out, r#""psi_cpu_some_avg10":{:.2}}}}}"#, self.f(9, 5))
+    }
+
+    fn memory(&self, out: &mut String) -> std::fmt::Result {
+        let (used, free, cached) = (self.f(3, 9000), self.f(4, 4000), self.f(6, 6000));
+        out.push_str(r#"{"ID":"PLG","plugin":"memory_monitor","every":300,"data":{"#);
+        write!(out, r#""percent":{:.1},"total_mb":15990.4,"#, used / 160.0)?;
+        write!(out, r#""available_mb":{:.1},"used_mb":{used:.1},"#, free + cached)?;
+        write!(out, r#""free_mb":{free:.1},"buffers_mb":{:.1},"#, self.f(5, 300))?;
+        write!(out, r#""cached_mb":{cached:.1},"arc_mb":0.0,"swap_total_mb":2048.0,"#)?;
+        write!(
+            out,
+            r#""swap_used_mb":{:.1},"swap_percent":{:.1}}}}}"#,
+            self.f(7, 100),
+            self.f(8, 5)
+        )
+    }
+
+    fn disk(&self, out: &mut String) -> std::fmt::Result {
+        let (used, free) = (self.f(2, 80), self.f(3, 90));
+        out.push_str(
+            r#"{"ID":"PLG","plugin":"disk_monitor","every":300,"data":{"partitions":{"/":{"#,
+        );
+        write!(out, r#""percent":{used:.1},"total_gb":98.3,"used_gb":{used:.2},"#)?;
+        write!(out, r#""free_gb":{free:.2},"free_mb":{:.1},"#, free * 1024.0)?;
+        write!(
+            out,
+            r#""inodes_percent":{:.1},"fstype":"ext4","device":"/dev/vda1"}}}},"#,
+            self.f(5, 20)
+        )?;
+        write!(
+            out,
+            r#""io":{{"vda":{{"read_mb_s":{:.3},"write_mb_s":{:.3},"#,
+            self.f(6, 4),
+            self.f(7, 4)
+        )?;
+        write!(out, r#""read_iops":{:.1},"write_iops":{:.1},"#, self.f(8, 200), self.f(9, 200))?;
+        write!(out, r#""busy_percent":{:.1}}}}}}}}}"#, self.f(10, 40))
+    }
+
+    fn network(&self, out: &mut String) -> std::fmt::Result {
+        let at = self.round;
+        out.push_str(
+            r#"{"ID":"PLG","plugin":"network_monitor","every":300,"data":{"interfaces":{"eth0":{"#,
+        );
+        write!(out, r#""rx_mb_s":{:.4},"tx_mb_s":{:.4},"#, self.f(1, 3), self.f(2, 3))?;
+        write!(out, r#""rx_bytes":{},"#, at * 30_000 + self.v(3, 9_000))?;
+        write!(out, r#""tx_bytes":{},"#, at * 20_000 + self.v(4, 9_000))?;
+        write!(
+            out,
+            r#""rx_packets":{},"tx_packets":{},"#,
+            at * 400 + self.v(5, 90),
+            at * 300 + self.v(6, 90)
+        )?;
+        out.push_str(r#""errors_total":0,"dropped_total":0,"up":true,"speed_mbit":1000}},"#);
+        out.push_str(r#""errors_total":0,"dropped_total":0,"#);
+        write!(out, r#""tcp_established":{},"tcp_time_wait":{},"#, self.v(7, 20), self.v(8, 10))?;
+        out.push_str(r#""udp_sockets":8}}"#);
+        Ok(())
     }
 }

@@ -324,8 +324,7 @@ impl Running {
     ) -> Result<(Running, Supervisor), String> {
         let (mut machine, store, restored) = load(&base, &prepared)?;
         let config = Arc::clone(&restored.config);
-        let facts = ready.facts(&prepared);
-        let keys = Arc::clone(&prepared.keys);
+        let (facts, keys) = (ready.facts(&prepared), Arc::clone(&prepared.keys));
         let (udp, control_path, listeners) = listeners(prepared);
         let certificate = listeners.certificate.clone();
         let shared = Arc::new(Shared::new(machine.view(), Arc::clone(&config), facts));
@@ -365,7 +364,6 @@ impl Running {
         measure(&app, &store.handle, &front);
         let remote = start_remote(&samples, &app, &config, (&inbox, &source))?;
         let agents = start_agents(&config, ready.udp, (&source.env, &keys, &shared.notes));
-        let watchdog_every = watchdog_every(&source.env);
         let supervisor = Supervisor {
             orders: received,
             shared,
@@ -378,7 +376,7 @@ impl Running {
             app,
             notify: notify.clone(),
             notifier,
-            watchdog_every,
+            watchdog_every: watchdog_every(&source.env),
             source,
         };
         let dead_man = notify::DeadMan::start(&notify).map_err(failed("the dead man's thread"))?;
