@@ -275,9 +275,9 @@ function startZone() {
 
 /** The map's names are many: its module and they are fetched when somebody points at it, or comes to it by keys. */
 function startMap() {
-  const { map } = document.documentElement.dataset;
-  if (!map || !$('[data-map]')) return;
-  const load = () => { import(map).then((module) => module.start()); };
+  const { cells } = document.documentElement.dataset;
+  if (!cells || !$('[data-map]')) return;
+  const load = () => { import(cells).then((module) => module.start()); };
   const names = ['pointerover', 'focusin'];
   const wake = ({ target }) => {
     if (!target.closest?.('.map-card')) return;
