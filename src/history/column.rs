@@ -113,7 +113,8 @@ fn foretell(way: Foretold, last: i64, before: Option<i64>) -> i64 {
 /// Rice's parameter for numbers of this mean.
 fn parameter(sum: u64, count: u64) -> u32 {
     let mean = sum / count.max(1);
-    64 - (mean / 2 + mean / 4).leading_zeros()
+    // Errors of nearly 2^64 would ask for all 64 bits, and a shift by 64 is none.
+    (64 - (mean / 2 + mean / 4).leading_zeros()).min(63)
 }
 
 fn cost(value: u64, k: u32) -> u64 {
@@ -296,6 +297,15 @@ mod tests {
         for value in odd {
             assert_eq!(patterns(&through(&[value]).0), [value.to_bits()]);
         }
+    }
+
+    #[test]
+    fn errors_of_nearly_all_bits_come_back() {
+        let values = vec![0, -2_142_822_238_333_720_515, 1_863_270_214_569_076_176];
+        let mut bits = BitWriter::default();
+        encode_whole(&mut bits, &values);
+        let bytes = bits.finish();
+        assert_eq!(decode_whole(&mut BitReader::new(&bytes), values.len()), Some(values));
     }
 
     fn any_values() -> impl Strategy<Value = Vec<f64>> {
