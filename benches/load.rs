@@ -3,7 +3,7 @@
 //! `cargo bench --bench load [-- HOSTS [SECONDS]]` (100,000 hosts, 180 s). Each host sends a heartbeat every 30 s and
 //! the four system plugins every 300 s, each datagram sealed as it is sent, its numbers never the same twice; no
 //! datagram is sent again, so that what is not answered is lost. Loopback only; ends by itself. docs/PERFORMANCE.md
-//! has the figures.
+//! has the goals.
 
 #![allow(clippy::disallowed_methods)] // A benchmark reads the clock.
 
