@@ -25,9 +25,12 @@ fn what_was_just_sent_is_in_the_series_and_survives_a_stop() {
     sender.ask(r#"{"ID":"HTB","name":"web1","interval":30,"rtt":4.5}"#);
     cpu(&sender, "web1", 12.5);
     let path = "/api/0/hosts/web1/series?metric=cpu_monitor.cpu_percent,rtt.web1&points=600";
-    let (status, answer) = server.get(path);
-    assert_eq!(status, 200, "{answer}");
-    assert_eq!(values(&answer, "cpu_monitor.cpu_percent"), [12.5]);
+    // The ACK goes out first, the sample to the history a moment later.
+    let answer = until("the samples are in the series", || {
+        let (status, answer) = server.get(path);
+        assert_eq!(status, 200, "{answer}");
+        (values(&answer, "cpu_monitor.cpu_percent") == [12.5]).then_some(answer)
+    });
     assert_eq!(values(&answer, "rtt.web1"), [4.5]);
     assert_eq!(answer["series"]["cpu_monitor.cpu_percent"]["unit"], "%");
     assert_eq!(
