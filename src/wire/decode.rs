@@ -33,7 +33,7 @@ pub struct Decoder {
     arena: Box<[u8]>,
     leaves: LeafLease,
     path: String,
-    keys: Vec<u64>,
+    keys: envelope::Keys,
     mended: String,
     /// The plaintext of a sealed datagram.
     plain: Vec<u8>,
@@ -53,7 +53,7 @@ impl Decoder {
             arena: vec![0; ARENA_BYTES].into_boxed_slice(),
             leaves: LeafLease::default(),
             path: String::new(),
-            keys: Vec::new(),
+            keys: envelope::Keys::default(),
             mended: String::new(),
             plain: Vec::new(),
         }
@@ -79,15 +79,22 @@ impl Decoder {
             strings_cut: 0,
             fault: None,
         };
-        let (json, envelope) = match envelope::read(text, &mut budget, keys) {
+        // Filled where it stands: it is some hundred bytes, and each move would copy them.
+        let mut envelope = Envelope::default();
+        let json = match envelope::read(text, &mut budget, keys, &mut envelope) {
             Err(Reject::BadJson) if mend::null_no_numbers(text, mended) => {
                 budget.reset();
+                envelope = Envelope::default();
                 let mended: &'a str = mended;
-                (mended, envelope::read(mended, &mut budget, keys)?)
+                envelope::read(mended, &mut budget, keys, &mut envelope)?;
+                mended
             }
-            read => (text, read?),
+            read => {
+                read?;
+                text
+            }
         };
-        datagram(json, envelope, budget)
+        datagram(json, &mut envelope, budget)
     }
 
     /// Opens one sealed datagram and decodes what is in it. Nothing is inflated or parsed before
@@ -124,7 +131,8 @@ impl Decoder {
             strings_cut: 0,
             fault: None,
         };
-        let envelope = envelope::read(text, &mut budget, keys)?;
+        let mut envelope = Envelope::default();
+        envelope::read(text, &mut budget, keys, &mut envelope)?;
         let part = part(envelope.part)?;
         let strings_cut = budget.strings_cut;
         let leaves: &[Leaf<'_>] = budget.leaves;
@@ -142,7 +150,7 @@ impl Decoder {
                 opened::maintenance(&envelope)?
             }
             field => SealedMessage::Plain(match id(field)? {
-                Id::Htb => Message::Htb(htb(envelope, part, leaves)?),
+                Id::Htb => Message::Htb(htb(&mut envelope, part, leaves)?),
                 Id::Plg => Message::Plg(plg(&envelope, part, leaves)?),
                 Id::Msg => Message::Msg(msg(&envelope)?),
             }),
@@ -172,7 +180,7 @@ fn class(bytes: &[u8]) -> Result<Class, Reject> {
 
 fn datagram<'a>(
     json: &'a str,
-    envelope: Envelope<'a>,
+    envelope: &mut Envelope<'a>,
     mut budget: Budget<'a>,
 ) -> Result<Datagram<'a>, Reject> {
     let id = id(envelope.field(Field::Id))?;
@@ -190,8 +198,8 @@ fn datagram<'a>(
     let leaves: &'a [Leaf<'a>] = budget.leaves;
     let message = match id {
         Id::Htb => Message::Htb(htb(envelope, part, leaves)?),
-        Id::Plg => Message::Plg(plg(&envelope, part, leaves)?),
-        Id::Msg => Message::Msg(msg(&envelope)?),
+        Id::Plg => Message::Plg(plg(envelope, part, leaves)?),
+        Id::Msg => Message::Msg(msg(envelope)?),
     };
     Ok(Datagram { name, seq, time, message, strings_cut, json })
 }
@@ -228,7 +236,7 @@ fn name<'a>(field: Scalar<'a>, budget: &mut Budget<'a>) -> Result<&'a str, Rejec
 }
 
 fn htb<'a>(
-    envelope: Envelope<'a>,
+    envelope: &mut Envelope<'a>,
     part: Option<(u8, u8)>,
     leaves: &'a [Leaf<'a>],
 ) -> Result<Htb<'a>, Reject> {
@@ -249,16 +257,16 @@ fn htb<'a>(
 
 /// Plugin data inside a heartbeat. What has no proper name is left out: the heartbeat counts more.
 fn inner_plugins<'a>(
-    envelope: Envelope<'a>,
+    envelope: &mut Envelope<'a>,
     part: Option<(u8, u8)>,
     leaves: &'a [Leaf<'a>],
 ) -> Result<Vec<Plg<'a>>, Reject> {
     let named = matches!(envelope.field(Field::Plugin), Scalar::Text(name) if is_plugin_name(name));
     let mut plugins = Vec::new();
     if named && envelope.data.is_some() {
-        plugins.push(plg(&envelope, part, leaves)?);
+        plugins.push(plg(envelope, part, leaves)?);
     }
-    let known = envelope.plugins.into_iter().filter(|(name, _)| is_plugin_name(name));
+    let known = std::mem::take(&mut envelope.plugins).into_iter().filter(|(name, _)| is_plugin_name(name));
     plugins.extend(known.map(|(plugin, data)| bare_plg(plugin, &data, leaves)));
     Ok(plugins)
 }

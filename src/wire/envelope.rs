@@ -88,20 +88,59 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// Reads one object and nothing after it. `keys` is scratch.
+/// The keys of one message that were met so far: of those that have a meaning one bit each, of others a hash.
+#[derive(Default)]
+pub(super) struct Keys {
+    count: usize,
+    known: u32,
+    others: Vec<u64>,
+}
+
+impl Keys {
+    /// Forgets all, and keeps the allocation.
+    fn clear(&mut self) {
+        (self.count, self.known) = (0, 0);
+        self.others.clear();
+    }
+
+    fn meet(&mut self, key: &str) -> Result<Key, Reject> {
+        let known = key_of(key);
+        if self.count >= TOP_KEYS_MAX {
+            return Err(Reject::TooManyNodes);
+        }
+        self.count += 1;
+        let is_new = match known.bit() {
+            Some(bit) => {
+                let met = self.known;
+                self.known |= 1 << bit;
+                met != self.known
+            }
+            None => {
+                // Two keys that collide only cost their sender the message.
+                let hash = fnv1a(key.as_bytes());
+                let is_new = !self.others.contains(&hash);
+                self.others.push(hash);
+                is_new
+            }
+        };
+        if is_new { Ok(known) } else { Err(Reject::DuplicateKey) }
+    }
+}
+
+/// Reads one object and nothing after it into `envelope`, which is empty. `keys` is scratch.
 pub(super) fn read<'a>(
     text: &'a str,
     budget: &mut Budget<'a>,
-    keys: &mut Vec<u64>,
-) -> Result<Envelope<'a>, Reject> {
+    keys: &mut Keys,
+    envelope: &mut Envelope<'a>,
+) -> Result<(), Reject> {
     keys.clear();
-    let mut envelope = Envelope::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let top = Top { text, budget: &mut *budget, keys, envelope: &mut envelope };
+    let top = Top { text, budget: &mut *budget, keys, envelope };
     if deserializer.deserialize_map(top).and_then(|()| deserializer.end()).is_err() {
         return Err(budget.reason());
     }
-    Ok(envelope)
+    Ok(())
 }
 
 /// Reads a JSON text that was set aside as one value.
@@ -122,6 +161,21 @@ enum Key {
     Data,
     Plugins,
     Other,
+}
+
+impl Key {
+    /// A number of its own below 32, where it has a meaning.
+    fn bit(&self) -> Option<usize> {
+        Some(match self {
+            Key::Field(field) => *field as usize,
+            Key::Extra(extra) => FIELDS + *extra as usize,
+            Key::Time => FIELDS + EXTRAS,
+            Key::Part => FIELDS + EXTRAS + 1,
+            Key::Data => FIELDS + EXTRAS + 2,
+            Key::Plugins => FIELDS + EXTRAS + 3,
+            Key::Other => return None,
+        })
+    }
 }
 
 fn key_of(key: &str) -> Key {
@@ -161,7 +215,7 @@ struct Top<'b, 'a> {
     /// The whole message.
     text: &'a str,
     budget: &'b mut Budget<'a>,
-    keys: &'b mut Vec<u64>,
+    keys: &'b mut Keys,
     envelope: &'b mut Envelope<'a>,
 }
 
@@ -271,7 +325,7 @@ impl<'a> Visitor<'a> for Plugins<'_, 'a> {
 
 struct TopKey<'b, 'a> {
     budget: &'b mut Budget<'a>,
-    keys: &'b mut Vec<u64>,
+    keys: &'b mut Keys,
 }
 
 impl<'a> DeserializeSeed<'a> for TopKey<'_, 'a> {
@@ -298,16 +352,8 @@ impl<'a> Visitor<'a> for TopKey<'_, 'a> {
             return Err(self.budget.refuse(Reject::KeyTooLong));
         }
         self.budget.node()?;
-        // Two keys that collide only cost their sender the message.
-        let hash = fnv1a(key.as_bytes());
-        if self.keys.contains(&hash) {
-            return Err(self.budget.refuse(Reject::DuplicateKey));
-        }
-        if self.keys.len() >= TOP_KEYS_MAX {
-            return Err(self.budget.refuse(Reject::TooManyNodes));
-        }
-        self.keys.push(hash);
-        Ok((key_of(key), None))
+        let known = self.keys.meet(key).map_err(|why| self.budget.refuse(why))?;
+        Ok((known, None))
     }
 }
 

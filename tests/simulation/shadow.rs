@@ -1,6 +1,7 @@
 //! What must be told, worked out without the engine: from the heartbeats that reached a listening server and from
 //! the times at which the server did not listen.
 
+use heartbeat::engine::view::State;
 use heartbeat::time::{Duration, Mono};
 use std::collections::BTreeMap;
 
@@ -19,6 +20,10 @@ struct Host {
     told_shutdown: bool,
     /// It went down while the server held its notices: it may be told once more when that ends.
     held: bool,
+    /// It was told that it never reported.
+    told_never: bool,
+    /// Whether the server still knows that is open: a kill took what came after it, and perhaps that too.
+    unsure: bool,
 }
 
 #[derive(Default)]
@@ -72,7 +77,8 @@ impl Shadow {
         let listened = heard.map(|heard| self.listened_since(heard, now));
         let Some(host) = self.hosts.get_mut(name) else {
             if rest.ends_with("- never reported") {
-                self.hosts.entry(name.to_owned()).or_default().told_down = true;
+                let host = self.hosts.entry(name.to_owned()).or_default();
+                (host.told_down, host.told_never) = (true, true);
             }
             return Ok(());
         };
@@ -81,7 +87,10 @@ impl Shadow {
                 (host.told_down, host.told_shutdown) = (true, true);
             }
             // A kill right after it was told may have it told again.
-            "DOWN" if rest.ends_with("- never reported") => host.told_down = true,
+            "DOWN" if rest.ends_with("- never reported") => {
+                (host.told_down, host.told_never) = (true, true);
+            }
+            "NEW" if std::mem::take(&mut host.unsure) => host.told_down = false,
             "DOWN" => {
                 let held = std::mem::replace(&mut host.held, self.holding || silenced);
                 if std::mem::replace(&mut host.told_down, true) {
@@ -95,6 +104,7 @@ impl Shadow {
                 }
             }
             "UP" => {
+                host.unsure = false;
                 if !std::mem::replace(&mut host.told_down, false) {
                     return Err(format!("{name} is told up and was not down"));
                 }
@@ -120,11 +130,15 @@ impl Shadow {
     }
 
     /// A kill: the server may forget what it told and heard within the last second before it.
-    pub fn forget_since(&mut self, saved: &BTreeMap<String, bool>) {
+    pub fn forget_since(&mut self, saved: &BTreeMap<String, State>) {
         for (name, host) in &mut self.hosts {
             match saved.get(name) {
                 Some(_) if host.heard.is_none() => {}
-                Some(down) => host.told_down = *down,
+                // Its first heartbeat is forgotten.
+                Some(State::Unknown) if host.told_never => {
+                    (host.told_down, host.unsure) = (true, true);
+                }
+                Some(state) => host.told_down = *state == State::Down,
                 None => *host = Host::default(),
             }
         }

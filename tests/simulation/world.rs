@@ -635,8 +635,8 @@ impl World {
         let view = engine.view();
         let flapping = view.hosts.iter().filter(|h| h.flapping);
         self.flapping = flapping.map(|h| h.name.to_string()).collect();
-        let kept = view.hosts.iter().map(|h| (h.name.to_string(), h.state == view::State::Down));
-        let kept: BTreeMap<String, bool> = kept.collect();
+        let kept = view.hosts.iter().map(|h| (h.name.to_string(), h.state));
+        let kept: BTreeMap<String, view::State> = kept.collect();
         for key in self.store.keys().filter_map(|k| k.strip_prefix("1 ")) {
             assert!(kept.contains_key(key), "seed {}: host {key} was saved and is lost", self.seed);
         }

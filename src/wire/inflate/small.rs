@@ -7,13 +7,15 @@
 //! given back whose checksum does not agree.
 
 use super::is_zlib;
-use super::table::{Bits, Codes, Entry, SYMBOLS_MAX, Table};
+use super::table::{Bits, Entry, PADDING, SYMBOLS_MAX, Table, Used};
 use crate::wire::deflate::adler32;
 
 /// Longer streams pay for large tables, so the library reads them.
 const BYTES_MAX: usize = 2048;
 /// Content beyond this is given up: a bomb costs no more than this before the library sees it.
 const CONTENT_MAX: usize = 16 << 10;
+/// What one step of `block` may write beyond that before it looks: literals, the longest match, a stride.
+const SLACK: usize = 512;
 /// Longest code, bits, that a table takes. RFC 1951 allows 15; short texts need 8 to 11.
 const CODE_BITS_MAX: usize = 12;
 const LITERALS: usize = SYMBOLS_MAX;
@@ -67,123 +69,153 @@ const fn distance_entries() -> [Entry; DISTANCES] {
 
 /// The tables, reused from stream to stream; each block writes what it reads.
 pub(super) struct Small {
+    /// The stream with zeros behind it.
+    padded: [u8; BYTES_MAX + PADDING],
+    codes: Tables,
+}
+
+struct Tables {
     literal: Table<{ 1 << CODE_BITS_MAX }>,
     distance: Table<{ 1 << CODE_BITS_MAX }>,
     length: Table<{ 1 << 7 }>,
-    literal_codes: Codes,
-    distance_codes: Codes,
+    /// The symbols in use of both alphabets, those of the distances behind those of the literals.
+    used: [Used; LITERALS + DISTANCES],
 }
 
 impl Small {
     pub fn new() -> Small {
-        Small {
+        let codes = Tables {
             literal: Table::new(),
             distance: Table::new(),
             length: Table::new(),
-            literal_codes: Codes::new(),
-            distance_codes: Codes::new(),
-        }
+            used: [(0, 0); LITERALS + DISTANCES],
+        };
+        Small { padded: [0; BYTES_MAX + PADDING], codes }
     }
 
     /// The number of bytes written to the front of `out`; `None` where the library should judge.
     pub fn inflate(&mut self, bytes: &[u8], out: &mut [u8]) -> Option<usize> {
         // A window of 32 KiB, which is more than there can be content, and no dictionary.
-        let [0x78, flags, stream @ ..] = bytes else { return None };
+        let [0x78, flags, stream @ .., _, _, _, _] = bytes else { return None };
         if !is_zlib(bytes) || bytes.len() > BYTES_MAX || flags & 0x20 != 0 {
             return None;
         }
-        let end = out.len().min(CONTENT_MAX);
-        let out = &mut out[..end];
-        let mut bits = Bits::new(stream);
+        let out = out.first_chunk_mut::<{ CONTENT_MAX + SLACK }>()?;
+        let padded = &mut self.padded[..stream.len() + PADDING];
+        let (head, zeros) = padded.split_at_mut(stream.len());
+        head.copy_from_slice(stream);
+        zeros.fill(0);
+        let mut bits = Bits::new(padded);
         let mut len = 0;
         loop {
-            bits.refill();
-            let last = bits.take(1)? == 1;
-            match bits.take(2)? {
-                1 => self.read_fixed()?,
-                2 => self.read_dynamic(&mut bits)?,
+            bits.refill()?;
+            let last = bits.take(1) == 1;
+            match bits.take(2) {
+                1 => self.codes.fixed()?,
+                2 => bits = self.codes.dynamic(bits)?,
                 _ => return None,
             }
-            (bits, len) = self.block(bits, out, len)?;
+            (bits, len) = self.codes.block(bits, out, len)?;
             if last {
                 break;
             }
         }
-        let checksum = <[u8; 4]>::try_from(bits.rest()?).ok()?;
-        (adler32(&out[..len]) == u32::from_be_bytes(checksum)).then_some(len)
+        if bits.end() != stream.len() || len > CONTENT_MAX {
+            return None;
+        }
+        let checksum = bytes.last_chunk::<4>()?;
+        (adler32(&out[..len]) == u32::from_be_bytes(*checksum)).then_some(len)
     }
+}
 
-    fn read_fixed(&mut self) -> Option<()> {
-        self.literal_codes.clear();
+impl Tables {
+    fn fixed(&mut self) -> Option<()> {
         for symbol in 0..LITERALS as u16 {
             let bits = match symbol {
                 144..256 => 9,
                 256..280 => 7,
                 _ => 8,
             };
-            self.literal_codes.push(symbol, bits);
+            self.used[usize::from(symbol)] = (symbol, bits);
         }
-        self.distance_codes.clear();
         for symbol in 0..DISTANCES as u16 {
-            self.distance_codes.push(symbol, 5);
+            self.used[LITERALS + usize::from(symbol)] = (LITERALS as u16 + symbol, 5);
         }
-        self.fill()
+        self.fill(LITERALS + DISTANCES, LITERALS as u16)
     }
 
     /// The header of a block with codes of its own (RFC 1951, 3.2.7).
     #[inline(never)]
-    fn read_dynamic(&mut self, bits: &mut Bits<'_>) -> Option<()> {
-        let literals = bits.take(5)? as usize + 257;
-        let distances = bits.take(5)? as usize + 1;
-        let lengths = bits.take(4)? as usize + 4;
+    fn dynamic<'s>(&mut self, mut bits: Bits<'s>) -> Option<Bits<'s>> {
+        let literals = bits.take(5) as usize + 257;
+        let distances = bits.take(5) as usize + 1;
+        let lengths = bits.take(4) as usize + 4;
         if literals > 286 || distances > 30 {
             return None;
         }
         let mut sent = [0; 19];
-        for symbol in &ORDER[..lengths] {
-            bits.refill();
-            sent[usize::from(*symbol)] = bits.take(3)? as u8;
+        for symbols in ORDER[..lengths].chunks(18) {
+            bits.refill()?;
+            for symbol in symbols {
+                sent[usize::from(*symbol)] = bits.take(3) as u8;
+            }
         }
-        let codes = &mut self.literal_codes;
-        codes.clear();
-        (0..).zip(sent).for_each(|(symbol, bits)| codes.push(symbol, bits));
-        if codes.len < 2 {
+        let mut codes = [(0, 0); 19];
+        let mut count = 0;
+        for (symbol, length) in (0..).zip(sent) {
+            if length > 0 {
+                codes[count] = (symbol, length);
+                count += 1;
+            }
+        }
+        if count < 2 {
             return None;
         }
-        self.length.fill(codes, |symbol| u32::from(symbol) << 16)?;
+        self.length.fill(&codes[..count], |symbol| u32::from(symbol) << 16)?;
 
-        self.literal_codes.clear();
-        self.distance_codes.clear();
-        let (mut at, mut before) = (0, None);
-        while at < literals + distances {
-            bits.refill();
-            let (len, times) = match bits.code(&self.length)? >> 16 {
-                16 => (before?, bits.take(2)? + 3),
-                17 => (0, bits.take(3)? + 3),
-                18 => (0, bits.take(7)? + 11),
-                len => (len as u8, 1),
-            };
-            before = Some(len);
-            let end = at + times as usize;
-            if len > 0 {
-                for symbol in at..end.min(literals) {
-                    self.literal_codes.push(symbol as u16, len);
+        let all = literals + distances;
+        let (mut at, mut before, mut count) = (0, 0, 0);
+        while at < all {
+            bits.refill()?;
+            // Each is at most 14 of the 56 bits.
+            for _ in 0..4 {
+                let symbol = bits.code(&self.length) >> 16;
+                let (length, times) = match symbol {
+                    0..16 => (symbol as u8, 1),
+                    // Of the one before, which there has to be.
+                    16 if at > 0 => (before, bits.take(2) as usize + 3),
+                    17 => (0, bits.take(3) as usize + 3),
+                    18 => (0, bits.take(7) as usize + 11),
+                    _ => return None,
+                };
+                if length > 0 {
+                    for symbol in at..at + times {
+                        *self.used.get_mut(count)? = (symbol as u16, length);
+                        count += 1;
+                    }
                 }
-                for symbol in at.max(literals)..end {
-                    self.distance_codes.push((symbol - literals) as u16, len);
+                before = length;
+                at += times;
+                if at >= all {
+                    break;
                 }
             }
-            at = end;
         }
-        if at > literals + distances {
+        if at > all {
             return None;
         }
-        self.fill()
+        self.fill(count, literals as u16)?;
+        Some(bits)
     }
 
-    fn fill(&mut self) -> Option<()> {
-        self.literal.fill(&self.literal_codes, |symbol| LITERAL_ENTRY[usize::from(symbol)])?;
-        self.distance.fill(&self.distance_codes, |symbol| DISTANCE_ENTRY[usize::from(symbol)])
+    /// Makes the tables of the first `count` symbols in use, those of distances from `literals` on.
+    fn fill(&mut self, count: usize, literals: u16) -> Option<()> {
+        let used = self.used.get(..count)?;
+        let distances = used.iter().rev().take_while(|(symbol, _)| *symbol >= literals).count();
+        let (literal, distance) = used.split_at(count - distances);
+        self.literal.fill(literal, |symbol| LITERAL_ENTRY[usize::from(symbol)])?;
+        let entry = |symbol| DISTANCE_ENTRY[usize::from(symbol - literals)];
+        self.distance.fill(distance, entry)
     }
 
     /// Reads symbols to the end of the block; gives the stream after it and the length of the
@@ -192,14 +224,14 @@ impl Small {
     fn block<'s>(
         &self,
         mut bits: Bits<'s>,
-        out: &mut [u8],
+        out: &mut [u8; CONTENT_MAX + SLACK],
         mut len: usize,
     ) -> Option<(Bits<'s>, usize)> {
-        loop {
-            bits.refill();
+        while len <= CONTENT_MAX {
+            bits.refill()?;
             // Four codes are at most 48 of the 56 bits.
             for _ in 0..4 {
-                let entry = bits.code(&self.literal)?;
+                let entry = bits.code(&self.literal);
                 if entry & LITERAL != 0 {
                     *out.get_mut(len)? = (entry >> 16) as u8;
                     len += 1;
@@ -209,42 +241,43 @@ impl Small {
                     return Some((bits, len));
                 }
                 // What remains of a match is at most 5 + 12 + 13 bits.
-                bits.refill();
+                bits.refill()?;
                 let run = number(&mut bits, entry)?;
-                let entry = bits.code(&self.distance)?;
+                let entry = bits.code(&self.distance);
                 let back = number(&mut bits, entry)?;
                 copy(out, len.checked_sub(back)?, len, run)?;
                 len += run;
                 break;
             }
         }
+        None
     }
 }
 
 /// The length or distance of an entry, with its extra bits.
-#[inline]
+#[inline(always)]
 fn number(bits: &mut Bits<'_>, entry: Entry) -> Option<usize> {
     // A symbol that has no meaning (RFC 1951, 3.2.6) has no base either.
-    let base = (entry >> 16) as usize;
-    let extra = bits.take((entry >> 8) & 15)? as usize;
-    (base > 0).then_some(base + extra)
+    let base = entry >> 16;
+    let extra = bits.take((entry >> 8) & 15);
+    (base > 0).then_some(base.wrapping_add(extra) as usize)
 }
 
 /// Repeats `run` bytes from `from` at `to`, which may overlap; `None` where `out` ends first.
-#[inline]
+#[inline(always)]
 fn copy(out: &mut [u8], from: usize, to: usize, run: usize) -> Option<()> {
-    if to - from >= STRIDE && to + run + STRIDE <= out.len() {
+    if to - from >= STRIDE {
+        let mut step = 0;
         // What is written beyond the run is overwritten or cut off.
-        for step in (0..run).step_by(STRIDE) {
-            out.copy_within(from + step..from + step + STRIDE, to + step);
+        while step < run {
+            let piece = *out.get(from + step..)?.first_chunk::<STRIDE>()?;
+            *out.get_mut(to + step..)?.first_chunk_mut::<STRIDE>()? = piece;
+            step += STRIDE;
         }
         return Some(());
     }
-    if to + run > out.len() {
-        return None;
-    }
     for step in 0..run {
-        out[to + step] = out[from + step];
+        *out.get_mut(to + step)? = *out.get(from + step)?;
     }
     Some(())
 }

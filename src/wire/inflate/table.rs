@@ -9,64 +9,42 @@ pub(super) const SYMBOLS_MAX: usize = 288;
 /// no code.
 pub(super) type Entry = u32;
 
-/// The symbols that are in use, with the lengths of their codes, in ascending order of symbols.
-pub(super) struct Codes {
-    used: [(u16, u8); SYMBOLS_MAX],
-    pub len: usize,
-    /// How many codes have each length.
-    count: [u16; 16],
-}
-
-impl Codes {
-    pub fn new() -> Codes {
-        Codes { used: [(0, 0); SYMBOLS_MAX], len: 0, count: [0; 16] }
-    }
-
-    pub fn clear(&mut self) {
-        self.len = 0;
-        self.count = [0; 16];
-    }
-
-    /// `bits` is at most 15; 0 means that the symbol has no code.
-    #[inline]
-    pub fn push(&mut self, symbol: u16, bits: u8) {
-        if bits > 0 {
-            self.used[self.len] = (symbol, bits);
-            self.len += 1;
-            self.count[usize::from(bits)] += 1;
-        }
-    }
-}
+/// A symbol in use and the length of its code, 1 to 15.
+pub(super) type Used = (u16, u8);
 
 /// Symbols by the next bits of the stream.
 pub(super) struct Table<const SIZE: usize> {
     entries: [Entry; SIZE],
-    /// The length of the longest code; the entries from `1 << bits` on are not in use.
-    bits: u32,
+    /// As many ones as the longest code has bits; the entries above it are not in use.
+    mask: usize,
 }
 
 impl<const SIZE: usize> Table<SIZE> {
     pub fn new() -> Table<SIZE> {
-        Table { entries: [0; SIZE], bits: 1 }
+        Table { entries: [0; SIZE], mask: 1 }
     }
 
-    /// Gives each symbol its canonical code (RFC 1951, 3.2.2). `None` where the codes are no
-    /// complete set, or too long.
-    pub fn fill(&mut self, codes: &Codes, entry: impl Fn(u16) -> Entry) -> Option<()> {
-        let used = &codes.used[..codes.len];
+    /// Gives each symbol of `used`, which stand in ascending order, its canonical code (RFC 1951, 3.2.2).
+    /// `None` where the codes are no complete set, or too long.
+    pub fn fill(&mut self, used: &[Used], entry: impl Fn(u16) -> Entry) -> Option<()> {
         if let [] | [(_, 1)] = used {
             // Distances alone may be so; a set of one literal cannot even end its block.
             let only = used.first().map_or(0, |(symbol, _)| entry(*symbol) | 1);
             self.entries[..2].copy_from_slice(&[only, 0]);
-            self.bits = 1;
+            self.mask = 1;
             return Some(());
         }
-        let (mut next, mut sum, mut space, mut longest) = ([0; 16], 0, 0u32, 0);
-        for (bits, count) in codes.count.iter().enumerate() {
+        let mut count = [0u16; 16];
+        for (_, bits) in used {
+            let count = &mut count[usize::from(*bits & 15)];
+            *count = count.wrapping_add(1);
+        }
+        let (mut next, mut sum, mut space, mut longest) = ([0u16; 16], 0, 0u32, 0);
+        for bits in 1..16 {
             next[bits] = sum;
-            sum += usize::from(*count);
-            space += u32::from(*count) << (15 - bits);
-            if *count > 0 {
+            sum += count[bits];
+            space += u32::from(count[bits]) << (15 - bits);
+            if count[bits] > 0 {
                 longest = bits;
             }
         }
@@ -75,12 +53,12 @@ impl<const SIZE: usize> Table<SIZE> {
         }
         let mut sorted = [0; SYMBOLS_MAX];
         for (symbol, bits) in used {
-            let place = &mut next[usize::from(*bits)];
-            sorted[*place] = *symbol;
-            *place += 1;
+            let place = &mut next[usize::from(*bits & 15)];
+            *sorted.get_mut(usize::from(*place))? = *symbol;
+            *place = place.wrapping_add(1);
         }
-        self.place(&sorted[..used.len()], &codes.count[..=longest], entry);
-        self.bits = longest as u32;
+        self.place(sorted.get(..used.len())?, &count[..=longest], entry);
+        self.mask = (1 << longest) - 1;
         Some(())
     }
 
@@ -104,67 +82,59 @@ impl<const SIZE: usize> Table<SIZE> {
     }
 }
 
-/// The stream as bits, lowest first.
+/// The stream as bits, lowest first. It has to be followed by `PADDING` bytes of zero, so that nothing but
+/// `refill` has to look for its end: who reads past it finds zeros, and is found out by `end`.
 pub(super) struct Bits<'s> {
-    bytes: &'s [u8],
+    padded: &'s [u8],
     at: usize,
     /// The next `count` bits; what stands above them is nothing, or the bits that follow.
     held: u64,
     count: u32,
 }
 
+/// Two words: the one that holds the last bit, and the one that is read ahead of it.
+pub(super) const PADDING: usize = 16;
+
 impl<'s> Bits<'s> {
-    pub fn new(bytes: &'s [u8]) -> Bits<'s> {
-        Bits { bytes, at: 0, held: 0, count: 0 }
+    pub fn new(padded: &'s [u8]) -> Bits<'s> {
+        Bits { padded, at: 0, held: 0, count: 0 }
     }
 
-    /// Holds at least 56 bits, or all that are left.
-    #[inline]
-    pub fn refill(&mut self) {
-        if let Some(word) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
-            self.held |= u64::from_le_bytes(*word) << self.count;
-            self.at += (63 - self.count as usize) / 8;
-            self.count |= 56;
-            return;
-        }
-        while self.count < 56 {
-            let Some(byte) = self.bytes.get(self.at) else { return };
-            self.held |= u64::from(*byte) << self.count;
-            self.at += 1;
-            self.count += 8;
-        }
-    }
-
-    /// The next `bits`, at most 13; `None` at the end of the stream.
-    #[inline]
-    pub fn take(&mut self, bits: u32) -> Option<u32> {
-        let value = self.held as u32 & ((1 << bits) - 1);
-        self.skip(bits)?;
-        Some(value)
-    }
-
-    /// The entry of the next code.
-    #[inline]
-    pub fn code<const SIZE: usize>(&mut self, table: &Table<SIZE>) -> Option<Entry> {
-        let index = self.held as usize & ((1 << table.bits) - 1);
-        // The mask says what `bits` implies.
-        let entry = table.entries[index & (SIZE - 1)];
-        if entry == 0 {
-            return None;
-        }
-        self.skip(entry & 15)?;
-        Some(entry)
-    }
-
-    #[inline]
-    fn skip(&mut self, bits: u32) -> Option<()> {
-        self.count = self.count.checked_sub(bits)?;
-        self.held >>= bits;
+    /// Holds at least 56 bits; what is taken before the next call may be no more. `None` far behind the end.
+    #[inline(always)]
+    pub fn refill(&mut self) -> Option<()> {
+        let word = self.padded.get(self.at..)?.first_chunk::<8>()?;
+        self.held |= u64::from_le_bytes(*word).wrapping_shl(self.count);
+        self.at = self.at.wrapping_add((63 ^ self.count as usize) / 8);
+        self.count |= 56;
         Some(())
     }
 
-    /// The whole bytes that follow.
-    pub fn rest(&self) -> Option<&'s [u8]> {
-        self.bytes.get(self.at - self.count as usize / 8..)
+    /// The next `bits`, at most 13.
+    #[inline(always)]
+    pub fn take(&mut self, bits: u32) -> u32 {
+        let value = self.held as u32 & (1u32.wrapping_shl(bits).wrapping_sub(1));
+        self.skip(bits);
+        value
+    }
+
+    /// The entry of the next code; 0 where there is no such code.
+    #[inline(always)]
+    pub fn code<const SIZE: usize>(&mut self, table: &Table<SIZE>) -> Entry {
+        // The second mask says what the first implies.
+        let entry = table.entries[self.held as usize & table.mask & (SIZE - 1)];
+        self.skip(entry & 15);
+        entry
+    }
+
+    #[inline(always)]
+    fn skip(&mut self, bits: u32) {
+        self.count = self.count.wrapping_sub(bits);
+        self.held = self.held.wrapping_shr(bits);
+    }
+
+    /// How many bytes of the stream have been taken, the last one perhaps in part.
+    pub fn end(&self) -> usize {
+        self.at - self.count as usize / 8
     }
 }
