@@ -33,7 +33,8 @@ fn fleet_over_a_faulty_network_is_told_truly() {
         return;
     }
     let mut total = world::Report::default();
-    for seed in 0..knob("HB_SIM_SEEDS", 256) {
+    let first = knob("HB_SIM_FIRST", 0);
+    for seed in first..first + knob("HB_SIM_SEEDS", 256) {
         total.add(&run(seed, minutes, fault::Shape::of_seed(seed)));
     }
     println!("{total:?}");

@@ -34,6 +34,9 @@ pub struct Shadow {
     /// When the server's process began: from then on each host that was up has a full deadline.
     started: Mono,
     holding: bool,
+    /// It was told that the server stands alone, and not yet that this is over. After a restart it may hold again
+    /// without telling that a second time.
+    isolated: bool,
 }
 
 impl Shadow {
@@ -69,8 +72,12 @@ impl Shadow {
 
     /// The server told something of a host: is it true, and is it news?
     pub fn told(&mut self, now: Mono, text: &str, silenced: bool) -> Result<(), String> {
-        self.holding |= text.ends_with("notices are held");
-        self.holding &= !text.starts_with("the server hears");
+        self.isolated |= text.starts_with("ISOLATED: ");
+        // Found right after a start, it is told at once.
+        self.holding |= text.ends_with("notices are held") || text.starts_with("ISOLATED: ");
+        if text.starts_with("the server hears") {
+            (self.holding, self.isolated) = (false, false);
+        }
         let Some((verb, rest)) = text.split_once(": ") else { return Ok(()) };
         let name = rest.split(' ').next().unwrap_or_default();
         let heard = self.hosts.get(name).and_then(|h| h.heard);
@@ -92,7 +99,8 @@ impl Shadow {
             }
             "NEW" if std::mem::take(&mut host.unsure) => host.told_down = false,
             "DOWN" => {
-                let held = std::mem::replace(&mut host.held, self.holding || silenced);
+                let held = self.holding || self.isolated || silenced;
+                let held = std::mem::replace(&mut host.held, held);
                 if std::mem::replace(&mut host.told_down, true) {
                     // Told once more at the end of a quiet: it was judged before.
                     return if held { Ok(()) } else { Err(format!("{name} is told down twice")) };

@@ -265,12 +265,13 @@ fn keep_fixed(old: &Server, new: &mut Server) {
     new.ghosts_max = old.ghosts_max;
     new.agent_enabled = old.agent_enabled;
     new.agent.clone_from(&old.agent);
+    new.pair.clone_from(&old.pair);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use heartbeat::config::server::key;
+    use heartbeat::config::server::{Pair, PairRole, key};
 
     #[test]
     fn fixed_keys_keep_their_old_value() {
@@ -291,6 +292,15 @@ mod tests {
             hosts_max: 5,
             ghosts_max: 6,
             agent_enabled: true,
+            pair: Some(Pair {
+                peer: "other".to_owned(),
+                role: PairRole::Primary,
+                address: None,
+                port: None,
+                key_file: None,
+                key: None,
+                interval: Duration::from_secs(10),
+            }),
             ..Server::default()
         };
         let fixed = key::TOP.iter().filter(|key| !key.live).count();
