@@ -215,7 +215,7 @@ impl Fleet {
                 let host = host as usize;
                 self.heartbeat(host, round);
                 for plugin in 0..4 {
-                    if first || (round + host as u64 * 7 + plugin * 2) % EVERY == 0 {
+                    if first || (round + host as u64 * 7 + plugin * 2).is_multiple_of(EVERY) {
                         self.sample(host, round, plugin);
                     }
                 }

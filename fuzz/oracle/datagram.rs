@@ -90,7 +90,7 @@ fn check_limits(datagram: &Datagram<'_>) {
 /// The reply is never longer than the request (THREATS U3), and an agent can read it.
 fn check_reply(datagram: &Datagram<'_>, len_max: usize) {
     let mut out = [0; 120];
-    let len = encode_ack(&mut out, datagram.seq, datagram.time, len_max % 2 == 0, len_max);
+    let len = encode_ack(&mut out, datagram.seq, datagram.time, len_max.is_multiple_of(2), len_max);
     assert!(len <= len_max);
     if len > 0 {
         let ack = decode_ack(&out[..len]).expect("our own ACK is readable");

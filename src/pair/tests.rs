@@ -82,6 +82,9 @@ fn restart_of_the_other_side_names_when_its_old_process_was_heard_last() {
     assert_eq!(pair.judge(at(31), false).restarted, None);
 }
 
+/// Keys and what they hold; nothing where they were taken back.
+type News = Vec<(Arc<str>, Option<String>)>;
+
 /// One side's shelf and the other's reader, over a way that loses notes and marks.
 struct Way {
     shelf: Shelf,
@@ -91,7 +94,7 @@ struct Way {
 
 impl Way {
     /// Until everything is there; gives back how many notes it took.
-    fn run(&mut self, loss: f64) -> (usize, Vec<(Arc<str>, Option<String>)>) {
+    fn run(&mut self, loss: f64) -> (usize, News) {
         let mut news = Vec::new();
         for turn in 1.. {
             assert!(turn < 10_000, "it never ends");

@@ -266,7 +266,8 @@ fn inner_plugins<'a>(
     if named && envelope.data.is_some() {
         plugins.push(plg(envelope, part, leaves)?);
     }
-    let known = std::mem::take(&mut envelope.plugins).into_iter().filter(|(name, _)| is_plugin_name(name));
+    let known =
+        std::mem::take(&mut envelope.plugins).into_iter().filter(|(name, _)| is_plugin_name(name));
     plugins.extend(known.map(|(plugin, data)| bare_plg(plugin, &data, leaves)));
     Ok(plugins)
 }

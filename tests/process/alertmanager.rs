@@ -91,7 +91,7 @@ fn beat(servers: Vec<SocketAddr>, on: Arc<AtomicBool>, over: Arc<AtomicBool>) {
         if on.load(Ordering::Relaxed) {
             servers.iter().for_each(|server| drop(socket.send_to(message.as_bytes(), server)));
         }
-        std::thread::sleep(Duration::from_millis(250));
+        crate::program::pause_for(Duration::from_millis(250));
     }
 }
 

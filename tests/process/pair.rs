@@ -30,7 +30,7 @@ impl Beating {
                         let _ = socket.send_to(message.as_bytes(), server);
                     }
                 }
-                std::thread::sleep(Duration::from_millis(250));
+                crate::program::pause_for(Duration::from_millis(250));
             }
         };
         thread::spawn("beating", 128 << 10, body).unwrap();
@@ -62,7 +62,8 @@ fn configure(place: &Place, port: u16, peer: (&str, &str, u16), hook: &StandIn) 
         hook.url("/in")
     ));
     let path = place.path().join("hbd.yaml");
-    let text = std::fs::read_to_string(&path).unwrap();
+    let text =
+        String::from_utf8(heartbeat::os::file::read_bounded(&path, 1 << 20).unwrap()).unwrap();
     std::fs::write(&path, text.replacen("hb_port: 0", &format!("hb_port: {port}"), 1)).unwrap();
 }
 

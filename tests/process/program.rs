@@ -26,9 +26,14 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "between two looks at another process")]
 fn pause() {
-    std::thread::sleep(Duration::from_millis(10));
+    pause_for(Duration::from_millis(10));
+}
+
+/// Between two datagrams or looks; nothing is timed by it.
+#[allow(clippy::disallowed_methods, reason = "there is no event to wait for")]
+pub fn pause_for(span: Duration) {
+    std::thread::sleep(span);
 }
 
 /// A directory with a configuration on free ports, in which hbd can be started again and again.

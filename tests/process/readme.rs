@@ -71,7 +71,7 @@ fn every_command_of_the_readme_works() {
         command.stdin(Stdio::null());
         if ENDLESS.contains(&line) {
             let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            std::thread::sleep(Duration::from_millis(500));
+            crate::program::pause_for(Duration::from_millis(500));
             let early = child.try_wait().unwrap();
             let _ = child.kill();
             let _ = child.wait();
