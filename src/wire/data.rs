@@ -35,6 +35,7 @@ fn data_of<'a>(
     cut_before: u32,
     budget: &mut Budget<'a>,
 ) -> Result<Data<'a>, Reject> {
+    budget.name_leaves(first)?;
     let text = if budget.strings_cut > cut_before {
         let shorter = mend::cut_strings(text).ok_or(Reject::BadJson)?;
         budget.arena.copy(&shorter).ok_or(Reject::TooManyLeaves)?
@@ -56,7 +57,7 @@ impl<'a> DeserializeSeed<'a> for DataSeed<'_, 'a> {
     fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Data<'a>, D::Error> {
         let DataSeed { text, budget } = self;
         let (first, cut_before) = (budget.leaves.len(), budget.strings_cut);
-        budget.path.clear();
+        budget.paths.clear();
         budget.last_key = None;
         Walk { budget: &mut *budget, depth: DATA_DEPTH, collect: true }
             .deserialize(deserializer)?;

@@ -14,7 +14,7 @@ use super::mend;
 use super::message::{Datagram, Htb, Kind, Leaf, Message, Msg, Plg, SealedMessage};
 use super::opened::{self, Content, Opened, Unopened};
 use super::seal::{self, Header, SealKind};
-use super::walk::Budget;
+use super::walk::{Budget, Paths};
 use crate::limits;
 use crate::text::{check_name, cut, is_plugin_name};
 
@@ -32,7 +32,7 @@ pub struct Decoder {
     inflater: Inflater,
     arena: Box<[u8]>,
     leaves: LeafLease,
-    path: String,
+    paths: Paths,
     keys: envelope::Keys,
     mended: String,
     /// The plaintext of a sealed datagram.
@@ -52,7 +52,7 @@ impl Decoder {
             inflater: Inflater::new(),
             arena: vec![0; ARENA_BYTES].into_boxed_slice(),
             leaves: LeafLease::default(),
-            path: String::new(),
+            paths: Paths::default(),
             keys: envelope::Keys::default(),
             mended: String::new(),
             plain: Vec::new(),
@@ -64,7 +64,7 @@ impl Decoder {
     /// Python writes NaN and Infinity, which are no JSON: they are read as null, at the price of a
     /// second pass.
     pub fn decode<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Datagram<'a>, Reject> {
-        let Decoder { inflater, arena, leaves, path, keys, mended, .. } = self;
+        let Decoder { inflater, arena, leaves, paths, keys, mended, .. } = self;
         let json = match class(bytes)? {
             Class::Json => bytes,
             Class::Zlib => inflater.inflate(bytes)?,
@@ -73,7 +73,7 @@ impl Decoder {
         let mut budget = Budget {
             arena: Arena::new(arena),
             leaves: leaves.lease(),
-            path,
+            paths,
             last_key: None,
             nodes: 0,
             strings_cut: 0,
@@ -119,13 +119,13 @@ impl Decoder {
     }
 
     fn read_plain(&mut self, deflated: bool) -> Result<Content<'_>, Reject> {
-        let Decoder { inflater, arena, leaves, path, keys, plain, .. } = self;
+        let Decoder { inflater, arena, leaves, paths, keys, plain, .. } = self;
         let json = if deflated { inflater.inflate(plain)? } else { &plain[..] };
         let text = std::str::from_utf8(json).map_err(|_| Reject::BadUtf8)?;
         let mut budget = Budget {
             arena: Arena::new(arena),
             leaves: leaves.lease(),
-            path,
+            paths,
             last_key: None,
             nodes: 0,
             strings_cut: 0,

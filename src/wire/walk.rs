@@ -5,7 +5,7 @@
 //! proportion to its bytes and no memory of its own.
 
 use super::Reject;
-use super::arena::Arena;
+use super::arena::{ARENA_BYTES, Arena};
 use super::message::{Leaf, LeafValue};
 use crate::limits;
 use crate::text::cut;
@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 pub(super) struct Budget<'a> {
     pub arena: Arena<'a>,
     pub leaves: &'a mut Vec<Leaf<'a>>,
-    pub path: &'a mut String,
+    pub paths: &'a mut Paths,
     /// The last key inside of plugin data that has no escapes, and the depth of its object.
     pub last_key: Option<(&'a str, usize)>,
     pub nodes: usize,
@@ -30,7 +30,7 @@ impl<'a> Budget<'a> {
     /// Forgets what was counted and collected, but not what was handed out of the arena.
     pub fn reset(&mut self) {
         self.leaves.clear();
-        self.path.clear();
+        self.paths.clear();
         self.nodes = 0;
         self.strings_cut = 0;
         self.fault = None;
@@ -39,7 +39,7 @@ impl<'a> Budget<'a> {
     /// Walks one complete JSON value whose containers begin at `depth`. With `collect` its leaves
     /// are kept.
     pub fn walk(&mut self, text: &'a str, depth: usize, collect: bool) -> Result<(), Reject> {
-        self.path.clear();
+        self.paths.clear();
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let walked = Walk { budget: &mut *self, depth, collect }.deserialize(&mut deserializer);
         walked.map_err(|_| self.reason())
@@ -70,11 +70,52 @@ impl<'a> Budget<'a> {
         if self.leaves.len() >= limits::LEAVES_PLAIN_MAX {
             return Err(self.refuse(Reject::TooManyLeaves));
         }
-        match self.arena.copy(self.path) {
-            Some(path) => self.leaves.push(Leaf { path, value }),
-            None => return Err(self.refuse(Reject::TooManyLeaves)),
+        if !self.paths.keep() {
+            return Err(self.refuse(Reject::TooManyLeaves));
         }
+        self.leaves.push(Leaf { path: "", value });
         Ok(())
+    }
+
+    /// Gives the leaves from `first` on, which were collected since the paths were last cleared, their paths.
+    pub fn name_leaves(&mut self, first: usize) -> Result<(), Reject> {
+        let all = self.arena.copy(&self.paths.kept).ok_or(Reject::TooManyLeaves)?;
+        let mut from = 0;
+        for (leaf, end) in self.leaves.iter_mut().skip(first).zip(&self.paths.ends) {
+            leaf.path = all.get(from..*end).ok_or(Reject::TooManyLeaves)?;
+            from = *end;
+        }
+        self.paths.clear();
+        Ok(())
+    }
+}
+
+/// The paths of the leaves of one data object, one behind the other: they are copied and looked through as text once
+/// for all of them.
+#[derive(Default)]
+pub(super) struct Paths {
+    /// The path to where the walk is.
+    here: String,
+    kept: String,
+    /// Where each path ends in `kept`.
+    ends: Vec<usize>,
+}
+
+impl Paths {
+    pub fn clear(&mut self) {
+        self.here.clear();
+        self.kept.clear();
+        self.ends.clear();
+    }
+
+    /// Keeps the path as it is; false where there is no room for it.
+    fn keep(&mut self) -> bool {
+        let fits = self.kept.len() + self.here.len() <= ARENA_BYTES;
+        if fits {
+            self.kept.push_str(&self.here);
+            self.ends.push(self.kept.len());
+        }
+        fits
     }
 }
 
@@ -155,18 +196,18 @@ impl<'a> Visitor<'a> for Walk<'_, 'a> {
 
     fn visit_seq<A: SeqAccess<'a>>(mut self, mut items: A) -> Result<(), A::Error> {
         self.enter()?;
-        let outer = self.budget.path.len();
+        let outer = self.budget.paths.here.len();
         let mut index = 0u32;
         loop {
             if self.collect {
                 let dot = if outer == 0 { "" } else { "." };
                 // Writing to a String cannot fail.
-                let _ = write!(self.budget.path, "{dot}{index}");
+                let _ = write!(self.budget.paths.here, "{dot}{index}");
             }
             let item =
                 Walk { budget: &mut *self.budget, depth: self.depth + 1, collect: self.collect };
             let more = items.next_element_seed(item)?;
-            self.budget.path.truncate(outer);
+            self.budget.paths.here.truncate(outer);
             if more.is_none() {
                 return Ok(());
             }
@@ -176,7 +217,7 @@ impl<'a> Visitor<'a> for Walk<'_, 'a> {
 
     fn visit_map<A: MapAccess<'a>>(mut self, mut members: A) -> Result<(), A::Error> {
         self.enter()?;
-        let outer = self.budget.path.len();
+        let outer = self.budget.paths.here.len();
         loop {
             let key = Key { budget: &mut *self.budget, depth: self.depth, collect: self.collect };
             if members.next_key_seed(key)?.is_none() {
@@ -185,7 +226,7 @@ impl<'a> Visitor<'a> for Walk<'_, 'a> {
             let value =
                 Walk { budget: &mut *self.budget, depth: self.depth + 1, collect: self.collect };
             members.next_value_seed(value)?;
-            self.budget.path.truncate(outer);
+            self.budget.paths.here.truncate(outer);
         }
     }
 }
@@ -222,10 +263,10 @@ impl<'a> Visitor<'a> for Key<'_, 'a> {
         }
         self.budget.node()?;
         if self.collect {
-            if !self.budget.path.is_empty() {
-                self.budget.path.push('.');
+            if !self.budget.paths.here.is_empty() {
+                self.budget.paths.here.push('.');
             }
-            self.budget.path.push_str(key);
+            self.budget.paths.here.push_str(key);
         }
         Ok(())
     }

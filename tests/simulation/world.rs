@@ -38,6 +38,7 @@ pub struct Report {
     pub heartbeats: u64,
     /// Of these, those of hosts with a key.
     pub sealed: u64,
+    /// Of hosts that were heard before.
     pub downs: u64,
     pub ups: u64,
     pub flaps: u64,
@@ -487,7 +488,9 @@ impl World {
 
     fn told(&mut self, event: &view::Event) {
         let text = event.text.to_string();
-        self.report.downs += u64::from(text.starts_with("DOWN"));
+        // Whose agent starts late has truly never reported.
+        let down = text.starts_with("DOWN") && !text.ends_with("- never reported");
+        self.report.downs += u64::from(down);
         self.report.ups += u64::from(text.starts_with("UP"));
         for byte in text.bytes() {
             self.report.fingerprint =
