@@ -623,6 +623,12 @@ impl World {
         if self.engine.is_some() {
             return;
         }
+        if self.shape.step > 0.0 {
+            // Each life of the server gives a silence that is not over its length and those two hours.
+            let until = self.now + Duration::from_secs(201) + SILENCE_ASTRAY;
+            let running = self.silenced.values_mut().filter(|end| **end > self.now);
+            running.for_each(|end| *end = until.max(*end));
+        }
         let now = self.server_now();
         let mut engine = Engine::new(self.config.clone(), self.seed, now);
         let mut secret = [0; 32];
