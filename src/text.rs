@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn escaping_leaves_nothing_hostile() {
+    fn s3_escaping_leaves_nothing_hostile() {
         assert_eq!(escape_control("a\x1b[31m\u{202e}b\r\n"), "a\\u{1b}[31m\\u{202e}b\\u{d}\\u{a}");
         assert!(matches!(escape_control("plain ünïcode"), Cow::Borrowed(_)));
     }

@@ -509,7 +509,7 @@ mod tests {
     }
 
     #[test]
-    fn caps_hold_at_their_edge() {
+    fn s15_caps_hold_at_their_edge() {
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         let most = limits::CONFIG_DEPTH + 1;
         assert!(read(&nested(most), "f").is_ok() && read(&nested(most + 1), "f").is_err());
@@ -528,7 +528,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn s15_any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let text = String::from_utf8_lossy(&bytes);
             match read(&text, "f") {
                 Ok((_, warnings)) => prop_assert!(warnings.len() <= text.len()),

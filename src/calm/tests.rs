@@ -654,7 +654,7 @@ proptest! {
     /// Whatever the wall clock does: beginnings and ends alternate, no occurrence begins twice, and after a
     /// last stretch without steps the window is as its schedule says.
     #[test]
-    fn steps_of_the_clock_neither_skip_nor_repeat_an_end(
+    fn s8_steps_of_the_clock_neither_skip_nor_repeat_an_end(
         moves in prop::collection::vec((0..180u64, -7200..7200i64), 1..25),
     ) {
         let mut rig = nightly_rig("2026-11-22T20:00");

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn ghost_table_full_refuses_the_new_and_keeps_the_old() {
+    fn u7_ghost_table_full_refuses_the_new_and_keeps_the_old() {
         let mut ghosts = GhostTable::default();
         let now = Now::default();
         let address = IpAddr::from([192, 0, 2, 1]);

@@ -315,7 +315,7 @@ fn one_off_message_resent_is_told_once_and_makes_no_heartbeat() {
 }
 
 #[test]
-fn unknown_name_under_policy_known_becomes_a_ghost_until_accepted() {
+fn u7_unknown_name_under_policy_known_becomes_a_ghost_until_accepted() {
     let config = Server { udp_policy: Some(UdpPolicy::Known), ghosts_max: 2, ..Server::default() };
     let mut rig = Rig::new(config);
     for name in ["a", "b", "c", "a"] {
@@ -449,7 +449,7 @@ fn drop_leaves_a_tombstone_and_forgets_the_saved_row() {
 }
 
 #[test]
-fn wall_clock_step_is_told_and_moves_no_deadline() {
+fn s8_wall_clock_step_is_told_and_moves_no_deadline() {
     let mut rig = Rig::new(Server::default());
     rig.htb(V4, "pc");
     rig.told();

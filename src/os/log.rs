@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn flood_from_one_place_is_at_most_twenty_lines_a_second() {
+    fn s3_flood_from_one_place_is_at_most_twenty_lines_a_second() {
         let mut repeats = Repeats::new();
         let mut written = 0;
         for i in 0..500 {

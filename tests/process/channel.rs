@@ -293,7 +293,7 @@ fn s14_service_that_fails_holds_up_no_other_and_is_tried_again() {
 }
 
 #[test]
-fn new_channel_works_after_a_reload_and_the_dead_man_is_told() {
+fn s13_new_channel_works_after_a_reload_and_the_dead_man_is_told() {
     let (first, second) =
         (StandIn::start(Manner::Status(200)), StandIn::start(Manner::Status(200)));
     let place = Place::new();

@@ -1,7 +1,7 @@
 //! Faults on purpose: the process dies at named points and the state loads again; a thread stands still and the
 //! process ends by itself.
 
-use crate::program::{Hbd, Place, Sender, stderr, until};
+use crate::program::{Hbd, Place, Sender, pause_for, stderr, until};
 use heartbeat::time::Duration;
 
 /// A server that dies, or stands still, at a point.
@@ -107,6 +107,34 @@ fn s11_a_channel_that_stands_still_ends_the_process_within_its_watchdog() {
     let took = heartbeat::os::clock::now().mono.since(before);
     server.wait_for_log("ending: a thread stands still thread=notify-job");
     assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+#[test]
+fn s8_server_that_stood_still_longer_than_a_deadline_calls_nobody_down() {
+    let place = Place::new();
+    place.configure("misses: 2\ngrace: 1s\n");
+    let server = place.start();
+    let sender = Sender::to(server.udp);
+    let beat = |name: &str| {
+        sender.send(format!(r#"{{"ID":"HTB","name":"{name}","interval":1}}"#).as_bytes());
+    };
+    beat("queued");
+    beat("quiet");
+    server.wait_for_host("quiet");
+    server.signal(libc::SIGSTOP);
+    pause_for(Duration::from_secs(2));
+    beat("queued");
+    pause_for(Duration::from_secs(3));
+    server.signal(libc::SIGCONT);
+    // Seen by both once more, so that it has judged them since.
+    let downs = |server: &Hbd| {
+        let events = server.get("/api/0/events").1.to_string();
+        ["queued", "quiet"].map(|name| events.contains(&format!("DOWN: {name} ")))
+    };
+    server.hosts();
+    assert_eq!(downs(&server), [false, false]);
+    // The same silence of an awake server is told.
+    until("both are down", || (downs(&server) == [true, true]).then_some(()));
 }
 
 #[test]

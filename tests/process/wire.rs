@@ -61,7 +61,7 @@ fn both_families_make_one_host_with_two_connections() {
 }
 
 #[test]
-fn flood_of_garbage_leaves_a_known_host_answered() {
+fn u4_flood_of_garbage_leaves_a_known_host_answered() {
     let place = Place::new();
     let server = place.start();
     let (good, bad) = (Sender::to(server.udp), Sender::to(server.udp));

@@ -288,7 +288,7 @@ fn group_is_sorted_by_severity_under_a_head_line() {
 }
 
 #[test]
-fn thousand_hosts_down_are_one_digest_that_names_them_all() {
+fn s5_thousand_hosts_down_are_one_digest_that_names_them_all() {
     let mut rig = Rig::new(config());
     let names: Vec<String> = (0..1000).map(|i| format!("host-{i:04}")).collect();
     for name in &names {
@@ -313,7 +313,7 @@ fn thousand_hosts_down_are_one_digest_that_names_them_all() {
 }
 
 #[test]
-fn more_than_the_limit_a_minute_waits_and_becomes_one_digest() {
+fn s5_more_than_the_limit_a_minute_waits_and_becomes_one_digest() {
     let mut config = config();
     config.group_wait = Duration::ZERO;
     let mut rig = Rig::new(config);
@@ -570,7 +570,7 @@ fn notice_comes_back_from_the_store_as_it_was() {
 }
 
 #[test]
-fn isolation_recalls_what_was_not_handed_over() {
+fn s6_isolation_recalls_what_was_not_handed_over() {
     let mut rig = Rig::new(config());
     rig.down("web1", &[mail()]);
     assert!(rig.outbox.recall(&outage("web1")));
