@@ -2,8 +2,8 @@
 //!
 //! `cargo bench --bench load [-- HOSTS [SECONDS]]` (100,000 hosts, 180 s). Each host sends a heartbeat every 30 s and
 //! the four system plugins every 300 s, each datagram sealed as it is sent, its numbers never the same twice; no
-//! datagram is sent again, so that what is not answered is lost. Loopback only; ends by itself. docs/PERFORMANCE.md
-//! has the goals.
+//! datagram is sent again, so that what is not answered is lost. `HB_LOAD_REMOTE=1` adds a receiver of remote-write,
+//! `HB_LOAD_CONFIG` lines of hbd.yaml. Loopback only; ends by itself. docs/PERFORMANCE.md has the goals and figures.
 
 #![allow(clippy::disallowed_methods)] // A benchmark reads the clock.
 
@@ -12,14 +12,16 @@ mod shape;
 #[allow(dead_code, reason = "each benchmark uses its part")]
 mod socket;
 
-use heartbeat::wire::{self, Header, Key, KeyId, Keyring, SealKind, Slot, seal};
+use heartbeat::wire::{self, Header, SealKind, seal};
+use socket::key;
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, UdpSocket};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{BufRead, BufReader, Read, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -33,13 +35,15 @@ fn main() {
     let hosts = numbers.next().unwrap_or(100_000) as usize;
     let span = Duration::from_secs(numbers.next().unwrap_or(180));
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let (mut child, server) = start(dir.path(), hosts);
+    let writes = std::env::var_os("HB_LOAD_REMOTE").map(|_| receive_writes());
+    let (mut child, server) = start(dir.path(), hosts, writes.as_ref().map(|(at, _)| *at));
     let mut fleet = Fleet::new(server, hosts);
     fleet.greet();
     // Every plugin has reported once: what is measured is the daily run.
     fleet.run(INTERVAL + Duration::from_secs(1), true);
     fleet.forget();
     let before = (socket::cpu_of(child.id()), written(child.id()));
+    let sent_before = writes.as_ref().map_or(0, |(_, bytes)| bytes.load(Relaxed));
     let begin = Instant::now();
     fleet.run(span, false);
     let secs = begin.elapsed().as_secs_f64();
@@ -60,6 +64,10 @@ fn main() {
     println!("memory {:.0} MB resident, {:.0} MB at most", size("VmRSS"), size("VmHWM"));
     let day = bytes as f64 / secs * 86_400.0 / 1e9;
     println!("disk {:.1} MB written in {secs:.0} s, {day:.2} GB a day", bytes as f64 / 1e6);
+    if let Some((_, bytes)) = writes {
+        let bytes = bytes.load(Relaxed) - sent_before;
+        println!("remote-write {:.1} kB a second", bytes as f64 / secs / 1e3);
+    }
     let _ = child.kill();
     let _ = child.wait();
 }
@@ -84,43 +92,61 @@ fn report(fleet: &mut Fleet, hosts: usize, secs: f64) {
     );
 }
 
-fn key(host: usize) -> Key {
-    let mut secret = [0x42; 32];
-    secret[..8].copy_from_slice(&(host as u64).to_be_bytes());
-    Key::new(KeyId((host as u64 + 1).to_be_bytes()), secret)
+/// The configuration is the one that docs/OPERATIONS.md advises for so many hosts; `HB_LOAD_CONFIG` adds lines to it,
+/// `\n` between them.
+fn start(dir: &Path, hosts: usize, receiver: Option<SocketAddr>) -> (Child, SocketAddr) {
+    socket::write_keys(dir, hosts);
+    let (config, shown) = (dir.join("hbd.yaml"), dir.display());
+    let mut text = format!(
+        "hb_port: 0\nhbd_port: 0\nws_port: 0\nstate_dir: {shown}/state\ncontrol_socket: {shown}/hbd.sock\n\
+         journal_dir: {shown}/journal\nhosts_max: {}\n",
+        hosts + 10,
+    );
+    let set = std::env::var("HB_LOAD_CONFIG").unwrap_or_default().replace("\\n", "\n");
+    for key in ["journal_enabled", "history_enabled"] {
+        if !set.contains(key) {
+            text.push_str(&format!("{key}: false\n"));
+        }
+    }
+    if let Some(receiver) = receiver {
+        text.push_str(&format!("remote_write: {{url: 'http://{receiver}/api/v1/write'}}\n"));
+    }
+    text.push_str(&set);
+    std::fs::write(&config, text).expect("written");
+    socket::start_hbd(&config)
 }
 
-fn start(dir: &Path, hosts: usize) -> (Child, SocketAddr) {
-    let state = dir.join("state");
-    std::fs::create_dir_all(&state).expect("a directory");
-    let mut ring = Keyring::default();
-    for host in 0..hosts {
-        let name = format!("host-{host:06}");
-        ring.add(Slot { key: key(host), host: name.into(), created: 0.0 }).expect("a key");
+/// A receiver of remote-write that takes every request and counts its bytes.
+fn receive_writes() -> (SocketAddr, Arc<AtomicU64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let (at, bytes) = (listener.local_addr().expect("bound"), Arc::new(AtomicU64::new(0)));
+    let counted = Arc::clone(&bytes);
+    let serve = move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let _ = take_writes(stream, &counted);
+        }
+    };
+    std::thread::Builder::new().spawn(serve).expect("a thread");
+    (at, bytes)
+}
+
+fn take_writes(stream: TcpStream, counted: &AtomicU64) -> std::io::Result<()> {
+    let (mut reader, mut writer) = (BufReader::new(stream.try_clone()?), stream);
+    loop {
+        let (mut length, mut line) = (0, String::new());
+        while reader.read_line(&mut line)? > 2 {
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+            line.clear();
+        }
+        if line.is_empty() {
+            return Ok(());
+        }
+        std::io::copy(&mut reader.by_ref().take(length), &mut std::io::sink())?;
+        counted.fetch_add(length, Relaxed);
+        writer.write_all(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n")?;
     }
-    let file = state.join("keys.json");
-    std::fs::write(&file, ring.render()).expect("written");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("set");
-    let (config, shown) = (dir.join("hbd.yaml"), dir.display());
-    let journal = std::env::var_os("HB_LOAD_JOURNAL").is_some();
-    let text = format!(
-        "hb_port: 0\nhbd_port: 0\nws_port: 0\nstate_dir: {shown}/state\ncontrol_socket: {shown}/hbd.sock\n\
-         journal_dir: {shown}/journal\njournal_enabled: {journal}\nhosts_max: {}\n{}",
-        hosts + 10,
-        std::env::var("HB_LOAD_CONFIG").unwrap_or_default().replace("\\n", "\n"),
-    );
-    std::fs::write(&config, text).expect("written");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hbd"));
-    command.arg("-f").arg("-c").arg(config).stderr(Stdio::piped()).stdout(Stdio::null());
-    let mut child = command.spawn().expect("hbd starts");
-    let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines();
-    let ready = lines.by_ref().map_while(Result::ok).find(|line| line.contains("ready udp="));
-    // Whatever it says later must not block it.
-    std::thread::Builder::new().spawn(move || lines.for_each(drop)).expect("a thread");
-    let ready = ready.expect("it is ready");
-    let udp = ready.split_whitespace().find_map(|word| word.strip_prefix("udp=")).expect("udp=");
-    let port = udp.parse::<SocketAddr>().expect("an address").port();
-    (child, ([127, 0, 0, 1], port).into())
 }
 
 /// Bytes that a process caused to be written to a disk.

@@ -11,13 +11,12 @@ mod shape;
 #[allow(dead_code, reason = "each benchmark uses its part")]
 mod socket;
 
-use heartbeat::wire::{Header, Key, KeyId, Keyring, SealKind, Slot, seal};
+use heartbeat::wire::{Header, SealKind, seal};
 use shape::{Load, Shape};
+use socket::key;
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
-use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
 const HOSTS: usize = 4000;
@@ -52,38 +51,12 @@ fn main() {
     println!("sealed over plain: {:.2} (at most 2)", each[1] / each[0]);
 }
 
-fn key(host: usize) -> Key {
-    let mut secret = [0x42; 32];
-    secret[..8].copy_from_slice(&(host as u64).to_be_bytes());
-    Key::new(KeyId((host as u64 + 1).to_be_bytes()), secret)
-}
-
 fn start(dir: &std::path::Path, sealed: bool) -> (Child, SocketAddr) {
     let config = socket::config(dir, HOSTS, false, false);
     if sealed {
-        let mut ring = Keyring::default();
-        for host in 0..HOSTS {
-            let name = format!("host-{host:05}");
-            let slot = Slot { key: key(host), host: name.into(), created: 0.0 };
-            ring.add(slot).expect("a key");
-        }
-        let state = dir.join("state");
-        std::fs::create_dir_all(&state).expect("a directory");
-        let file = state.join("keys.json");
-        std::fs::write(&file, ring.render()).expect("written");
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("set");
+        socket::write_keys(dir, HOSTS);
     }
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hbd"));
-    command.arg("-f").arg("-c").arg(config).stderr(Stdio::piped()).stdout(Stdio::null());
-    let mut child = command.spawn().expect("hbd starts");
-    let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines();
-    let ready = lines.by_ref().map_while(Result::ok).find(|line| line.contains("ready udp="));
-    // Whatever it says later must not block it.
-    std::thread::Builder::new().spawn(move || lines.for_each(drop)).expect("a thread");
-    let ready = ready.expect("it is ready");
-    let udp = ready.split_whitespace().find_map(|word| word.strip_prefix("udp=")).expect("udp=");
-    let port = udp.parse::<SocketAddr>().expect("an address").port();
-    (child, ([127, 0, 0, 1], port).into())
+    socket::start_hbd(&config)
 }
 
 /// A session for every host, then that many heartbeats, each once.

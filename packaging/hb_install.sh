@@ -9,6 +9,8 @@
 #   hb_install.sh update  [the same]                                    refuses an older version
 #   hb_install.sh undo    [--program P] [--dir DIR]                     the version before the last update
 #
+# A .deb that was installed is kept in /var/cache/heartbeat, with the one before it: undo goes back to that one, or
+# removes the package. A router has no room for that: there undo removes it.
 # As update.command: `command: [/etc/heartbeat/hb_install.sh, --key, RWQ...]`; the agent says the rest in HB_*.
 set -eu
 
@@ -18,7 +20,7 @@ die() {
 }
 
 usage() {
-	sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
+	sed -n '2,16s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 }
 
@@ -61,11 +63,28 @@ if [ -n "$dir" ] || [ -z "$exe" ]; then
 	exe=${dir:-/usr/local/bin}/$program
 fi
 
+# Packages that this script installed.
+keep=${HB_KEEP:-/var/cache/heartbeat}
+
+undo_package() {
+	if [ -f "$keep/$program.deb" ]; then
+		if [ -f "$keep/$program.old.deb" ]; then
+			dpkg -i "$keep/$program.old.deb" || die "dpkg did not take $keep/$program.old.deb"
+			mv -f "$keep/$program.old.deb" "$keep/$program.deb"
+		else
+			dpkg --remove "$program" || die "dpkg did not remove $program"
+			rm -f "$keep/$program.deb"
+		fi
+		exit 0
+	fi
+	if [ ! -e "$exe" ] && command -v opkg >/dev/null 2>&1 && [ -n "$(opkg list-installed "$program")" ]; then
+		opkg remove "$program" || die "opkg did not remove $program"
+		exit 0
+	fi
+}
+
 if [ "$action" = undo ]; then
-	case "$archive" in
-	*.deb) dpkg --remove "$program" && exit 0 ;;
-	*.ipk) opkg remove "$program" && exit 0 ;;
-	esac
+	[ -n "$dir" ] || undo_package
 	if [ -f "$exe.first" ] && [ ! -f "$exe.old" ]; then
 		rm -f "$exe" "$exe.first"
 		echo "$exe is gone: there was none before"
@@ -171,19 +190,46 @@ else
 	die "to verify the signature, minisign is needed, or openssl (3.0) with b2sum"
 fi
 
+install_deb() {
+	program=$(dpkg-deb --field "$archive" Package)
+	version=$(dpkg-deb --field "$archive" Version)
+	case "$program" in hbd | hbc | hbc-mini) ;; *) die "$name is a package of $program" ;; esac
+	installed=$(dpkg-query -W -f '${Version}' "$program" 2>/dev/null || true)
+	if [ "$action" = update ] && [ -n "$installed" ]; then
+		dpkg --compare-versions "$version" gt "$installed" ||
+			die "version $version is not newer than $installed, which is installed"
+	fi
+	dpkg -i "$archive" || die "dpkg did not take $name"
+	mkdir -p "$keep"
+	[ ! -f "$keep/$program.deb" ] || [ "$version" = "$installed" ] || mv -f "$keep/$program.deb" "$keep/$program.old.deb"
+	cp "$archive" "$keep/$program.deb"
+}
+
+# The larger of two versions: numbers between dots; 1.2.0-rc.1 comes before 1.2.0.
+newer() {
+	[ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sed 's/-/~/' | {
+		sort -V 2>/dev/null || sort -t . -k1,1n -k2,2n -k3,3n
+	} | sed 's/~/-/' | tail -n 1)" = "$1" ]
+}
+
 # The sums are signed; the archive must be what they say.
 install_archive() {
 	name=$(basename "$archive")
 	sum=$(sha256sum "$archive" | cut -d ' ' -f 1)
-	grep -q "^$sum [ *]$name\$" "$new" || die "$name is not what SHA256SUMS says"
+	grep -qxF -e "$sum  $name" -e "$sum *$name" "$new" || die "$name is not what SHA256SUMS says"
 	case "$name" in
-	*.deb) dpkg -i "$archive" ;;
-	*.ipk) opkg install "$archive" ;;
+	*.deb) install_deb ;;
+	*.ipk) opkg install "$archive" || die "opkg did not take $name" ;;
 	*)
 		tar -xzf "$archive" -C "$work"
 		from=$work/${name%.tar.gz}/bin/$program
 		[ -f "$from" ] || die "$name has no $program"
 		"$from" --version >/dev/null 2>&1 || die "the $program of $name cannot be run on this machine"
+		if [ "$action" = update ] && [ -x "$exe" ]; then
+			running=$("$exe" --version 2>/dev/null | cut -d ' ' -f 2)
+			version=$("$from" --version | cut -d ' ' -f 2)
+			newer "$version" "$running" || die "version $version is not newer than $running, which is installed"
+		fi
 		if [ -f "$exe" ]; then
 			cp -p "$exe" "$exe.old"
 		else
@@ -211,13 +257,6 @@ fi
 if [ -n "${HB_SHA256:-}" ] && command -v sha256sum >/dev/null 2>&1; then
 	[ "$(sha256sum "$new" | cut -d ' ' -f 1)" = "$HB_SHA256" ] || die "its SHA-256 is not the one that was announced"
 fi
-
-# The larger of two versions: numbers between dots; 1.2.0-rc.1 comes before 1.2.0.
-newer() {
-	[ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sed 's/-/~/' | {
-		sort -V 2>/dev/null || sort -t . -k1,1n -k2,2n -k3,3n
-	} | sed 's/~/-/' | tail -n 1)" = "$1" ]
-}
 
 chmod 755 "$new"
 "$new" --version >/dev/null 2>&1 || die "the new version cannot be run on this machine"

@@ -6,6 +6,7 @@
 use super::feed::Entry;
 use super::metric::{parse_subject, subject_key};
 use super::outbox::{Gag, Telling, Told};
+use super::request::CALM;
 use super::tell::{Role as Does, Saying};
 use super::view::{EventKind, Level, State};
 use super::{Effect, Engine, Saved};
@@ -59,6 +60,8 @@ pub struct Couple {
     lost: Option<Mono>,
     /// Keys of what is over, and of notices about no trouble: when the other server needs them no more.
     passing: BTreeMap<String, Mono>,
+    /// When this server heard nobody last, or was not there.
+    blind: Wall,
     swept: Mono,
     seeded: bool,
     /// There is something to say that had to wait.
@@ -82,6 +85,7 @@ impl Engine {
             spoke: None,
             lost: None,
             passing: BTreeMap::new(),
+            blind: now.wall,
             swept: now.mono,
             seeded: false,
             pending: false,
@@ -147,8 +151,11 @@ impl Engine {
 
     fn take_shared(&mut self, now: Now, key: &str, text: Option<&str>) {
         self.outbox_stirred = true;
-        if let Some(key) = key.strip_prefix("calm/") {
-            if let Err(fault) = self.calendar.adopt(now, key, text) {
+        if let Some(row) = key.strip_prefix(CALM) {
+            // What was taken back here the other server still has, because it does not know that yet.
+            let is_outdated = text.is_some()
+                && self.pair.as_ref().is_some_and(|couple| couple.shelf.is_gone_unheard(key));
+            if !is_outdated && let Err(fault) = self.calendar.adopt(now, row, text) {
                 log::warn!("of the other server {key} is left out: {}", fault.what);
             }
             return;
@@ -160,7 +167,11 @@ impl Engine {
             return;
         }
         let Some(subject) = subject_of(key) else { return };
-        let ended = match text.and_then(parse_telling) {
+        let telling = text.and_then(parse_telling);
+        if let Some(Telling { level: None, at }) = telling {
+            self.forget_own(key, at);
+        }
+        let ended = match telling {
             Some(Telling { level: Some(level), at }) => {
                 self.outbox.peer_told(&subject, level, at);
                 false
@@ -170,6 +181,16 @@ impl Engine {
         };
         if ended {
             self.note_untold(now, &subject);
+        }
+    }
+
+    /// The other server told the end of what this one told before: told anew to a server that was restarted, it would
+    /// be taken for news.
+    fn forget_own(&mut self, key: &str, at: Wall) {
+        let Some(couple) = &mut self.pair else { return };
+        let own = couple.shelf.text(key).and_then(parse_telling);
+        if own.is_some_and(|own| own.at < at) {
+            couple.shelf.put(key, None);
         }
     }
 
@@ -197,6 +218,9 @@ impl Engine {
         let listening = self.listening(now.mono);
         let Some(couple) = &mut self.pair else { return };
         let turn = couple.pair.judge(listening, deaf);
+        if deaf {
+            couple.blind = now.wall;
+        }
         self.seed_shelf();
         if turn != Turn::default() {
             self.follow_turn(now, turn);
@@ -240,8 +264,20 @@ impl Engine {
 
     fn lose_peer(&mut self, now: Now, peer: &str) {
         self.with_couple(|couple| couple.lost = Some(now.mono));
+        self.doubt_peer(now);
         self.outbox.release(now.mono, None);
         self.tell_server(now, Level::Warning, format!("pair: {peer} is silent"));
+    }
+
+    /// What the lost server told before this one heard nobody, or was not there, may have ended meanwhile and have
+    /// begun anew: what is still there is told again.
+    fn doubt_peer(&mut self, now: Now) {
+        let Some(blind) = self.pair.as_ref().map(|couple| couple.blind) else { return };
+        for subject in self.outbox.told_by_peer(blind) {
+            if self.outbox.peer_ended(now, &subject, now.wall) {
+                self.note_untold(now, &subject);
+            }
+        }
     }
 
     fn begin_to_speak(&mut self, now: Now, peer: &str, role: Role) {
@@ -258,7 +294,7 @@ impl Engine {
     /// One line says what was told meanwhile.
     fn hand_back(&mut self, now: Now, peer: &str) {
         let spoke = self.pair.as_mut().and_then(|couple| couple.spoke.take());
-        self.outbox.postpone(self.eased(now));
+        self.outbox.hold_back(self.eased(now));
         let Some((told, more)) = self.outbox.end_to_speak() else { return };
         let length = spoke.map_or(Duration::ZERO, |spoke| now.mono.since(spoke.mono));
         let all = told.len() + more;
@@ -312,15 +348,26 @@ impl Engine {
             }
         }
         for key in self.calendar.shared_keys() {
-            couple.shelf.put(&format!("calm/{key}"), self.calendar.shared(&key));
+            couple.shelf.put(&format!("{CALM}{key}"), self.calendar.shared(&key));
         }
     }
 
-    /// Rows of the calendar that changed.
+    /// Rows of the calendar that changed. What is taken back is kept as such in the store until the other server has
+    /// heard it: a restart would forget it otherwise, and take the row from there again.
     pub(super) fn share_calm<'k>(&mut self, keys: impl Iterator<Item = &'k str>) {
         let Some(couple) = &mut self.pair else { return };
-        for key in keys.filter(|key| Calendar::is_shared(key)) {
-            couple.shelf.put(&format!("calm/{key}"), self.calendar.shared(key));
+        for row in keys.filter(|key| Calendar::is_shared(key)) {
+            let (key, text) = (format!("{CALM}{row}"), self.calendar.shared(row));
+            let is_gone = text.is_none();
+            couple.shelf.put(&key, text);
+            if is_gone && couple.shelf.is_gone_unheard(&key) {
+                let row = Saved::Part { key: format!("{PAIR}{key}").into(), json: Vec::new() };
+                self.effects.push_back(Effect::Persist(vec![row]));
+                couple.passing.insert(key, self.turn.mono);
+            } else if !is_gone && couple.passing.remove(&key).is_some() {
+                let key = format!("{PAIR}{key}").into();
+                self.effects.push_back(Effect::Persist(vec![Saved::PartGone { key }]));
+            }
         }
     }
 
@@ -339,6 +386,11 @@ impl Engine {
             // The other server may know of it from its own telling.
             couple.shelf.repeat(&key, Some(text.clone()));
             let row: Arc<str> = format!("{PAIR}{key}").into();
+            let is_new = !couple.passing.contains_key(&key);
+            if passes && is_new && couple.passing.len() >= limits::PAIR_SHARED {
+                // The other server has been away for very long; the shelf takes no more either.
+                continue;
+            }
             if passes {
                 let json = text.into_bytes();
                 self.effects.push_back(Effect::Persist(vec![Saved::Part { key: row, json }]));
@@ -349,7 +401,7 @@ impl Engine {
         }
     }
 
-    /// What another process of this server told last and the other server may not have heard.
+    /// What another process of this server told last or took back, and the other server may not have heard.
     pub(super) fn restore_pair(&mut self, key: &str, json: &[u8]) -> Option<()> {
         let text = std::str::from_utf8(json).ok()?;
         let until = self.turn.mono + PASSING_FOR;
@@ -358,7 +410,8 @@ impl Engine {
         }
         // Without a pair there is nobody to tell.
         let Some(couple) = &mut self.pair else { return Some(()) };
-        couple.shelf.put(key, Some(text.to_owned()));
+        let text = (!key.starts_with(CALM)).then(|| text.to_owned());
+        couple.shelf.repeat(key, text);
         couple.passing.insert(key.to_owned(), until);
         Some(())
     }

@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// What keys of the calendar's rows begin with in the store.
-const CALM: &str = "calm/";
+pub(super) const CALM: &str = "calm/";
 /// A step that must wait is looked at this often.
 const ESCALATION_CHECK: Duration = Duration::from_secs(60);
 pub const OUTBOX: &str = "outbox/";

@@ -87,6 +87,15 @@ impl Shelf {
         }
     }
 
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.items.get(key)?.text.as_deref()
+    }
+
+    /// Whether it is gone, and the other side has not heard so.
+    pub fn is_gone_unheard(&self, key: &str) -> bool {
+        self.items.get(key).is_some_and(|item| item.text.is_none() && item.rev > self.mark.rev)
+    }
+
     /// Whether the other side lacks something.
     pub fn has_news(&self) -> bool {
         self.order.range(self.mark.rev + 1..).next().is_some()

@@ -14,7 +14,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("cargo run", "tests/process: every test starts hbd; `life` with its own agent"),
     ("tests/run", "it is what runs this"),
     ("packaging/deb/build", "packaging/deb/test"),
-    ("sudo dpkg -i", "packaging/deb/test"),
+    ("sudo apt install", "packaging/deb/first-host, in two booted machines"),
+    ("echo 'servers:", "packaging/deb/first-host"),
     ("packaging/hb_install.sh", "tests/process/update.rs"),
     ("hbc-mini", "tests/process/mini.rs"),
 ];

@@ -8,6 +8,7 @@
 mod fault;
 mod network;
 mod pair;
+mod queue;
 mod shadow;
 mod told;
 mod world;

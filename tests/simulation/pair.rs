@@ -1,19 +1,21 @@
 //! Two servers of a pair, their hosts and one reader of notices, over partitions of every shape.
 //!
 //! What must hold: at the end the reader believes what is true, each host that was really away for long was told down,
-//! and nothing is told twice unless the two could not hear each other. One seed is one run; `HB_PAIR_SEED=N` shows one,
+//! nothing is told twice unless the two could not hear each other, and what was planned on either is on both, what was
+//! taken back on neither. One seed is one run; `HB_PAIR_SEED=N` shows one,
 //! `HB_PAIR_SEEDS` (8) says how many there are.
 
+use crate::queue::Queue;
 use heartbeat::agent::{self, Agent, Setup, Target, Trust};
+use heartbeat::calm::{MaintenanceRequest, SilenceRequest};
 use heartbeat::config::Document;
 use heartbeat::config::server::{self, Server};
 use heartbeat::engine::outbox::Outcome;
-use heartbeat::engine::{Effect, Engine, Event, Path, Saved};
+use heartbeat::engine::{self, Command, Effect, Engine, Event, Path, Saved};
 use heartbeat::prng::Prng;
 use heartbeat::time::{Duration, Mono, Now, Wall};
 use heartbeat::wire::{Decoder, Key, KeyId, Keyring, Slot};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -96,25 +98,45 @@ pub struct Report {
     handed_back: usize,
     outages: usize,
     kills: usize,
+    planned: usize,
+    taken_back: usize,
+}
+
+/// A host that was really away.
+#[derive(Clone)]
+struct Outage {
+    host: usize,
+    from: Mono,
+    to: Mono,
+    /// For each server: when in it that one was last dead, or heard no host at all.
+    blind: [Mono; 2],
+}
+
+/// A silence or a window that somebody made, and whether it was taken back.
+struct Planned {
+    id: String,
+    is_silence: bool,
+    gone: bool,
 }
 
 struct World {
     seed: u64,
     prng: Prng,
     now: Mono,
-    queue: BinaryHeap<Reverse<(Mono, u64)>>,
-    items: BTreeMap<u64, Item>,
-    last: u64,
+    queue: Queue<Item>,
     sides: [Side; 2],
     cuts: Cuts,
     /// Host is away until then.
     away: [Mono; HOSTS],
-    outages: Vec<(usize, Mono, Mono)>,
+    outages: Vec<Outage>,
     /// When the two were last unable to hear each other.
     apart: Mono,
     believed: [bool; HOSTS],
     /// When each host was believed down.
     beliefs: Vec<(usize, Mono, bool)>,
+    plans: Vec<Planned>,
+    /// What the last command came to.
+    answer: Option<engine::Outcome>,
     report: Report,
     log: Vec<String>,
 }
@@ -142,9 +164,7 @@ impl World {
             seed,
             prng: Prng::new(seed),
             now: at(0),
-            queue: BinaryHeap::new(),
-            items: BTreeMap::new(),
-            last: 0,
+            queue: Queue::new(),
             sides: [side(0), side(1)],
             cuts: Cuts::default(),
             away: [Mono::ZERO; HOSTS],
@@ -152,6 +172,8 @@ impl World {
             apart: at(0),
             believed: [false; HOSTS],
             beliefs: Vec::new(),
+            plans: Vec::new(),
+            answer: None,
             report: Report::default(),
             log: Vec::new(),
         };
@@ -167,9 +189,7 @@ impl World {
     }
 
     fn push(&mut self, at: Mono, item: Item) {
-        self.last += 1;
-        self.queue.push(Reverse((at, self.last)));
-        self.items.insert(self.last, item);
+        self.queue.push(at, item);
     }
 
     fn wall(&self) -> Now {
@@ -189,7 +209,7 @@ impl World {
     fn run(&mut self) -> Report {
         let end = at(0) + STORMY + CALM;
         while self.now < end {
-            let due = self.queue.peek().map_or(Mono::MAX, |Reverse((at, _))| *at);
+            let due = self.queue.next_time().unwrap_or(Mono::MAX);
             let timers = self.sides.iter().flat_map(|side| {
                 let engine = side.engine.as_ref().and_then(Engine::poll_timeout);
                 [engine, side.agent.as_ref().and_then(Agent::poll_timeout)]
@@ -199,11 +219,8 @@ impl World {
             if !heard || self.sides.iter().any(|side| side.engine.is_none()) {
                 self.apart = self.now;
             }
-            while let Some(Reverse((at, id))) = self.queue.peek().copied()
-                && at <= self.now
-            {
-                self.queue.pop();
-                let item = self.items.remove(&id).expect("queued");
+            self.note_blindness();
+            while let Some(item) = self.queue.pop_due(self.now) {
                 self.happen(item);
             }
             for server in 0..2 {
@@ -212,6 +229,20 @@ impl World {
         }
         self.judge();
         self.report.clone()
+    }
+
+    fn note_blindness(&mut self) {
+        for server in 0..2 {
+            let heard = |host: usize| {
+                self.away[host] <= self.now && self.cuts.host[host][server] <= self.now
+            };
+            if self.sides[server].engine.is_some() && (0..HOSTS).any(heard) {
+                continue;
+            }
+            let now = self.now;
+            let under_way = self.outages.iter_mut().filter(|outage| now < outage.to);
+            under_way.for_each(|outage| outage.blind[server] = now);
+        }
     }
 
     fn happen(&mut self, item: Item) {
@@ -347,7 +378,75 @@ impl World {
                     self.report.handed_back += usize::from(text.starts_with("PAIR: "));
                     self.note(format!("{} feed {text}", name(server)));
                 }
+                Effect::Answer { outcome, .. } => self.answer = Some(outcome),
                 _ => {}
+            }
+        }
+    }
+
+    fn command(&mut self, server: usize, command: Command) -> Option<engine::Outcome> {
+        let now = self.wall();
+        self.sides[server].engine.as_mut()?.handle(now, Event::Command { id: 1, command });
+        self.drain(server);
+        self.answer.take()
+    }
+
+    /// Of hosts that are none of the six, so that it changes nothing of what is told.
+    fn plan(&mut self, server: usize) {
+        let is_silence = self.prng.chance(0.5);
+        let command = if is_silence {
+            let body = br#"{"match":{"host":"elsewhere"},"duration":86400,"reason":"tried"}"#;
+            let request = SilenceRequest::parse(body).expect("a silence");
+            Command::Silence { request, by: None }
+        } else {
+            let body = br#"{"hosts":["elsewhere"],"duration":86400,"reason":"tried"}"#;
+            let request = MaintenanceRequest::parse(body).expect("a window");
+            Command::Plan { request, by: None }
+        };
+        match self.command(server, command) {
+            Some(engine::Outcome::Made(id)) => {
+                self.note(format!("{} plans {id}", name(server)));
+                self.report.planned += 1;
+                self.plans.push(Planned { id, is_silence, gone: false });
+            }
+            None => {}
+            Some(other) => self.fail(&format!("a plan came to {other:?}")),
+        }
+    }
+
+    /// On either server, if it knows of it.
+    fn take_back(&mut self, server: usize) {
+        let standing: Vec<usize> =
+            (0..self.plans.len()).filter(|plan| !self.plans[*plan].gone).collect();
+        if standing.is_empty() {
+            return;
+        }
+        let plan = standing[self.prng.below(standing.len() as u64) as usize];
+        let (id, is_silence) = (self.plans[plan].id.clone(), self.plans[plan].is_silence);
+        let command = match is_silence {
+            true => Command::Unsilence { id: id.clone() },
+            false => Command::EndPlan { id: id.clone() },
+        };
+        if let Some(engine::Outcome::Done) = self.command(server, command) {
+            self.note(format!("{} takes {id} back", name(server)));
+            self.report.taken_back += 1;
+            self.plans[plan].gone = true;
+        }
+    }
+
+    fn judge_plans(&mut self) {
+        for server in 0..2 {
+            let Some(engine) = &mut self.sides[server].engine else { continue };
+            let view = engine.view();
+            for Planned { id, is_silence, gone } in &self.plans {
+                let is_here = match is_silence {
+                    true => view.silences.iter().any(|silence| *silence.id == **id),
+                    false => view.maintenances.iter().any(|(window, _)| *window.id == **id),
+                };
+                if is_here == *gone {
+                    let what = if *gone { "was taken back" } else { "was made" };
+                    self.fail(&format!("{id} {what}, and on {} it is not so", name(server)));
+                }
             }
         }
     }
@@ -377,6 +476,12 @@ impl World {
         }
         let until = self.now + Duration::from_secs(5 + self.prng.below(500));
         let (side, host) = (self.prng.below(2) as usize, self.prng.below(HOSTS as u64) as usize);
+        let planner = self.prng.below(2) as usize;
+        match self.prng.below(3) {
+            0 => self.plan(planner),
+            1 => self.take_back(planner),
+            _ => {}
+        }
         match self.prng.below(9) {
             0 => self.cuts.cross[side] = until,
             1 => self.cuts.cross = [until; 2],
@@ -416,7 +521,7 @@ impl World {
             return;
         }
         self.away[host] = until;
-        self.outages.push((host, self.now, until));
+        self.outages.push(Outage { host, from: self.now, to: until, blind: [self.now; 2] });
         self.note(format!("h{host} is away until {:.0}", until.since(at(0)).as_secs_f64()));
     }
 
@@ -451,12 +556,14 @@ impl World {
     }
 
     fn judge(&mut self) {
+        self.judge_plans();
         if let Some(host) = (0..HOSTS).find(|host| self.believed[*host]) {
             self.fail(&format!("h{host} is up, and the reader believes it down"));
         }
-        for (host, from, to) in self.outages.clone() {
-            // The end of the storm may have cut it short.
-            if to.min(at(0) + STORMY).since(from) < LONG {
+        for Outage { host, from, to, blind } in self.outages.clone() {
+            // The end of the storm may have cut it short. A server that hears nobody cannot tell it from its own cut.
+            let end = to.min(at(0) + STORMY);
+            if blind.iter().all(|blind| end.since(*blind) < LONG) {
                 continue;
             }
             self.report.outages += 1;
@@ -515,9 +622,12 @@ fn pair_over_partitions_of_every_shape_misses_nothing_and_doubles_only_while_apa
         all.handed_back += report.handed_back;
         all.outages += report.outages;
         all.kills += report.kills;
+        all.planned += report.planned;
+        all.taken_back += report.taken_back;
     }
     println!("{all:?}");
     assert!(failed.is_empty(), "seeds {failed:?}");
     assert!(all.told > 0 && all.outages > 0 && all.kills > 0, "{all:?}");
     assert!(all.taken_over > 0 && all.handed_back > 0, "{all:?}");
+    assert!(all.planned > 0 && all.taken_back > 0, "{all:?}");
 }

@@ -2,6 +2,7 @@
 
 use crate::fault::Shape;
 use crate::network::{Network, seconds};
+use crate::queue::Queue;
 use crate::shadow::Shadow;
 use crate::told::Told;
 use heartbeat::agent::{self, Agent, Plan, Setup, Target};
@@ -15,8 +16,7 @@ use heartbeat::prng::Prng;
 use heartbeat::ring::Ring;
 use heartbeat::time::{Duration, Mono, Now, Wall};
 use heartbeat::wire::{self, Decoder, Header, Key, KeyId, Keyring, SealedMessage, Slot};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -108,9 +108,7 @@ pub struct World {
     prng: Prng,
     now: Mono,
     wall_offset: i64,
-    queue: BinaryHeap<Reverse<(Mono, u64)>>,
-    items: BTreeMap<u64, Item>,
-    next_item: u64,
+    queue: Queue<Item>,
     machines: Vec<Machine>,
     engine: Option<Engine>,
     decoder: Decoder,
@@ -142,9 +140,7 @@ impl World {
             prng: Prng::new(seed),
             now: Mono::from_secs(1000),
             wall_offset: 1_763_000_000,
-            queue: BinaryHeap::new(),
-            items: BTreeMap::new(),
-            next_item: 0,
+            queue: Queue::new(),
             machines: (0..hosts).map(machine).collect(),
             engine: None,
             decoder: Decoder::new(),
@@ -213,7 +209,7 @@ impl World {
     }
 
     fn next_time(&self) -> Option<Mono> {
-        let queued = self.queue.peek().map(|Reverse((at, _))| *at);
+        let queued = self.queue.next_time();
         let agents = self.machines.iter().filter_map(|m| {
             let due = m.agent.as_ref()?.poll_timeout()?;
             Some(m.born + due.since(Mono::ZERO))
@@ -225,14 +221,8 @@ impl World {
     fn step(&mut self, at: Mono) {
         self.now = self.now.max(at);
         self.settle_store();
-        while let Some(Reverse((due, id))) = self.queue.peek().copied() {
-            if due > self.now {
-                break;
-            }
-            self.queue.pop();
-            if let Some(item) = self.items.remove(&id) {
-                self.happen(item);
-            }
+        while let Some(item) = self.queue.pop_due(self.now) {
+            self.happen(item);
         }
         for host in 0..self.machines.len() {
             let now = self.agent_now(host);
@@ -248,9 +238,7 @@ impl World {
     }
 
     fn push(&mut self, at: Mono, item: Item) {
-        self.next_item += 1;
-        self.items.insert(self.next_item, item);
-        self.queue.push(Reverse((at, self.next_item)));
+        self.queue.push(at, item);
     }
 
     fn happen(&mut self, item: Item) {
@@ -579,22 +567,15 @@ impl World {
         let engine = self.engine.take();
         while let Some(at) = self.next_time().filter(|at| *at <= end) {
             self.now = self.now.max(at);
-            if let Some(Reverse((due, id))) = self.queue.peek().copied()
-                && due <= self.now
-            {
-                self.queue.pop();
-                match self.items.remove(&id) {
-                    Some(Item::ToServer { host, bytes }) => buffered.push((host, bytes)),
-                    // The world goes on without new faults while the server is away.
-                    Some(item @ Item::Delivered { .. }) => {
-                        self.push(end + Duration::from_millis(1), item);
-                    }
-                    Some(Item::Stir) => self.push(end + Duration::from_millis(1), Item::Stir),
-                    Some(item) => self.happen(item),
-                    None => {}
+            match self.queue.pop_due(self.now) {
+                Some(Item::ToServer { host, bytes }) => buffered.push((host, bytes)),
+                // The world goes on without new faults while the server is away.
+                Some(item @ Item::Delivered { .. }) => {
+                    self.push(end + Duration::from_millis(1), item);
                 }
-            } else {
-                self.step(self.now);
+                Some(Item::Stir) => self.push(end + Duration::from_millis(1), Item::Stir),
+                Some(item) => self.happen(item),
+                None => self.step(self.now),
             }
         }
         self.now = end;

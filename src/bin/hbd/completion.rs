@@ -202,6 +202,15 @@ fn fish() -> String {
 mod tests {
     use super::*;
 
+    /// Packages install these; `UPDATE_EXPECT=1 cargo test --bin hbd completion::` writes them anew.
+    #[test]
+    fn files_of_docs_completions_are_what_the_tables_say() {
+        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/completions");
+        for (name, text) in [("hbd.bash", bash()), ("hbd.zsh", zsh()), ("hbd.fish", fish())] {
+            expect_test::ExpectFile { path: dir.join(name), position: file!() }.assert_eq(&text);
+        }
+    }
+
     #[test]
     fn completions_name_every_subcommand_and_option() {
         for text in [bash(), zsh(), fish()] {

@@ -53,6 +53,11 @@ use args::{Action, Invocation};
 use lookup::Environment;
 use std::process::ExitCode;
 
+/// The static program is linked with musl, whose allocator has one lock for all threads.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 // SPEC section 1.
 const EXIT_OK: u8 = 0;
 const EXIT_FAILED: u8 = 1;

@@ -81,6 +81,16 @@ impl Lane {
         }
     }
 
+    /// It waits again until [`release`](Lane::release).
+    pub fn hold(&mut self, seq: u64) {
+        if self.queue.contains_key(&seq) {
+            self.held.insert(seq);
+            if !self.is_ready() {
+                self.since = None;
+            }
+        }
+    }
+
     /// What waits goes no sooner than then.
     pub fn postpone(&mut self, until: Mono) {
         self.since = self.since.map(|since| since.max(until));

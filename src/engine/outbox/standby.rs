@@ -129,9 +129,31 @@ impl Outbox {
         self.check_invariants();
     }
 
-    /// What waits here goes no sooner than `until`: the other server may be about to tell it.
-    pub fn postpone(&mut self, until: Mono) {
+    /// What waits here goes no sooner than `until`, and what nobody was told of is the other server's to tell again.
+    pub fn hold_back(&mut self, until: Mono) {
         self.lanes.values_mut().for_each(|lane| lane.postpone(until));
+        let untold = self.ledger.all().filter(|t| t.told.is_empty());
+        let entries: Vec<u64> = untold.flat_map(|t| t.entries.iter().copied()).collect();
+        for seq in entries {
+            let Some(entry) = self.entries.get(&seq).filter(|entry| !entry.held) else { continue };
+            let waiting = entry.waiting.clone();
+            if self.not_flying(seq) != waiting {
+                continue;
+            }
+            for receiver in waiting {
+                if let Some(lane) = self.lanes.get_mut(&receiver) {
+                    lane.hold(seq);
+                }
+            }
+            let Some(entry) = self.entries.get_mut(&seq) else { continue };
+            entry.held = true;
+            let text = entry.notice.text.clone();
+            if let Some(spoken) = &mut self.standby.spoken {
+                spoken.retain(|told| *told != text);
+            }
+            self.unsaved.insert(Key::Entry(seq));
+        }
+        self.check_invariants();
     }
 
     /// Gives up what has been held since before `before` and is about nothing that is still there: the other server
@@ -214,7 +236,9 @@ impl Outbox {
             }
             return;
         };
-        let Some(trouble) = self.ledger.get(id).filter(|t| t.told.is_empty()) else { return };
+        // What a lost server told may have ended since, by its word.
+        let untold = self.ledger.get(id).filter(|t| t.told.is_empty() && self.standby.gag.peer);
+        let Some(trouble) = untold else { return };
         let heard = self.standby.heard.get(&trouble.subject).copied();
         if let Some(heard) = heard.filter(|heard| heard.level >= level) {
             self.count_as_told(id, heard);
@@ -247,7 +271,19 @@ impl Outbox {
         if let Some((id, _)) = self.ledger.open(subject) {
             self.count_as_told(id, hearsay);
         }
+        // Of one that began and ended here, and was told of by nobody, the other server tells the end too.
+        for id in self.ledger.ended(subject) {
+            let untold = self.ledger.get(id).filter(|trouble| trouble.told.is_empty());
+            let entries = untold.map(|trouble| trouble.entries.clone()).unwrap_or_default();
+            let known = entries.into_iter().filter(|seq| self.is_before(*seq, at));
+            let known: Vec<u64> = known.collect();
+            known.into_iter().for_each(|seq| self.drop_waiting(seq));
+        }
         self.check_invariants();
+    }
+
+    fn is_before(&self, seq: u64, at: Wall) -> bool {
+        self.entries.get(&seq).is_some_and(|entry| entry.notice.time <= at + SKEW)
     }
 
     /// What waits of an open trouble, up to the level, counts as delivered; what a worker has is not touched.
@@ -280,12 +316,9 @@ impl Outbox {
     /// now that it is; it is to be told anew by whoever speaks.
     pub fn peer_ended(&mut self, now: Now, subject: &Subject, at: Wall) -> bool {
         self.standby.heard.remove(subject);
-        let before = |outbox: &Outbox, seq: &u64| {
-            outbox.entries.get(seq).is_some_and(|entry| entry.notice.time <= at + SKEW)
-        };
         for id in self.ledger.ended(subject) {
             let entries = self.ledger.get(id).map(|t| t.entries.clone()).unwrap_or_default();
-            let known = entries.into_iter().filter(|seq| before(self, seq));
+            let known = entries.into_iter().filter(|seq| self.is_before(*seq, at));
             let known: Vec<u64> = known.collect();
             known.into_iter().for_each(|seq| self.drop_waiting(seq));
             self.sweep(id);
@@ -313,9 +346,20 @@ impl Outbox {
         by_peer && self.peer_ended(now, subject, now.wall)
     }
 
-    /// Troubles that the other server told of, and that are none here.
+    /// Open troubles of which only the other server told, before that time.
+    pub fn told_by_peer(&self, before: Wall) -> Vec<Subject> {
+        let doubtful = |told: &BTreeMap<Receiver, ToldAt>| {
+            told.values().map(|told| told.at).max().is_some_and(|at| at < before)
+        };
+        let troubles = self.ledger.opened().filter(|t| t.by_peer && doubtful(&t.told));
+        troubles.map(|trouble| trouble.subject.clone()).collect()
+    }
+
+    /// Troubles that the other server told of, and that are none here; nor is their end under way.
     pub fn hearsay(&self) -> Vec<(Subject, Level, Wall)> {
-        let orphans = self.standby.heard.iter().filter(|(s, _)| self.ledger.open(s).is_none());
+        let is_none =
+            |s: &Subject| self.ledger.open(s).is_none() && self.ledger.ended(s).is_empty();
+        let orphans = self.standby.heard.iter().filter(|(s, _)| is_none(s));
         orphans.map(|(subject, heard)| (subject.clone(), heard.level, heard.at)).collect()
     }
 

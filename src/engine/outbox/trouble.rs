@@ -116,6 +116,11 @@ impl Ledger {
         self.troubles.iter().filter(|(_, t)| over(t)).map(|(id, _)| *id).collect()
     }
 
+    /// Open ones, and those whose end waits.
+    pub fn all(&self) -> impl Iterator<Item = &Trouble> {
+        self.troubles.values()
+    }
+
     /// Troubles that are open.
     pub fn opened(&self) -> impl Iterator<Item = &Trouble> {
         self.open.values().filter_map(|id| self.troubles.get(id))
