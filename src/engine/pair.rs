@@ -246,7 +246,10 @@ impl Engine {
         }
         match turn.peer {
             Some(false) => self.lose_peer(now, &peer),
-            Some(true) => self.with_couple(|couple| couple.lost = None),
+            Some(true) => {
+                self.with_couple(|couple| couple.lost = None);
+                self.outbox.trust();
+            }
             None => {}
         }
         if let Some(since) = turn.restarted
@@ -273,10 +276,8 @@ impl Engine {
     /// begun anew: what is still there is told again.
     fn doubt_peer(&mut self, now: Now) {
         let Some(blind) = self.pair.as_ref().map(|couple| couple.blind) else { return };
-        for subject in self.outbox.told_by_peer(blind) {
-            if self.outbox.peer_ended(now, &subject, now.wall) {
-                self.note_untold(now, &subject);
-            }
+        for subject in self.outbox.doubt(now, blind) {
+            self.note_untold(now, &subject);
         }
     }
 

@@ -346,13 +346,37 @@ impl Outbox {
         by_peer && self.peer_ended(now, subject, now.wall)
     }
 
-    /// Open troubles of which only the other server told, before that time.
-    pub fn told_by_peer(&self, before: Wall) -> Vec<Subject> {
+    /// Counts those open troubles as never told of which only the other server told, before that time; gives them back.
+    pub fn doubt(&mut self, now: Now, before: Wall) -> Vec<Subject> {
         let doubtful = |told: &BTreeMap<Receiver, ToldAt>| {
             told.values().map(|told| told.at).max().is_some_and(|at| at < before)
         };
         let troubles = self.ledger.opened().filter(|t| t.by_peer && doubtful(&t.told));
-        troubles.map(|trouble| trouble.subject.clone()).collect()
+        let mut subjects: Vec<Subject> = troubles.map(|trouble| trouble.subject.clone()).collect();
+        subjects.retain(|subject| {
+            let heard = self.standby.heard.get(subject).copied();
+            let doubted = self.peer_ended(now, subject, now.wall);
+            // It holds again once the other server is heard again.
+            if let Some(heard) = heard.filter(|_| doubted) {
+                self.standby.heard.insert(subject.clone(), heard);
+            }
+            doubted
+        });
+        subjects
+    }
+
+    /// The other server is heard again: what it told stands, until it says that it is over.
+    pub fn trust(&mut self) {
+        let heard: Vec<(Subject, Hearsay)> =
+            self.standby.heard.iter().map(|(subject, heard)| (subject.clone(), *heard)).collect();
+        for (subject, heard) in heard {
+            if let Some((id, trouble)) = self.ledger.open(&subject)
+                && trouble.told.is_empty()
+            {
+                self.count_as_told(id, heard);
+            }
+        }
+        self.check_invariants();
     }
 
     /// Troubles that the other server told of, and that are none here; nor is their end under way.
