@@ -109,6 +109,55 @@ fn silences(server: &Hbd) -> Vec<String> {
     list.iter().map(|silence| silence["id"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
+/// By whom an outage was acknowledged, why, and under which id.
+fn acknowledged(server: &Hbd, host: &str) -> serde_json::Value {
+    let (_, body) = server.get("/api/0/alerts?kind=host");
+    let list = body["alerts"].as_array().cloned().unwrap_or_default();
+    let alert = list.into_iter().find(|alert| alert["host"] == host);
+    alert.map(|alert| alert["acknowledged"].clone()).unwrap_or_default()
+}
+
+/// Windows that were planned, by their ids and what for.
+fn windows(server: &Hbd) -> Vec<(String, String)> {
+    let (_, body) = server.get("/api/0/maintenance");
+    let list = body["maintenance"].as_array().cloned().unwrap_or_default();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    list.iter().map(|window| (text(&window["id"]), text(&window["reason"]))).collect()
+}
+
+/// What is made on either is there on both, and what is taken back on either is gone on both.
+fn share_acknowledgements_and_windows(sides: [(&Place, &Hbd); 2]) {
+    let [(one, first), (other, second)] = sides;
+    let made = one.run(&["ack", "web1", "--reason", "seen"]);
+    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    until("both have the acknowledgement", || {
+        let (here, there) = (acknowledged(first, "web1"), acknowledged(second, "web1"));
+        (here["reason"] == "seen" && here == there).then_some(())
+    });
+    let (status, answer) = second.ask("DELETE", "/api/0/alerts/ack/web1%2Fhost", "");
+    assert_eq!(status, 204, "{answer}");
+    until("nobody has it", || {
+        (acknowledged(first, "web1").is_null() && acknowledged(second, "web1").is_null())
+            .then_some(())
+    });
+    for (place, reason) in [(one, "disks"), (other, "wires")] {
+        let words = ["maintenance", "host:web9", "--for", "1h", "--reason", reason];
+        let made = place.run(&words);
+        assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    }
+    until("both have both windows", || {
+        let (here, there) = (windows(first), windows(second));
+        (here.len() == 2 && here == there).then_some(())
+    });
+    let (id, _) = windows(first).into_iter().find(|(_, reason)| reason == "disks").unwrap();
+    let ended = other.run(&["maintenance", "--end", &id]);
+    assert_eq!(ended.status.code(), Some(0), "{}", stderr(&ended));
+    until("one is left on both", || {
+        let left = windows(first);
+        (left.len() == 1 && left[0].1 == "wires" && windows(second) == left).then_some(())
+    });
+}
+
 fn pair_speaks(server: &Hbd) -> bool {
     server.get("/healthz").1["pair"]["speaks"] == true
 }
@@ -155,6 +204,8 @@ fn secondary_is_silent_speaks_when_the_primary_dies_and_hands_back() {
     until("it is gone on both", || (silences(&primary).len() == 1).then_some(()));
     assert_eq!(told(&hook_b, "DOWN: web1"), 0, "{:?}", lines(&hook_b));
 
+    share_acknowledgements_and_windows([(&a, &primary), (&b, &secondary)]);
+
     primary.kill();
     web1.set(true);
     // Who was told by the primary hears the end from the secondary.
@@ -183,6 +234,43 @@ fn secondary_is_silent_speaks_when_the_primary_dies_and_hands_back() {
     );
     assert_eq!(told(&hook_b, "DOWN: web1"), 0, "{:?}", lines(&hook_b));
     let _ = Sender::to(primary.udp);
+}
+
+#[test]
+fn what_is_taken_back_while_the_other_server_is_away_stays_so_over_a_restart() {
+    let (a, b) = (Place::new(), Place::new());
+    let hook = StandIn::start(Manner::Status(200));
+    let (port_a, port_b) = (free_port(), free_port());
+    configure(&a, port_a, ("hb-b", "primary", port_b), &hook);
+    configure(&b, port_b, ("hb-a", "secondary", port_a), &hook);
+    exchange(&a, "hb-b", &b);
+    exchange(&b, "hb-a", &a);
+    let (mut primary, secondary) = (a.start(), b.start());
+    let silence = |place: &Place, reason: &str| {
+        let made = place.run(&["silence", "host:web9", "--for", "1h", "--reason", reason]);
+        assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    };
+    silence(&a, "first");
+    until("both have it", || {
+        (silences(&primary).len() == 1 && silences(&secondary).len() == 1).then_some(())
+    });
+    secondary.kill();
+    let taken = a.run(&["unsilence", &silences(&primary)[0]]);
+    assert_eq!(taken.status.code(), Some(0), "{}", stderr(&taken));
+    until("it is gone", || silences(&primary).is_empty().then_some(()));
+    primary.signal(libc::SIGTERM);
+    assert_eq!(primary.wait().0, Some(0));
+    let (primary, secondary) = (a.start(), b.start());
+    // One that is made on each: when both have both, all was exchanged.
+    silence(&a, "second");
+    silence(&b, "third");
+    until("both have the new ones", || {
+        (silences(&primary).len() >= 2 && silences(&secondary).len() >= 2).then_some(())
+    });
+    until("the first is on neither", || {
+        let (here, there) = (silences(&primary), silences(&secondary));
+        (here.len() == 2 && here == there).then_some(())
+    });
 }
 
 #[test]

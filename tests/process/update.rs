@@ -388,3 +388,70 @@ fn script_installs_from_an_archive_with_signed_sums_offline_and_undoes_itself() 
     shell(&format!("sha256sum {archive} > SHA256SUMS"));
     refused("the signature does not fit");
 }
+
+/// What OpenWrt's opkg does of what the script asks for: unpack, run postinst and prerm, list, remove.
+const OPKG: &str = r#"#!/bin/sh
+set -eu
+root=$OPKG_ROOT
+case "$1" in
+install)
+    work=$(mktemp -d)
+    tar -xzf "$2" -C "$work"
+    [ "$(cat "$work/debian-binary")" = 2.0 ]
+    mkdir -p "$root/info" && tar -xzf "$work/control.tar.gz" -C "$root/info"
+    tar -tzf "$work/data.tar.gz" | grep -v '/$' > "$root/info/list"
+    tar -xzf "$work/data.tar.gz" -C "$root"
+    rm -r "$work"
+    IPKG_INSTROOT=$root sh "$root/info/postinst"
+    ;;
+list-installed) [ ! -f "$root/info/control" ] || echo "$2 - $(sed -n 's/^Version: //p' "$root/info/control")" ;;
+remove)
+    IPKG_INSTROOT=$root sh "$root/info/prerm"
+    while read -r file; do grep -qxF "/${file#./}" "$root/info/conffiles" || rm "$root/$file"; done < "$root/info/list"
+    rm -r "$root/info"
+    ;;
+esac
+"#;
+
+#[test]
+fn script_installs_the_openwrt_package_and_removes_it() {
+    let rig = Rig::new();
+    let place = rig.place.path();
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::create_dir_all(place.join("tools")).unwrap();
+    std::fs::create_dir_all(place.join("router")).unwrap();
+    write(&place.join("tools/opkg"), OPKG.as_bytes());
+    write(&place.join("program"), b"#!/bin/sh\necho hbc-mini 0.1.0\n");
+    let built = Command::new("bash")
+        .arg(tree.join("packaging/openwrt/build"))
+        .arg("mipsel")
+        .env("HB_BIN", place.join("program"))
+        .env("HB_OUT", place)
+        .output()
+        .unwrap();
+    assert_eq!(built.status.code(), Some(0), "{}", stderr(&built));
+    let package = PathBuf::from(stdout(&built).trim());
+    assert!(package.ends_with(format!("hbc-mini_{RUNNING}-1_mipsel_24kc.ipk")), "{package:?}");
+    let sums = format!("cd {} && sha256sum *.ipk > SHA256SUMS", place.display());
+    assert!(Command::new("sh").args(["-c", &sums]).status().unwrap().success());
+    let signed = rig.place.run(&["sign", "--key", "release.key", "SHA256SUMS"]);
+    assert_eq!(signed.status.code(), Some(0), "{}", stderr(&signed));
+    let run = |words: &[&str]| {
+        let mut command = Command::new("sh");
+        command.arg(tree.join("packaging/hb_install.sh")).args(words).current_dir(place);
+        let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", place.join("tools").display());
+        command.env_clear().env("PATH", path).env("OPKG_ROOT", place.join("router"));
+        command.env("HB_KEEP", place.join("kept")).output().unwrap()
+    };
+    let file = package.display().to_string();
+    let output = run(&["install", "--program", "hbc-mini", "--key", &rig.key, "--file", &file]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let has = |path: &str| place.join("router").join(path).exists();
+    for path in ["usr/bin/hbc-mini", "etc/init.d/hbc-mini", "etc/config/heartbeat"] {
+        assert!(has(path), "{path}");
+    }
+    let output = run(&["undo", "--program", "hbc-mini"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(!has("usr/bin/hbc-mini") && !has("etc/init.d/hbc-mini"));
+    assert!(has("etc/config/heartbeat"), "a configuration is the operator's");
+}
