@@ -2,6 +2,7 @@
 //! when the one that speaks is killed.
 
 use crate::program::{Hbd, Place, Sender, stderr, stdout, until};
+use crate::prometheus::http;
 use crate::stand_in::{Manner, StandIn};
 use heartbeat::os::thread;
 use heartbeat::time::Duration;
@@ -134,8 +135,9 @@ fn share_acknowledgements_and_windows(sides: [(&Place, &Hbd); 2]) {
         let (here, there) = (acknowledged(first, "web1"), acknowledged(second, "web1"));
         (here["reason"] == "seen" && here == there).then_some(())
     });
-    let (status, answer) = second.ask("DELETE", "/api/0/alerts/ack/web1%2Fhost", "");
-    assert_eq!(status, 204, "{answer}");
+    let origin = format!("Origin: http://{}\r\n", second.http);
+    let taken = http(second.http, "DELETE", "/api/0/alerts/ack/web1%2Fhost", &origin, "");
+    assert_eq!(taken.0, 204, "{}", taken.1);
     until("nobody has it", || {
         (acknowledged(first, "web1").is_null() && acknowledged(second, "web1").is_null())
             .then_some(())
