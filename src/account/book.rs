@@ -90,6 +90,18 @@ pub struct TokenShown {
     pub expires: Option<i64>,
 }
 
+/// A session as it is listed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SessionShown {
+    pub id: String,
+    pub user: String,
+    pub created: i64,
+    pub last_used: i64,
+    /// Signed in with "keep me signed in".
+    pub remember: bool,
+    pub address: Option<IpAddr>,
+}
+
 /// What the account of a session was when the session was made.
 pub fn stamp(user: &User) -> u64 {
     let mut hasher = Sha256::new();
@@ -295,9 +307,21 @@ impl Book {
         own.map(|(id, row)| shown(*id, row)).collect()
     }
 
-    /// The number of sessions of a user.
-    pub fn sessions(&self, user: &str) -> usize {
-        self.sessions.values().filter(|row| row.user == user).count()
+    /// Who is signed in: the sessions of one user, or all; the one used last first.
+    pub fn sessions(&self, user: Option<&str>) -> Vec<SessionShown> {
+        let own = self.sessions.iter().filter(|(_, row)| user.is_none_or(|u| row.user == u));
+        let mut shown: Vec<SessionShown> = own
+            .map(|(id, row)| SessionShown {
+                id: id.to_string(),
+                user: row.user.clone(),
+                created: row.made,
+                last_used: row.used,
+                remember: row.remember,
+                address: row.address,
+            })
+            .collect();
+        shown.sort_by_key(|session| std::cmp::Reverse(session.last_used));
+        shown
     }
 
     fn save(&mut self, key: &str, row: &impl Serialize) {
@@ -401,7 +425,7 @@ mod tests {
             open(&mut book, &config, &format!("a{n}"), "alice", false);
         }
         open(&mut book, &config, "b", "bob", false);
-        assert_eq!(book.sessions("alice"), limits::SESSIONS_PER_USER);
+        assert_eq!(book.sessions(Some("alice")).len(), limits::SESSIONS_PER_USER);
         assert!(
             book.find(START, "a3", &config).is_none() && book.find(START, "a4", &config).is_some()
         );

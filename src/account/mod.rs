@@ -10,5 +10,7 @@ pub mod password;
 mod row;
 
 pub use attempt::{Attempts, Denied};
-pub use book::{Book, Key, NewToken, Policy, Row, SessionNote, TokenShown, digest, stamp};
+pub use book::{
+    Book, Key, NewToken, Policy, Row, SessionNote, SessionShown, TokenShown, digest, stamp,
+};
 pub use row::Reach;

@@ -77,6 +77,7 @@ impl ZfsMonitor {
             if let Some(status) = status.get(&pool.name) {
                 object.integer("errors_total", status.errors_total);
                 object.text_if("scan", status.scan.as_deref());
+                object.text_if("devices", Some(&*status.devices).filter(|text| !text.is_empty()));
             }
             object.end();
         }

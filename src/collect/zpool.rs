@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub const LIST_COLUMNS: &str = "name,size,free,fragmentation,capacity,dedupratio,health";
 /// Longest description of a scrub or resilver kept.
 const SCAN_MAX: usize = 256;
+/// Longest list of devices kept: it shares a datagram with the rest.
+const DEVICES_MAX: usize = 900;
 
 /// A pool, as `zpool list` has it.
 #[derive(Clone, PartialEq, Debug)]
@@ -38,6 +40,9 @@ pub struct Status {
     pub errors_total: u64,
     /// The last or current scrub or resilver, on one line.
     pub scan: Option<String>,
+    /// The devices below the pool, a line each, indented as zpool(8) does: name, state, errors of reading, of
+    /// writing, of checksums.
+    pub devices: String,
 }
 
 /// 0, 1, 2 or 3, as the `nagios` operator reads it: online, degraded, not usable, anything else.
@@ -108,7 +113,10 @@ pub fn parse_status(output: &str) -> BTreeMap<String, Status> {
         let Some((name, value)) = head else {
             match (&mut pool, section) {
                 (Some((_, status)), "scan") => status.scan_goes_on(line),
-                (Some(_), "config") => devices.extend(parse_device(line)),
+                (Some((_, status)), "config") => {
+                    devices.extend(parse_device(line));
+                    status.add_device(line);
+                }
                 _ => {}
             }
             continue;
@@ -158,6 +166,27 @@ fn is_heading(line: &str) -> bool {
 }
 
 impl Status {
+    /// What does not fit is left out, but for devices that are not well.
+    fn add_device(&mut self, line: &str) {
+        let line = line.strip_prefix('\t').unwrap_or(line);
+        let indent = line.len() - line.trim_start().len();
+        let words: Vec<&str> = line.split_ascii_whitespace().take(5).collect();
+        // The first line is the pool itself.
+        if indent == 0 || words.len() < 2 {
+            return;
+        }
+        let is_well =
+            words.get(1) == Some(&"ONLINE") && words[2..].iter().all(|count| *count == "0");
+        let room = if is_well { DEVICES_MAX * 2 / 3 } else { DEVICES_MAX };
+        let text = format!("{}{}", " ".repeat(indent.min(16) - 2), words.join(" "));
+        if self.devices.len() + text.len() < room {
+            if !self.devices.is_empty() {
+                self.devices.push('\n');
+            }
+            self.devices.push_str(&text);
+        }
+    }
+
     fn scan_goes_on(&mut self, line: &str) {
         let (line, Some(scan)) = (line.trim(), &mut self.scan) else { return };
         if !line.is_empty() && scan.len() + line.len() + 2 <= SCAN_MAX {

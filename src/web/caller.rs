@@ -43,6 +43,17 @@ impl Caller {
         }
     }
 
+    /// The session that was shown; `None` where it was a token, or nothing.
+    pub fn session(&self) -> Option<u64> {
+        match self {
+            Caller::User(identity) => match identity.key {
+                Key::Session(id) => Some(id),
+                Key::Token(_) => None,
+            },
+            _ => None,
+        }
+    }
+
     pub fn by(&self) -> Option<String> {
         self.user().map(str::to_owned)
     }

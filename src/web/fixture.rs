@@ -5,8 +5,8 @@ use super::{
     Accounts, Act, Attempt, Change, Context, Facts, Identity, Pages, Peer, Problem, QueueFact,
     Refused, Request, Response, SignedIn, respond,
 };
-use super::{ChannelFact, TestRefusal, TestResult, TestTarget};
-use crate::account::{Denied, Key as SessionKey, NewToken, Reach, TokenShown};
+use super::{ChannelFact, ConfigChange, JournalFile, TestRefusal, TestResult, TestTarget};
+use crate::account::{Denied, Key as SessionKey, NewToken, Reach, SessionShown, TokenShown};
 use crate::config::server::Server;
 use crate::engine::view::*;
 use crate::engine::{Command, Outcome, Package};
@@ -25,6 +25,8 @@ pub const NOW: Now = Now { mono: Mono::from_secs(500_000), wall: Wall::from_secs
 pub struct Recorder {
     pub commands: Mutex<Vec<Command>>,
     pub reload: Option<Result<Vec<String>, Vec<String>>>,
+    pub preview: Option<Result<Vec<ConfigChange>, Vec<String>>>,
+    pub journal_files: Vec<JournalFile>,
     /// What it answers in the place of `Done`.
     pub outcome: Option<Outcome>,
 }
@@ -48,6 +50,14 @@ impl Act for Recorder {
         self.reload.clone().unwrap_or(Ok(vec!["interval".to_owned()]))
     }
 
+    fn preview(&self) -> Result<Vec<ConfigChange>, Vec<String>> {
+        self.preview.clone().unwrap_or(Ok(Vec::new()))
+    }
+
+    fn journal_files(&self) -> Vec<JournalFile> {
+        self.journal_files.clone()
+    }
+
     fn notify_test(&self, target: &TestTarget) -> Result<Vec<TestResult>, TestRefusal> {
         match target {
             TestTarget::User(_) => Err(TestRefusal::NoSuchUser),
@@ -69,6 +79,7 @@ pub struct Names {
     pub changes: Mutex<Vec<Change>>,
     pub ended: Mutex<Vec<SessionKey>>,
     pub tokens: Mutex<Vec<TokenShown>>,
+    pub sessions: Vec<SessionShown>,
 }
 
 impl Accounts for Names {
@@ -95,6 +106,11 @@ impl Accounts for Names {
 
     fn end(&self, key: SessionKey) {
         self.ended.lock().unwrap().push(key);
+    }
+
+    fn sessions(&self, user: Option<&str>) -> Vec<SessionShown> {
+        let own = self.sessions.iter().filter(|one| user.is_none_or(|user| one.user == user));
+        own.cloned().collect()
     }
 
     fn tokens(&self, user: Option<&str>) -> Vec<TokenShown> {

@@ -153,7 +153,9 @@ fn order(call: &Call<'_>, form: &Query<'_>) -> Result<Order, Problem> {
         "watch" | "drop" | "dns" | "command" | "upgrade" | "access" | "tags" => {
             return of_host(call, form, action);
         }
-        "token-new" | "token-drop" | "user" | "user-drop" => return account(call, form, action),
+        "token-new" | "token-drop" | "session-end" | "user" | "user-drop" => {
+            return account(call, form, action);
+        }
         _ => {
             return Err(Problem::new(422, "bad_choice", "The form names nothing to do.")
                 .hint("docs/HTTP_API.md lists what do may be.")
@@ -220,9 +222,10 @@ fn account(call: &Call<'_>, form: &Query<'_>, action: &str) -> Result<Order, Pro
             let body = json!({ "name": text("name"), "scope": scope, "expires": expires });
             Order::new(Method::Post, "auth/tokens", body)
         }
-        "token-drop" => {
+        "token-drop" | "session-end" => {
             let id = form.get("id").map(query::encode).ok_or_else(|| missing("id"))?;
-            Order::new(Method::Delete, format!("auth/tokens/{id}"), Value::Null)
+            let list = if action == "token-drop" { "tokens" } else { "sessions" };
+            Order::new(Method::Delete, format!("auth/{list}/{id}"), Value::Null)
         }
         "user" => {
             let mut body = Map::new();

@@ -5,7 +5,7 @@
 
 use super::Identity;
 use super::problem::Problem;
-use crate::account::{Denied, Key, NewToken, TokenShown};
+use crate::account::{Denied, Key, NewToken, SessionShown, TokenShown};
 use crate::config::server::{HostOverlay, UserOverlay};
 use crate::time::Duration;
 use std::net::IpAddr;
@@ -20,6 +20,8 @@ pub trait Accounts {
     fn sign_in(&self, attempt: &Attempt<'_>) -> Result<SignedIn, Refused>;
     /// Ends a session or a token.
     fn end(&self, key: Key);
+    /// The sessions of one user, or of all; the one used last first.
+    fn sessions(&self, user: Option<&str>) -> Vec<SessionShown>;
     /// Those of one user, or of all.
     fn tokens(&self, user: Option<&str>) -> Vec<TokenShown>;
     /// The token and its secret, which is nowhere afterwards; `None` where there are too many.

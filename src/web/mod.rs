@@ -26,6 +26,7 @@ mod page;
 mod problem;
 mod query;
 mod route;
+mod said;
 mod select;
 mod why;
 
@@ -51,10 +52,11 @@ use crate::config;
 use crate::engine::view::{self, View};
 use crate::engine::{Command, Outcome, Package};
 use crate::history;
-use crate::time::Now;
+use crate::time::{Now, Wall};
 pub use problem::Problem;
 use query::Query;
 use route::{Handle, Route};
+use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -96,11 +98,37 @@ pub struct QueueFact {
     pub dropped: u64,
 }
 
+/// A value that a reload would change, or a secret that it would (without old and new).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConfigChange {
+    /// `thresholds.cpu_monitor.cpu_percent.warning`
+    pub key: String,
+    /// As they are written; `None` where there was, or will be, nothing of its own.
+    pub old: Option<String>,
+    pub new: Option<String>,
+    /// Whether a reload is enough; else the old value stays until a restart.
+    pub live: bool,
+}
+
+/// A file of the message journal, the one that is written first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalFile {
+    pub name: String,
+    pub bytes: u64,
+    pub written: Option<Wall>,
+}
+
 /// What a request may change. Called on a thread of HTTP; answers when it is done.
 pub trait Act {
     fn act(&self, command: Command) -> Outcome;
     /// Loads the configuration again, all or nothing: the keys that changed, or the problems.
     fn reload(&self) -> Result<Vec<String>, Vec<String>>;
+    /// What a reload would change now, or the problems that it would find. Changes nothing.
+    fn preview(&self) -> Result<Vec<ConfigChange>, Vec<String>>;
+    /// The files of the message journal as they stand on the disk.
+    fn journal_files(&self) -> Vec<JournalFile> {
+        Vec::new()
+    }
     /// Reads the pre-shared keys anew; on an error the old ones stay.
     fn load_keys(&self) -> Result<(), String>;
     /// The agent in `agent_dir` that this host would install, or why there is none.
@@ -148,6 +176,9 @@ pub(crate) struct Call<'a> {
     /// What stands in the places of the route's path.
     params: Vec<(&'static str, Cow<'a, str>)>,
 }
+
+/// When to ask again after a 503.
+const RETRY_S: u64 = 5;
 
 pub(crate) type Answer = Result<Response, Problem>;
 
@@ -246,9 +277,29 @@ fn page_problem(call: &Call<'_>, problem: Problem) -> Response {
 pub fn failed(request: &Request<'_>, pages: &Pages, id: &str) -> Response {
     let problem = Problem::new(500, "internal", format!("The server failed on request {id}."))
         .hint(format!("The log has the reason: journalctl -u hbd --grep {id}"));
+    bare(request, pages, problem, "Something went wrong here")
+}
+
+/// The answer to a request that the server could not carry out for now, though it is well: it has too much to do, its
+/// disk does not take what was changed, or it is not ready yet.
+pub fn unavailable(
+    request: &Request<'_>,
+    pages: &Pages,
+    code: &'static str,
+    detail: &str,
+) -> Response {
+    let problem = Problem::new(503, code, detail).retry_after(RETRY_S);
+    bare(request, pages, problem, "Not now")
+}
+
+/// A problem that stands alone: a page for a person, a document for a program.
+fn bare(request: &Request<'_>, pages: &Pages, problem: Problem, heading: &str) -> Response {
     let is_page = !request.path.starts_with("/api/")
         && request.header("accept").is_some_and(|kinds| kinds.contains("text/html"));
-    let made = is_page.then(|| page::failed_page(pages, &problem)).flatten();
+    let again = (request.method == Method::Get)
+        .then(|| format!("/{}", request.path.trim_start_matches('/')))
+        .filter(|_| problem.status == 503);
+    let made = is_page.then(|| page::failed_page(pages, &problem, heading, again)).flatten();
     made.unwrap_or_else(|| problem.into_response())
 }
 

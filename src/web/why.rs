@@ -32,13 +32,14 @@ pub fn reason(host: &Host) -> Cow<'_, str> {
     }
 }
 
-/// `Disk / 93.1 (> 90)`, `CPU 86.2 (> 80)`, `check_load critical`.
+/// `Disk / 93.1 % (> 90 %)`, `Round trip 212 ms (> 200 ms)`, `check_load critical`.
 pub fn words(alert: &Alert) -> String {
     let name = name(alert);
     let words = if alert.operator == "nagios" {
         format!("{} {}", name.trim_end_matches("_status_code"), level_word(alert.level))
     } else {
-        let (value, limit) = (short(&alert.value), short(&alert.threshold_value));
+        let of = |value: &Value| amount(value, &alert.path);
+        let (value, limit) = (of(&alert.value), of(&alert.threshold_value));
         format!("{name} {value} ({} {limit})", alert.operator)
     };
     text::cut(&words, WORDS_MAX).to_owned()
@@ -55,10 +56,38 @@ pub const fn level_word(level: Level) -> &'static str {
 
 /// What is measured: the plugin in a word, the thing, and the value's name where it says more.
 pub fn name(alert: &Alert) -> String {
-    let rest = alert.path.strip_prefix(&*alert.plugin).unwrap_or(&alert.path);
+    name_of(&alert.plugin, &alert.path)
+}
+
+/// The unit of a metric by the end of its name, as the agents write them; empty where it has none.
+pub fn unit(path: &str) -> &'static str {
+    const ENDS: [(&str, &str); 10] = [
+        ("percent", "%"),
+        ("_mb_s", "MB/s"),
+        ("_ms", "ms"),
+        ("_mb", "MB"),
+        ("_gb", "GB"),
+        ("_bytes", "B"),
+        ("_mhz", "MHz"),
+        ("_iops", "/s"),
+        ("_seconds", "s"),
+        ("_temperature_c", "°C"),
+    ];
+    if path.starts_with("rtt.") {
+        return "ms";
+    }
+    if path.starts_with("nagios_runner.") {
+        return "";
+    }
+    ENDS.iter().find(|(end, _)| path.ends_with(end)).map_or("", |(_, unit)| unit)
+}
+
+/// The same of a metric by its path.
+pub fn name_of(plugin: &str, path: &str) -> String {
+    let rest = path.strip_prefix(plugin).unwrap_or(path);
     let rest = rest.trim_start_matches('.');
     let (thing, metric) = rest.rsplit_once('.').unwrap_or(("", rest));
-    let plugin = match &*alert.plugin {
+    let plugin = match plugin {
         "rtt" => return "Round trip".to_owned(),
         "nagios_runner" => return rest.to_owned(),
         "cpu_monitor" => "CPU",
@@ -71,10 +100,22 @@ pub fn name(alert: &Alert) -> String {
     };
     let metric = match metric {
         "percent" | "cpu_percent" => "",
-        other => other.trim_end_matches("_percent"),
+        other => {
+            let ends = ["_percent", "_gb", "_mb_s", "_mb", "_ms"];
+            ends.iter().find_map(|end| other.strip_suffix(end)).unwrap_or(other)
+        }
     };
     let parts = [plugin, thing, metric].into_iter().filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join(" ")
+}
+
+/// The same with the unit of the metric, where it is a number and has one.
+pub fn amount(value: &Value, path: &str) -> String {
+    let is_number = matches!(value, Value::Number(_) | Value::Integer(_));
+    match unit(path) {
+        unit if is_number && !unit.is_empty() => format!("{} {unit}", short(value)),
+        _ => short(value),
+    }
 }
 
 /// A number to two places, without an end of zeros.
@@ -120,16 +161,16 @@ mod tests {
     fn alerts_in_words() {
         let number = Value::Number;
         let table = [
-            ("disk_monitor./.percent", number(93.1), ">", "Disk / 93.1 (> 90)"),
+            ("disk_monitor./.percent", number(93.1), ">", "Disk / 93.1 % (> 90 %)"),
             (
                 "disk_monitor./var/my.db.free_gb",
                 number(4.0),
                 "<",
-                "Disk /var/my.db free_gb 4 (< 90)",
+                "Disk /var/my.db free 4 GB (< 90 GB)",
             ),
-            ("cpu_monitor.cpu_percent", number(86.246), ">", "CPU 86.25 (> 90)"),
-            ("memory_monitor.swap_percent", Value::Integer(91), ">", "Memory swap 91 (> 90)"),
-            ("rtt.web1.example.net", number(212.0), ">", "Round trip 212 (> 90)"),
+            ("cpu_monitor.cpu_percent", number(86.246), ">", "CPU 86.25 % (> 90 %)"),
+            ("memory_monitor.swap_percent", Value::Integer(91), ">", "Memory swap 91 % (> 90 %)"),
+            ("rtt.web1.example.net", number(212.0), ">", "Round trip 212 ms (> 90 ms)"),
             ("nagios_runner.check_load_status_code", number(2.0), "nagios", "check_load critical"),
             (
                 "zfs_monitor.tank.health",
@@ -151,7 +192,7 @@ mod tests {
         let one = |level| alert("cpu_monitor.cpu_percent", level, Value::Number(95.0), ">");
         let disk = alert("disk_monitor./.percent", Level::Critical, Value::Number(93.1), ">");
         host.alert_list = Arc::from([one(Level::Warning), disk, one(Level::Ok)]);
-        assert_eq!(why(&host, NOW.wall), "Disk / 93.1 (> 90)");
+        assert_eq!(why(&host, NOW.wall), "Disk / 93.1 % (> 90 %)");
         host.severity = Severity::Down;
         assert_eq!(why(&host, NOW.wall), "IPv6 lost");
         host.severity = Severity::Warning;

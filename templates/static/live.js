@@ -273,7 +273,7 @@ function startPage() {
 
   /** Only the first page of all hosts, worst first, takes what it did not show. */
   function takesNew(row) {
-    if (!pattern || row.name === undefined || location.search || !isByState) return false;
+    if (!pattern || row.name === undefined || /[?&](q|state|group|page)=/.test(location.search) || !isByState) return false;
     const rows = rowsOf();
     return rows.length < size || isBefore(row, rank(rows.at(-1)));
   }
@@ -420,7 +420,9 @@ function startPage() {
   function addEvents(items) {
     if (items.some((item) => item.id > newest) && document.querySelector('[data-fresh]')) refreshMap();
     if (!feed) { newest = Math.max(newest, ...items.map((item) => item.id)); return; }
-    events = [...events, ...items.filter((item) => item.id > newest)].slice(-FEED_MAX);
+    const { kinds } = feed.dataset;
+    const isShown = ({ id, kind }) => id > newest && (!kinds || kinds.split(' ').includes(kind));
+    events = [...events, ...items.filter(isShown)].slice(-FEED_MAX);
     newest = Math.max(newest, ...items.map((item) => item.id));
     drawFeed();
   }

@@ -2,11 +2,9 @@
 
 use crate::fleet;
 use crate::rig::{Server, until};
-use crate::turn;
 use crate::webdriver::Browser;
+use crate::{LIVE, turn};
 use serde_json::Value;
-
-const LIVE: &str = "document.querySelector('#link').dataset.link === 'live'";
 
 fn path(browser: &Browser) -> String {
     browser.text("location.pathname + location.search")

@@ -55,6 +55,7 @@ pub fn small_with(more: &str) -> Server {
     let text = if more.contains("users:") { CONFIGURATION } else { &nobodys };
     let server = Server::start(&format!("{text}{more}"));
     fill(&server);
+    server.wait_for_hosts(16);
     server
 }
 
@@ -86,13 +87,14 @@ fn fill(server: &Server) {
     server.send(&json!({
         "ID": "MSG", "name": "web-03.zrh", "kind": "text", "text": "deploy 4711 finished",
     }));
-    server.wait_for_hosts(16);
 }
 
 /// The host with all that a host's page can show.
 fn database(server: &Server) {
     let name = "db-01.bsl";
-    for (age, cpu) in [(900, 31.0), (600, 33.5), (300, 88.0), (0, 34.1)] {
+    // Half an hour, with a peak.
+    for (at, cpu) in [31.0, 33.5, 29.0, 36.2, 88.0, 41.5, 34.1].into_iter().enumerate() {
+        let age = (6 - at) * 300;
         server.send(&json!({
             "ID": "PLG", "name": name, "plugin": "cpu_monitor", "every": 300, "age": age * 1000,
             "data": { "cpu_percent": cpu, "user_percent": cpu * 0.7, "system_percent": cpu * 0.2,
@@ -100,21 +102,9 @@ fn database(server: &Server) {
                 "load_15min": 2.4, "process_count": 412, "uptime_seconds": 3_559_680 },
         }));
     }
-    server.plugin(name, "memory_monitor", json!({
-        "percent": 71.2, "total_mb": 65_536, "available_mb": 18_874, "used_mb": 40_100, "free_mb": 2048,
-        "buffers_mb": 410, "cached_mb": 16_000, "arc_mb": 6000, "swap_total_mb": 8192, "swap_used_mb": 12,
-        "swap_percent": 0.1,
-    }));
-    server.plugin(name, "disk_monitor", json!({
-        "partitions": {
-            "/": { "percent": 52.0, "total_gb": 80.0, "used_gb": 41.6, "free_gb": 38.4, "free_mb": 39_321,
-                "inodes_percent": 18.0, "fstype": "ext4", "device": "/dev/nvme0n1p2" },
-            "/var/lib/postgresql": { "percent": 93.1, "total_gb": 480.0, "used_gb": 446.0, "free_gb": 34.0,
-                "free_mb": 34_816, "inodes_percent": 12.0, "fstype": "xfs", "device": "/dev/nvme1n1" },
-        },
-        "io": { "nvme0n1": { "read_mb_s": 1.2, "write_mb_s": 12.5, "read_iops": 40.0, "write_iops": 310.0,
-            "busy_percent": 14.0 } },
-    }));
+    for at in 0..=6 {
+        memory_and_disks(server, name, at);
+    }
     server.plugin(name, "network_monitor", json!({
         "interfaces": { "eno1": { "rx_mb_s": 10.5, "tx_mb_s": 2.1, "rx_bytes": 9_400_000_000_u64,
             "tx_bytes": 3_100_000_000_u64, "errors_total": 0, "dropped_total": 0, "up": true, "speed_mbit": 1000 } },
@@ -151,6 +141,51 @@ fn database(server: &Server) {
     }));
 }
 
+/// The `at`th of seven samples, the last of them now.
+fn memory_and_disks(server: &Server, name: &str, at: u32) {
+    let age = (6 - at) * 300_000;
+    let used = 91.3 + f64::from(at) * 0.3;
+    let memory = json!({
+        "percent": 69.4 + f64::from(at) * 0.3, "total_mb": 65_536, "available_mb": 18_874, "used_mb": 40_100,
+        "free_mb": 2048, "buffers_mb": 410, "cached_mb": 16_000, "arc_mb": 6000, "swap_total_mb": 8192,
+        "swap_used_mb": 12, "swap_percent": 0.1,
+    });
+    let disks = json!({
+        "partitions": {
+            "/": { "percent": 52.0, "total_gb": 80.0, "used_gb": 41.6, "free_gb": 38.4, "free_mb": 39_321,
+                "inodes_percent": 18.0, "fstype": "ext4", "device": "/dev/nvme0n1p2" },
+            "/var/lib/postgresql": { "percent": used, "total_gb": 480.0, "used_gb": 446.0, "free_gb": 34.0,
+                "free_mb": 34_816, "inodes_percent": 12.0, "fstype": "xfs", "device": "/dev/nvme1n1" },
+        },
+        "io": { "nvme0n1": { "read_mb_s": 1.2, "write_mb_s": 12.5, "read_iops": 40.0, "write_iops": 310.0,
+            "busy_percent": 14.0 } },
+    });
+    for (plugin, data) in [("memory_monitor", memory), ("disk_monitor", disks)] {
+        server.send(&json!({
+            "ID": "PLG", "name": name, "plugin": plugin, "every": 300, "age": age, "data": data,
+        }));
+    }
+}
+
+/// The small fleet among two hundred others, for pictures.
+pub fn portrait() -> Server {
+    let name = |at: usize| format!("{}-{:02}", ["app", "api", "job", "edge"][at % 4], at / 4);
+    let mut text = CONFIGURATION.replace(", owner: bob, monitors: [carol]", "");
+    let groups = ["basel", "zurich", "frankfurt", "storage", "lab"];
+    for at in 0..200 {
+        let group = groups[[0, 0, 0, 1, 1, 2, 2, 3, 4][at % 9]];
+        writeln!(text, "  {}: {{group: {group}, tags: [prod]}}", name(at)).unwrap();
+    }
+    let server = Server::start(&text);
+    fill(&server);
+    server.heartbeats((0..200).map(name));
+    for at in 0..200 {
+        let cpu = f64::from((at * 37 % 61) as u32);
+        server.plugin(&name(at), "cpu_monitor", json!({ "cpu_percent": cpu }));
+    }
+    server
+}
+
 fn pools() -> Value {
     json!({ "pools": {
         "tank": { "health": "ONLINE", "health_code": 0, "capacity_percent": 58.0, "fragmentation_percent": 14.0,
@@ -159,7 +194,8 @@ fn pools() -> Value {
             "scan": "scrub repaired 0B in 02:14:00 with 0 errors on Sun Nov 22 02:38:01 2026" },
         "backup": { "health": "DEGRADED", "health_code": 1, "capacity_percent": 83.0, "fragmentation_percent": 37.0,
             "dedup_ratio": 1.0, "size_gb": 8192.0, "free_gb": 1392.0, "read_ops": 0.0, "write_ops": 44.0,
-            "read_bytes": 0.0, "write_bytes": 4_299_161.0, "errors_total": 2, "scan": "none requested" },
+            "read_bytes": 0.0, "write_bytes": 4_299_161.0, "errors_total": 2, "scan": "none requested",
+            "devices": "raidz1-0 DEGRADED 0 0 0\n  sda ONLINE 0 0 0\n  sdb ONLINE 0 0 2\n  sdc UNAVAIL 0 0 0" },
     } })
 }
 

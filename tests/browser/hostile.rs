@@ -1,8 +1,8 @@
 //! Text from outside stays text: a hundred strings that would like to be more, in all that an agent can say.
 
 use crate::rig::Server;
-use crate::turn;
 use crate::webdriver::Browser;
+use crate::{LIVE, turn};
 use serde_json::{Map, Value, json};
 
 /// Each sets `window.hit` or leaves an element with `data-hit` where it gets through.
@@ -59,7 +59,7 @@ fn h8_a_hundred_hostile_strings_have_no_effect() {
     browser.go(&server.url("/live"));
     check(&browser, "/live");
     // And what comes while the page is open is drawn by its script.
-    browser.wait_for("document.querySelector('#link').dataset.link === 'live'");
+    browser.wait_for(LIVE);
     for (at, group) in groups.iter().enumerate().skip(10) {
         say(&server, at, group);
     }

@@ -1,8 +1,8 @@
 //! A page that stays open: it follows the fleet, says when it cannot, and goes on by itself.
 
 use crate::fleet;
-use crate::turn;
 use crate::webdriver::Browser;
+use crate::{LIVE, turn};
 use serde_json::json;
 
 /// Seen by the page's own code before any other script: how long each frame took.
@@ -24,8 +24,6 @@ Object.defineProperty(WebSocket.prototype, 'onmessage', {
 fn elapse(browser: &Browser, seconds: u32) {
     browser.run(&format!("const real = Date.now; Date.now = () => real.call(Date) + {seconds}000"));
 }
-
-const LIVE: &str = "document.querySelector('#link').dataset.link === 'live'";
 
 #[test]
 fn stopped_server_is_told_within_three_seconds_of_two_beats_and_the_page_goes_on_by_itself() {

@@ -19,6 +19,9 @@ mod webdriver;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// The page follows the server by its live connection.
+pub const LIVE: &str = "document.querySelector('#link').dataset.link === 'live'";
+
 /// One browser at a time: two of them would measure each other.
 static TURN: Mutex<()> = Mutex::new(());
 

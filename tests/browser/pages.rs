@@ -3,7 +3,7 @@
 
 use crate::rig::Server;
 use crate::webdriver::{Browser, DESK, PHONE};
-use crate::{axe, fleet, turn};
+use crate::{LIVE, axe, fleet, turn};
 use std::path::PathBuf;
 
 /// Who looks.
@@ -154,7 +154,7 @@ fn look_at(
     browser.cookie(&server.url("/"), "hb_theme", if look.dark { "dark" } else { "light" });
     browser.go(&server.url(page));
     if look.scripts && page.starts_with("/live") {
-        browser.wait_for("document.querySelector('#link').dataset.link === 'live'");
+        browser.wait_for(LIVE);
     }
     browser.scripts(true);
     // What is not there is told on the console too; here it is what was asked for.
@@ -178,6 +178,26 @@ fn look_at(
     }
     picture(browser, page, look);
     wrong
+}
+
+/// The pictures of README.md and docs/PAGES.md: HB_PORTRAITS=docs/img.
+#[test]
+fn portraits_are_taken_where_somebody_wants_them() {
+    let Some(dir) = std::env::var_os("HB_PORTRAITS").map(PathBuf::from) else { return };
+    let Some(_turn) = turn() else { return };
+    let server = fleet::portrait();
+    let browser = Browser::start();
+    browser.size((1440, 1040, false));
+    for (name, page) in [
+        ("live-light", "/live"),
+        ("host-light", "/plugins/db-01.bsl?r=1h"),
+        ("alerts-light", "/alerts"),
+    ] {
+        browser.cookie(&server.url("/"), "hb_theme", "light");
+        browser.go(&server.url(page));
+        browser.wait_for(LIVE);
+        std::fs::write(dir.join(format!("{name}.png")), browser.picture(false)).unwrap();
+    }
 }
 
 /// Into the directory of HB_SHOTS, for a person to look at.

@@ -2,12 +2,10 @@
 
 use crate::fleet;
 use crate::rig::{Server, until};
-use crate::turn;
 use crate::webdriver::Browser;
+use crate::{LIVE, turn};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-
-const LIVE: &str = "document.querySelector('#link').dataset.link === 'live'";
 
 #[test]
 fn rows_have_a_menu_and_are_acted_on_together() {

@@ -9,7 +9,9 @@ use crate::shared::Shared;
 use crate::{engine, settings, store};
 use crossbeam_channel::bounded;
 use heartbeat::account::password::{Hash, ITERATIONS};
-use heartbeat::account::{Attempts, Book, Key, NewToken, Policy, Row, SessionNote, TokenShown};
+use heartbeat::account::{
+    Attempts, Book, Key, NewToken, Policy, Row, SessionNote, SessionShown, TokenShown,
+};
 use heartbeat::config::secret::{Reference, Secret};
 use heartbeat::config::server::{HostOverlay, Overlay, Server, User, UserOverlay};
 use heartbeat::engine::view::{EventKind, Level};
@@ -241,6 +243,11 @@ impl Accounts {
         }
     }
 
+    /// As the files said when they were loaded, secrets masked.
+    pub fn shown(&self) -> Arc<str> {
+        self.layers().shown.clone()
+    }
+
     pub fn settings(&self) -> Arc<str> {
         let layers = self.layers();
         settings::with_overlay(&layers.shown, &layers.overlay)
@@ -325,6 +332,14 @@ impl Accounts {
     pub fn end(&self, key: Key) -> bool {
         self.book().end(key);
         self.save_book_now()
+    }
+
+    /// Those that are still good.
+    pub fn sessions(&self, user: Option<&str>) -> Vec<SessionShown> {
+        let mut book = self.book();
+        book.sweep(clock::now().wall, &self.shared.config());
+        self.save(book.take_unsaved());
+        book.sessions(user)
     }
 
     pub fn tokens(&self, user: Option<&str>) -> Vec<TokenShown> {

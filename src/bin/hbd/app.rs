@@ -6,7 +6,7 @@ use crate::history::Past;
 use crate::shared::Shared;
 use crate::{fault, gate, history, journal, notify, package, pulse, supervisor, vitals};
 use crossbeam_channel::{Sender, bounded};
-use heartbeat::account::{Key, NewToken, TokenShown};
+use heartbeat::account::{Key, NewToken, SessionShown, TokenShown};
 use heartbeat::config::server::Server;
 use heartbeat::engine::view::{Host, View};
 use heartbeat::engine::{Command, Outcome, Package};
@@ -14,10 +14,10 @@ use heartbeat::limits;
 use heartbeat::os::clock;
 use heartbeat::time::Now;
 use heartbeat::web::{
-    self, Act, Attempt, Basis, Body, Caller, Change, Context, Figure, Identity, Kept, Kind, Pages,
-    Peer, Problem, QueueFact, Reduced, Refused, Request, Response, Shelf, SignedIn, identify_as,
+    self, Act, Attempt, Basis, Caller, Change, Context, Figure, Identity, Kept, Kind, Pages, Peer,
+    Problem, QueueFact, Reduced, Refused, Request, Response, Shelf, SignedIn, identify_as,
 };
-use heartbeat::web::{TestRefusal, TestResult, TestTarget};
+use heartbeat::web::{ConfigChange, JournalFile, TestRefusal, TestResult, TestTarget};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -185,7 +185,9 @@ impl gate::App for App {
             }
         });
         match (hand.failure.get(), response) {
-            (Some(failure), _) => problem(503, failure.code(), failure.words()),
+            (Some(failure), _) => {
+                web::unavailable(request, &pages, failure.code(), failure.words())
+            }
             (None, Some(response)) => response,
             (None, None) => failed(request, &pages),
         }
@@ -243,6 +245,10 @@ impl web::Accounts for Hand<'_> {
         if !self.app.accounts.end(key) {
             self.failure.set(Some(Failure::NotSaved));
         }
+    }
+
+    fn sessions(&self, user: Option<&str>) -> Vec<SessionShown> {
+        self.app.accounts.sessions(user)
     }
 
     fn tokens(&self, user: Option<&str>) -> Vec<TokenShown> {
@@ -361,6 +367,22 @@ impl Act for Hand<'_> {
         figures
     }
 
+    fn preview(&self) -> Result<Vec<ConfigChange>, Vec<String>> {
+        let (answer, answered) = bounded(1);
+        if self.app.supervisor.try_send(supervisor::Order::Preview { answer }).is_err() {
+            self.failure.set(Some(Failure::Busy));
+            return Ok(Vec::new());
+        }
+        answered.recv_timeout(RELOAD_WITHIN).unwrap_or_else(|_| {
+            self.failure.set(Some(Failure::Busy));
+            Ok(Vec::new())
+        })
+    }
+
+    fn journal_files(&self) -> Vec<JournalFile> {
+        self.app.journal.files()
+    }
+
     fn notify_test(&self, target: &TestTarget) -> Result<Vec<TestResult>, TestRefusal> {
         self.app.notify.test(target)
     }
@@ -384,16 +406,4 @@ fn failed(request: &Request<'_>, pages: &Pages) -> Response {
     let id = format!("{:x}-{}", std::process::id(), FAILED.fetch_add(1, Ordering::Relaxed));
     log::error!("a request failed id={id} path={}", heartbeat::text::cut(request.path, 200));
     web::failed(request, pages, &id)
-}
-
-fn problem(status: u16, code: &str, detail: &str) -> Response {
-    let title = if status == 503 { "Service Unavailable" } else { "Internal Server Error" };
-    let body = serde_json::json!({
-        "type": "about:blank", "title": title, "status": status, "detail": detail, "code": code,
-    });
-    Response {
-        status,
-        headers: vec![("Content-Type", "application/problem+json".to_owned())],
-        body: Body::Owned(body.to_string().into_bytes()),
-    }
 }

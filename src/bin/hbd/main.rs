@@ -31,6 +31,7 @@ mod package;
 mod pair;
 mod passwd;
 mod pool;
+mod preview;
 mod pulse;
 mod reading;
 mod reference;
@@ -47,6 +48,7 @@ mod systemd;
 mod tls_ports;
 mod udp;
 mod vitals;
+mod waiting;
 mod ws;
 
 use args::{Action, Invocation};

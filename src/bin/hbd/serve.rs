@@ -14,6 +14,7 @@ use crate::store::{self, Store};
 use crate::supervisor::{self, SignalThread, Supervisor};
 use crate::systemd::{self, Notifier};
 use crate::tls_ports::TlsPorts;
+use crate::waiting::{Progress, Room};
 use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK};
 use crate::{dns, engine, fault, history, journal, keys, notify, remote};
 use crossbeam_channel::bounded;
@@ -34,6 +35,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 /// Below this many descriptors nothing works for long (THREATS S10).
@@ -293,14 +295,20 @@ pub fn zones(config: &Server) -> Zones {
 fn load(
     base: &Arc<Server>,
     prepared: &Prepared,
+    progress: &Progress,
 ) -> Result<(Engine, Store, accounts::Restored), String> {
     let now = clock::now();
     let mut machine = Engine::new(Arc::clone(base), seed(), now);
     machine.set_zones(now, zones(base));
     let mut restored = accounts::Restored::new(base);
-    let store = Store::open(&prepared.store, &mut |saved| match &saved {
-        Saved::Part { key, json } if key.starts_with(accounts::PREFIX) => restored.take(key, json),
-        _ => machine.restore(now, saved),
+    let store = Store::open(&prepared.store, &mut |saved| {
+        progress.fetch_add(1, Ordering::Relaxed);
+        match &saved {
+            Saved::Part { key, json } if key.starts_with(accounts::PREFIX) => {
+                restored.take(key, json);
+            }
+            _ => machine.restore(now, saved),
+        }
     });
     let store = store.map_err(|e| e.to_string())?;
     log::info!("hbd {} store={}", env!("CARGO_PKG_VERSION"), store.path().display());
@@ -322,7 +330,11 @@ impl Running {
         source: Source,
         notifier: Notifier,
     ) -> Result<(Running, Supervisor), String> {
-        let (mut machine, store, restored) = load(&base, &prepared)?;
+        let progress = Progress::default();
+        let room = Room::open(&prepared.http, &progress).map_err(failed("the waiting room"))?;
+        let loaded = load(&base, &prepared, &progress);
+        room.close();
+        let (mut machine, store, restored) = loaded?;
         let config = Arc::clone(&restored.config);
         let (facts, keys) = (ready.facts(&prepared), Arc::clone(&prepared.keys));
         let (udp, control_path, listeners) = listeners(prepared);

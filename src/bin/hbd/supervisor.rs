@@ -8,12 +8,13 @@ use crate::serve;
 use crate::shared::Shared;
 use crate::systemd::Notifier;
 use crate::tls_ports::TlsPorts;
-use crate::{engine, fault, history, journal, keys, notify, remote};
+use crate::{engine, fault, history, journal, keys, notify, preview, remote};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use heartbeat::config::server::{Server, difference};
 use heartbeat::engine::view::Severity;
 use heartbeat::os::{clock, log as sink, thread};
 use heartbeat::time::{Duration, Mono};
+use heartbeat::web::ConfigChange;
 use heartbeat::wire::Keyring;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
@@ -37,6 +38,10 @@ pub enum Order {
     /// Read the pre-shared keys anew; or why the old ones stay.
     Keys {
         answer: Sender<Result<(), String>>,
+    },
+    /// What a reload would change, or the problems.
+    Preview {
+        answer: Sender<Result<Vec<ConfigChange>, Vec<String>>>,
     },
     /// Load the configuration again; the keys that changed, or the problems.
     Reload {
@@ -111,6 +116,9 @@ impl Supervisor {
                 Ok(Order::Reload { answer }) => {
                     let _ = answer.try_send(self.reload());
                 }
+                Ok(Order::Preview { answer }) => {
+                    let _ = answer.try_send(self.preview());
+                }
                 Ok(Order::Keys { answer }) => {
                     let loaded =
                         self.load_keys(&self.shared.config()).map(|ring| self.give_keys(ring));
@@ -172,6 +180,17 @@ impl Supervisor {
         fault::point("reload_after");
         self.notifier.tell("READY=1");
         result
+    }
+
+    fn preview(&self) -> Result<Vec<ConfigChange>, Vec<String>> {
+        let reading = self.source.read();
+        if reading.has_error() {
+            return Err(reading.problem_lines());
+        }
+        let shown = (self.accounts.shown(), reading.render_settings());
+        let mut new = reading.server;
+        accounts::resolve_passwords(&mut new, &self.source.base);
+        Ok(preview::changes((&shown.0, &shown.1), &self.accounts.base(), &new))
     }
 
     fn replace_config(&self, reading: Reading) -> Result<Vec<String>, Vec<String>> {

@@ -2,7 +2,7 @@
 
 use super::{body, no_content, ok};
 use crate::account::password::PASSWORD_MAX;
-use crate::account::{Key, NewToken, Reach, TokenShown};
+use crate::account::{Key, NewToken, Reach, SessionShown, TokenShown};
 use crate::engine::view::EventKind;
 use crate::engine::{Command, Outcome};
 use crate::limits;
@@ -129,6 +129,52 @@ fn user_json<'a>(call: &'a Call<'_>, name: &'a str) -> UserJson<'a> {
         full_name: user.map_or(name, |user| &user.full_name),
         admin: user.is_some_and(|user| user.admin),
     }
+}
+
+// Sessions.
+
+/// `GET auth/sessions`: one's own; with `all=1` an admin's and at the control socket everybody's.
+pub fn sessions(call: &Call<'_>) -> Answer {
+    #[derive(Serialize)]
+    struct List {
+        sessions: Vec<Session>,
+    }
+    #[derive(Serialize)]
+    struct Session {
+        #[serde(flatten)]
+        shown: SessionShown,
+        /// The one that asks.
+        current: bool,
+    }
+    let accounts = call.context.accounts;
+    let shown = match &call.caller {
+        Caller::Open => Vec::new(),
+        caller if caller.is_admin() && call.query.get("all") == Some("1") => {
+            accounts.sessions(None)
+        }
+        caller => accounts.sessions(caller.user()),
+    };
+    let own = call.caller.session();
+    let sessions = shown.into_iter().map(|shown| {
+        let current = own.is_some_and(|id| id.to_string() == shown.id);
+        Session { shown, current }
+    });
+    ok(&List { sessions: sessions.collect() })
+}
+
+/// `DELETE auth/sessions/ID`: one's own; an admin ends anybody's.
+pub fn end_session(call: &Call<'_>) -> Answer {
+    let id = call.param("id");
+    let user = call.caller.user().filter(|_| !call.caller.is_admin());
+    let all = call.context.accounts.sessions(user);
+    let found = all.into_iter().find(|session| session.id == id && call.caller != Caller::Open);
+    let (Some(session), Ok(number)) = (found, id.parse()) else {
+        return Err(Problem::new(404, "no_such_id", "There is no such session.")
+            .hint("GET /api/0/auth/sessions lists yours."));
+    };
+    call.context.accounts.end(Key::Session(number));
+    call.note(EventKind::User, None, format!("a session of {} was ended", session.user));
+    Ok(no_content())
 }
 
 // Tokens.

@@ -32,7 +32,7 @@ use super::authz::{self, Admin};
 use super::live;
 use super::problem::Problem;
 use super::route::{self, Handle, Route};
-use super::{Answer, Body, Call, Response};
+use super::{Answer, Body, Call, ConfigChange, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -80,6 +80,9 @@ pub const ROUTES: &[Route] = &[
     Route::post("auth/login", Handle::Public(auth::login)),
     Route::post("auth/logout", Handle::Public(auth::logout)),
     Route::get("auth/me", Handle::Reader(auth::me)),
+    Route::get("auth/sessions", Handle::Reader(auth::sessions)),
+    Route::delete("auth/sessions/{id}", Handle::Member(auth::end_session))
+        .closed("Ending a session", "No users are configured: nobody is signed in."),
     Route::get("auth/tokens", Handle::Reader(auth::tokens)),
     Route::post("auth/tokens", Handle::Member(auth::make_token))
         .closed("Making a token", "Configure users first: a token belongs to one."),
@@ -106,6 +109,7 @@ pub const ROUTES: &[Route] = &[
         .closed("Loading keys", "Run `hbd reload` on the server, or configure users."),
     Route::post("notify-test", Handle::Admin(notify::test))
         .closed("Testing channels", "Run `hbd notify-test` on the server, or configure users."),
+    Route::get("reload", Handle::Admin(preview)),
     Route::post("reload", Handle::Admin(reload))
         .closed("Reloading", "Run `hbd reload` on the server, or configure users."),
 ];
@@ -218,15 +222,26 @@ fn reload(call: &Call<'_>, _: &Admin) -> Answer {
     }
     match call.context.engine.reload() {
         Ok(changed) => ok(&Changed { changed }),
-        Err(problems) => {
-            let mut problem = Problem::new(
-                422,
-                "bad_configuration",
-                format!("The configuration was not loaded: {}", problems.join("; ")),
-            )
-            .hint("The old configuration stays. Mend the file and reload again.");
-            problem.problems = problems;
-            Err(problem)
-        }
+        Err(problems) => Err(not_loaded("was not loaded", problems)),
     }
+}
+
+/// `GET reload`: what a reload would change.
+fn preview(call: &Call<'_>, _: &Admin) -> Answer {
+    #[derive(Serialize)]
+    struct Preview {
+        changes: Vec<ConfigChange>,
+    }
+    match call.context.engine.preview() {
+        Ok(changes) => ok(&Preview { changes }),
+        Err(problems) => Err(not_loaded("would not be loaded", problems)),
+    }
+}
+
+fn not_loaded(what: &str, problems: Vec<String>) -> Problem {
+    let detail = format!("The configuration {what}: {}", problems.join("; "));
+    let mut problem = Problem::new(422, "bad_configuration", detail)
+        .hint("The old configuration stays. Mend the file and reload again.");
+    problem.problems = problems;
+    problem
 }

@@ -5,6 +5,7 @@ use super::{BEAT_MS, Scope, json};
 use crate::engine::view::{Event, Host, HostId, Sample, Severity, View};
 use crate::time::{Now, Wall};
 use crate::web::Caller;
+use crate::web::said::said;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -227,17 +228,9 @@ fn write_event(out: &mut String, event: &Event) {
     out.push_str(",\"user\":");
     json::text_or_null(out, event.user.as_deref());
     out.push_str(",\"text\":");
-    json::text(out, sentence(event));
+    let host = event.host.as_ref().map(|(_, name)| &**name);
+    json::text(out, &said(&event.text, host));
     out.push_str(",\"raw\":");
     json::text(out, &event.text);
     out.push('}');
-}
-
-/// The text without its `DOWN: web1 - ` where the feed shows state and host beside it.
-fn sentence(event: &Event) -> &str {
-    let after_name = event.host.as_ref().and_then(|(_, name)| {
-        let (_, rest) = event.text.split_once(": ")?;
-        rest.strip_prefix(&**name)?.strip_prefix(" - ")
-    });
-    after_name.unwrap_or(&event.text)
 }

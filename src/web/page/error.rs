@@ -18,23 +18,35 @@ struct ErrorPage {
     near: Vec<(String, String)>,
 }
 
-/// A page that needs nothing but the style sheet.
-pub fn failed_page(pages: &Pages, problem: &Problem) -> Option<Response> {
+/// A page that needs nothing but the style sheet; `again` is where the reader wanted to go.
+pub fn failed_page(
+    pages: &Pages,
+    problem: &Problem,
+    heading: &str,
+    again: Option<String>,
+) -> Option<Response> {
     #[derive(Serialize)]
     struct Failed<'a> {
         css: String,
+        status: u16,
+        heading: &'a str,
         detail: &'a str,
         hint: &'a str,
+        again: Option<String>,
     }
     let css = pages.assets.url("hb.css").unwrap_or_default();
     let hint = problem.hint.as_deref().unwrap_or_default();
-    let text = pages.render("failed.html", &Failed { css, detail: &problem.detail, hint }).ok()?;
-    let headers = vec![
+    let (status, detail) = (problem.status, &*problem.detail);
+    let failed = Failed { css, status, heading, detail, hint, again };
+    let text = pages.render("failed.html", &failed).ok()?;
+    let mut headers = vec![
         ("Content-Type", "text/html; charset=utf-8".to_owned()),
         ("Cache-Control", "no-store".to_owned()),
         ("Content-Security-Policy", "default-src 'none'; style-src 'self'".to_owned()),
+        ("X-Content-Type-Options", "nosniff".to_owned()),
     ];
-    Some(Response { status: 500, headers, body: Body::Owned(text.into_bytes()) })
+    headers.extend(problem.wait().map(|secs| ("Retry-After", secs.to_string())));
+    Some(Response { status, headers, body: Body::Owned(text.into_bytes()) })
 }
 
 /// The problem as a page; `near` are hosts that may have been meant.

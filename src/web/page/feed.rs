@@ -10,6 +10,7 @@ use crate::web::api::{EventJson, event_kinds};
 use crate::web::http::{Body, Response};
 use crate::web::problem::Problem;
 use crate::web::query;
+use crate::web::said::said;
 use crate::web::{Answer, Call};
 use serde::Serialize;
 use std::sync::Arc;
@@ -118,6 +119,30 @@ pub fn export(call: &Call<'_>) -> Answer {
     })
 }
 
+/// What the messages of `/live` may be narrowed to.
+pub const CHIPS: [(&str, &str); 4] =
+    [("", "All"), ("states", "States"), ("alerts", "Alerts"), ("rest", "Other")];
+
+/// Whether a chip shows entries of the kind; one that is not known shows all.
+pub fn is_of(chip: &str, kind: EventKind) -> bool {
+    let group = match kind {
+        EventKind::State | EventKind::Boot | EventKind::Shutdown => "states",
+        EventKind::Alert => "alerts",
+        _ => "rest",
+    };
+    group == chip || !CHIPS.iter().any(|(key, _)| *key == chip && !key.is_empty())
+}
+
+/// The kinds of a chip, for the module that adds new entries; empty for all.
+pub fn kinds_of(chip: &str) -> String {
+    let shown: Vec<&str> = EventKind::ALL
+        .iter()
+        .filter(|kind| is_of(chip, **kind))
+        .map(|kind| kind.as_str())
+        .collect();
+    if shown.len() == EventKind::ALL.len() { String::new() } else { shown.join(" ") }
+}
+
 /// What of the feed is asked for.
 #[derive(Default)]
 struct Wish {
@@ -186,20 +211,10 @@ fn item(clock: &Clock, event: &Event) -> Item {
         },
         kind: event.kind.as_str(),
         href: host.as_ref().map(|name| format!("/plugins/{}", query::encode(name))),
-        text: sentence(&event.text, host.as_deref()).to_owned(),
+        text: said(&event.text, host.as_deref()).into_owned(),
         host,
         user: event.user.as_ref().map(|user| user.to_string()),
         raw: event.text.to_string(),
         day: None,
     }
-}
-
-/// What a line says beyond its kind and host, which stand beside it.
-fn sentence<'a>(text: &'a str, host: Option<&str>) -> &'a str {
-    let about = |host: &str| {
-        let (kind, rest) = text.split_once(": ")?;
-        kind.bytes().all(|b| b.is_ascii_uppercase()).then_some(())?;
-        rest.strip_prefix(host)?.strip_prefix(" - ")
-    };
-    host.and_then(about).unwrap_or(text)
 }

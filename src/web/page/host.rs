@@ -95,6 +95,19 @@ struct Pool {
     used: String,
     scan: String,
     values: Vec<(&'static str, String)>,
+    devices: Vec<Device>,
+}
+
+/// A device below a pool.
+#[derive(Serialize)]
+struct Device {
+    /// 0 for those right below the pool.
+    depth: usize,
+    name: String,
+    mark: &'static str,
+    state: String,
+    /// Of reading, writing, checksums.
+    errors: [String; 3],
 }
 
 /// `GET /plugins/H`
@@ -294,6 +307,12 @@ fn pool(name: &str, record: &Value) -> Pool {
         class,
         used: percent("capacity_percent"),
         scan: record["scan"].as_str().unwrap_or_default().to_owned(),
+        devices: record["devices"]
+            .as_str()
+            .unwrap_or_default()
+            .lines()
+            .filter_map(device)
+            .collect(),
         values: vec![
             ("Fragmentation", percent("fragmentation_percent")),
             ("Dedup", format!("{} ×", plain("dedup_ratio"))),
@@ -302,6 +321,21 @@ fn pool(name: &str, record: &Value) -> Pool {
             ("Errors", plain("errors_total")),
         ],
     }
+}
+
+/// `  sda ONLINE 0 0 0`, as the agent sends it; a spare has no counts.
+fn device(line: &str) -> Option<Device> {
+    let depth = (line.len() - line.trim_start_matches(' ').len()) / 2;
+    let mut words = line.split_ascii_whitespace().map(str::to_owned);
+    let (name, state) = (words.next()?, words.next()?);
+    let errors = [(); 3].map(|()| words.next().unwrap_or_else(|| "–".to_owned()));
+    let is_clean = errors.iter().all(|count| matches!(count.as_str(), "0" | "–"));
+    let mark = match state.as_str() {
+        "ONLINE" | "AVAIL" if is_clean => "up",
+        "ONLINE" | "AVAIL" | "DEGRADED" | "INUSE" => "warn",
+        _ => "crit",
+    };
+    Some(Device { depth: depth.min(4), name, mark, state, errors })
 }
 
 fn cards(host: &Host, data: &Data<'_>, clock: &Clock, now: Wall) -> Vec<Card> {

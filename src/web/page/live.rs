@@ -49,6 +49,9 @@ struct Live {
     form: Form,
     rows: Vec<Row>,
     pager: Pager,
+    chips: Vec<(&'static str, String, bool)>,
+    /// Kinds that the messages show; empty: all.
+    kinds: String,
     feed: Vec<Item>,
     ghosts: Vec<String>,
 }
@@ -141,6 +144,7 @@ pub fn respond(call: &Call<'_>) -> Answer {
     if selection.total == 0 {
         form.meant = meant(call, view, &filter);
     }
+    let kind = call.query.get("feed").unwrap_or_default();
     let alarm = alarm(&view.counts);
     let title = if alarm.is_empty() { "Live".to_owned() } else { format!("({alarm}) Live") };
     let extra = choice.extra();
@@ -164,10 +168,25 @@ pub fn respond(call: &Call<'_>) -> Answer {
         export: here_with(call, &["page", "act"], &[]).replacen("/live", "/live.csv", 1),
         may_act: selection.hosts.iter().any(|h| authz::level(&call.caller, h) >= Level::Manager),
         form,
-        feed: feed::with_days(&clock, view.events.iter().rev().take(MESSAGES)),
+        chips: chips(call, kind),
+        kinds: feed::kinds_of(kind),
+        feed: feed::with_days(
+            &clock,
+            view.events.iter().rev().filter(|e| feed::is_of(kind, e.kind)).take(MESSAGES),
+        ),
         ghosts: view.ghosts.iter().map(|g| g.name.to_string()).collect(),
     };
     page(call, 200, "live.html", &context)
+}
+
+/// Which entries the messages show: name, address, whether it is so now.
+fn chips(call: &Call<'_>, kind: &str) -> Vec<(&'static str, String, bool)> {
+    let chip = |(key, word): (&'static str, &'static str)| {
+        let put = [("feed", key)];
+        let put = if key.is_empty() { &put[..0] } else { &put[..] };
+        (word, here_with(call, &["feed", "act"], put) + "#messages", key == kind)
+    };
+    feed::CHIPS.into_iter().map(chip).collect()
 }
 
 fn chooser(choice: &Choice) -> Vec<Column> {

@@ -226,8 +226,9 @@ impl Pen {
                 // Writing to a String cannot fail.
                 let _ = write!(out, "{pen}{:.1} {:.1}", self.x(point.at), self.y(point.avg));
             }
-            if let [lone] = run {
-                let _ = write!(out, "h.1M{:.1} {:.1}", self.x(lone.at), self.y(lone.avg));
+            if run.len() == 1 {
+                // A dash: a dot of the line's own width would be overlooked.
+                out.push_str("h3m-6 0h3");
             }
         }
         out

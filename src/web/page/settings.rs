@@ -20,7 +20,7 @@ const PARTS: [(&str, &str, bool); 11] = [
     ("journal", "Journal", true),
     ("agents", "Agents and keys", true),
     ("status", "Status page", true),
-    ("tokens", "API tokens", false),
+    ("tokens", "Sessions, tokens", false),
     ("preferences", "Preferences", false),
     ("about", "About", false),
 ];
@@ -81,7 +81,8 @@ pub struct Button {
     pub label: &'static str,
     /// What it is for, where it stands alone.
     pub about: String,
-    pub is_danger: bool,
+    /// What cannot be undone is asked for twice: the consequence in words; empty for the rest.
+    pub warning: &'static str,
 }
 
 impl Cell {
@@ -130,7 +131,7 @@ pub fn respond(call: &Call<'_>) -> Answer {
     let mut prefs = None;
     let sections = match part {
         "server" => part::server(call),
-        "users" => people::users(call),
+        "users" => people::users(call, &clock),
         "tokens" => people::tokens(call, &clock),
         "thresholds" => {
             explain = limits::explain_of(call);
@@ -138,8 +139,8 @@ pub fn respond(call: &Call<'_>) -> Answer {
             limits::sections(call)
         }
         "notifications" => part::notifications(call, &clock),
-        "dns" => part::dns(call),
-        "journal" => part::journal(call),
+        "dns" => part::dns(call, &clock),
+        "journal" => part::journal(call, &clock),
         "agents" => part::agents(call, &clock),
         "status" => part::status(call),
         "preferences" => {

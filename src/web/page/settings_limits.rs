@@ -9,7 +9,7 @@ use crate::engine::view::{Host, Value, View};
 use crate::web::Call;
 use crate::web::api::{explain, find_host};
 use crate::web::query;
-use crate::web::why::short;
+use crate::web::why::amount;
 use serde::Serialize;
 
 const NAMES_MAX: usize = 300;
@@ -104,12 +104,12 @@ fn fill(answer: &mut Explain, found: &crate::web::Explained<'_>, config: &Server
         Some(entry) => format!("The entry {entry} counts."),
         None => "No entry is for this metric: it never raises an alert.".to_owned(),
     };
-    let mut pairs = vec![("Value", found.value.to_string().trim_matches('"').to_owned())];
+    let mut pairs = vec![("Value", amount(&Value::of_json(&found.value), &found.metric))];
     pairs.extend(found.profile.as_ref().map(|profile| ("Profile", profile.clone())));
     let origin = found.origin.as_ref();
     pairs.extend(origin.map(|origin| ("Written at", format!("{}:{}", origin.file, origin.line))));
     if let Some(at) = found.recovers_at {
-        pairs.push(("Recovers at", number::short(at)));
+        pairs.push(("Recovers at", amount(&Value::Number(at), &found.metric)));
     }
     answer.pairs = pairs;
     answer.tried.clone_from(&found.tried);
@@ -141,8 +141,8 @@ pub fn sections(call: &Call<'_>) -> Vec<Section> {
     let declared = config.hosts.get(name);
     let profiles = declared.map_or(&[][..], |declared| &declared.threshold_config);
     let rules = Ruleset::compile(config, profiles);
-    let limit = |limit: &Option<Limit>| {
-        limit.as_ref().map_or("–".to_owned(), |limit| short(&Value::of_limit(limit)))
+    let limit = |limit: &Option<Limit>, path: &str| {
+        limit.as_ref().map_or("–".to_owned(), |limit| amount(&Value::of_limit(limit), path))
     };
     let all: Vec<_> = rules.rules().collect();
     let rows = all.iter().take(ENTRIES_MAX).map(|rule| {
@@ -153,10 +153,10 @@ pub fn sections(call: &Call<'_>) -> Vec<Section> {
             query::encode(&path)
         );
         vec![
-            if name.is_empty() { Cell::code(path) } else { Cell::code(path).link(link) },
+            if name.is_empty() { Cell::code(&*path) } else { Cell::code(&*path).link(link) },
             Cell::text(rule.operator.as_str()),
-            Cell::number(limit(&rule.warning)),
-            Cell::number(limit(&rule.critical)),
+            Cell::number(limit(&rule.warning, &path)),
+            Cell::number(limit(&rule.critical, &path)),
             Cell::number(format!("{} %", number::short(rule.hysteresis * 100.0))),
             Cell::text(rule.profile.as_deref().unwrap_or("thresholds")),
             Cell::code(format!("{}:{}", rule.origin.file, rule.origin.line))

@@ -6,6 +6,7 @@ use super::settings::{Button, Cell, Grid, Section, may_admin};
 use crate::config::section::Kind;
 use crate::config::server::key;
 use crate::engine::PairShown;
+use crate::engine::view::DnsState;
 use crate::time::Wall;
 use crate::web::query;
 use crate::web::{Call, ChannelFact};
@@ -53,7 +54,9 @@ pub fn server(call: &Call<'_>) -> Vec<Section> {
     let more = rows.len().saturating_sub(ROWS_MAX);
     let table = Grid { heads: vec!["Key", "Value", "Written at"], rows, more };
     let count = config.origins.keys().filter(|key| !key.contains('.')).count();
-    vec![Section {
+    let checked = call.query.get("check").is_some() && may_admin(call);
+    let mut sections: Vec<Section> = checked.then(|| preview(call)).into_iter().collect();
+    sections.push(Section {
         title: "Configuration in force".to_owned(),
         notes: vec![format!(
             "{count} keys are written, the others hold by default. hbd check-config --print shows all of it with \
@@ -62,7 +65,53 @@ pub fn server(call: &Call<'_>) -> Vec<Section> {
         table: Some(table),
         form: "server",
         ..Section::default()
-    }]
+    });
+    sections
+}
+
+/// What a reload would change, before somebody asks for it.
+fn preview(call: &Call<'_>) -> Section {
+    let title = "What a reload would change".to_owned();
+    let changes = match call.context.engine.preview() {
+        Ok(changes) => changes,
+        Err(problems) => {
+            let notes = vec![
+                "The files have errors: a reload would be refused, and what is in force \
+                              would stay."
+                    .to_owned(),
+            ];
+            return Section { title, notes, code: problems, ..Section::default() };
+        }
+    };
+    if changes.is_empty() {
+        let notes = vec!["Nothing: the files say what is in force.".to_owned()];
+        return Section { title, notes, ..Section::default() };
+    }
+    let restart = changes.iter().filter(|change| !change.live).count();
+    let mut notes = Vec::new();
+    if restart > 0 {
+        notes.push(format!(
+            "{restart} of it only a restart changes: a reload leaves the old value in force."
+        ));
+    }
+    let more = changes.len().saturating_sub(ROWS_MAX);
+    let value = |value: Option<String>, is_hidden: bool| match value {
+        Some(value) => Cell::code(value),
+        None if is_hidden => Cell::text("differs, not shown"),
+        None => Cell::text("not written"),
+    };
+    let rows = changes.into_iter().take(ROWS_MAX).map(|change| {
+        let is_hidden = change.old.is_none() && change.new.is_none();
+        vec![
+            Cell::code(change.key),
+            value(change.old, is_hidden),
+            value(change.new, is_hidden),
+            Cell::text(if change.live { "by a reload" } else { "by a restart" }),
+        ]
+    });
+    let heads = vec!["Key", "In force", "In the files", "Changes"];
+    let table = Some(Grid { heads, rows: rows.collect(), more });
+    Section { title, notes, table, form: "reload", ..Section::default() }
 }
 
 /// How a channel fares, in words: `delivered 4 m ago`, `failing for 12 m: no answer within 10 s`, `3 queued`.
@@ -97,7 +146,7 @@ pub fn notifications(call: &Call<'_>, _clock: &Clock) -> Vec<Section> {
             fields: vec![("channel", name.clone())],
             label: "Send test",
             about: format!("by {name}"),
-            is_danger: false,
+            warning: "",
         };
         vec![
             Cell::code(name.clone()),
@@ -161,7 +210,7 @@ fn people(call: &Call<'_>) -> Option<Section> {
                 fields: vec![("user", name.clone())],
                 label: "Send test",
                 about: format!("to {name}"),
-                is_danger: false,
+                warning: "",
             };
             vec![
                 Cell::text(user.full_name.as_str()),
@@ -175,7 +224,7 @@ fn people(call: &Call<'_>) -> Option<Section> {
     is_any.then(|| Section { title: "People".to_owned(), table: Some(table), ..Section::default() })
 }
 
-pub fn dns(call: &Call<'_>) -> Vec<Section> {
+pub fn dns(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
     let config = &call.context.config;
     let mut section = Section { title: "Dynamic DNS".to_owned(), ..Section::default() };
     if config.dyndomains.is_empty() {
@@ -205,27 +254,67 @@ pub fn dns(call: &Call<'_>) -> Vec<Section> {
             "only sealed hosts move names unless dns_trust_plain is set".to_owned(),
         ),
     ];
-    let view = &call.context.view;
-    let kept = view.hosts.iter().filter(|host| {
-        config.dyndomains.iter().any(|zone| {
-            host.name.strip_suffix(zone.as_str()).is_some_and(|rest| rest.ends_with('.'))
-        })
-    });
-    let rows: Vec<Vec<Cell>> = kept
-        .take(HOSTS_MAX)
-        .map(|host| {
-            let link = format!("/plugins/{}", query::encode(&host.name));
-            let addresses: Vec<String> =
-                host.connections().map(|c| c.address.to_canonical().to_string()).collect();
-            vec![Cell::text(&*host.name).link(link), Cell::code(addresses.join(", "))]
-        })
-        .collect();
-    section.table =
-        (!rows.is_empty()).then(|| Grid { heads: vec!["Name", "Heard from"], rows, more: 0 });
-    vec![section]
+    let mut sections = vec![section];
+    sections.extend(records(call, clock));
+    sections
 }
 
-pub fn journal(call: &Call<'_>) -> Vec<Section> {
+/// The names that are kept, those that have trouble first: how each stands, and the last update of all.
+fn records(call: &Call<'_>, clock: &Clock) -> Option<Section> {
+    let view = &call.context.view;
+    let mut kept: Vec<_> =
+        view.hosts.iter().filter_map(|host| Some((host, host.dns.as_deref()?))).collect();
+    if kept.is_empty() {
+        return None;
+    }
+    let rank = |state: DnsState| match state {
+        DnsState::Failed => 0,
+        DnsState::Refused => 1,
+        DnsState::Updating | DnsState::Waiting => 2,
+        DnsState::Unconfirmed => 3,
+        DnsState::Ok => 4,
+    };
+    kept.sort_by(|(a, dns_a), (b, dns_b)| {
+        rank(dns_a.state).cmp(&rank(dns_b.state)).then_with(|| a.name.cmp(&b.name))
+    });
+    let count = |wanted: &[DnsState]| {
+        number::count(kept.iter().filter(|(_, dns)| wanted.contains(&dns.state)).count() as u64)
+    };
+    let mut pairs = vec![
+        ("Up to date".to_owned(), count(&[DnsState::Ok]), String::new()),
+        ("Waiting".to_owned(), count(&[DnsState::Waiting, DnsState::Updating]), String::new()),
+        ("Failed".to_owned(), count(&[DnsState::Failed]), "tried again".to_owned()),
+    ];
+    let last = kept.iter().filter_map(|(host, dns)| Some((dns.tried?, host, dns)));
+    if let Some((at, host, dns)) = last.max_by_key(|(at, ..)| *at) {
+        let words = format!("{}, {}", clock.ago(at).text, host.name);
+        let result = dns.error.as_deref().unwrap_or(dns.state.as_str());
+        pairs.insert(0, ("Last update".to_owned(), words, result.to_owned()));
+    }
+    let rows = kept.iter().take(HOSTS_MAX).map(|(host, dns)| {
+        let link = format!("/plugins/{}#dns", query::encode(&host.name));
+        let is = dns.records.iter().filter_map(|record| record.address);
+        let addresses: Vec<String> = is.map(|address| address.to_string()).collect();
+        let mark = match dns.state {
+            DnsState::Ok => "up",
+            DnsState::Failed => "warn",
+            _ => "unk",
+        };
+        let tried = dns.tried.map_or_else(|| "–".to_owned(), |at| clock.ago(at).text);
+        vec![
+            Cell::text(&*dns.name).link(link),
+            Cell { mark: Some(mark), ..Cell::text(dns.state.as_str()) },
+            Cell::code(addresses.join(", ")),
+            Cell::text(tried).note(dns.error.as_deref().unwrap_or_default()),
+        ]
+    });
+    let heads = vec!["Name", "State", "Addresses", "Last update"];
+    let more = kept.len().saturating_sub(HOSTS_MAX);
+    let table = Some(Grid { heads, rows: rows.collect(), more });
+    Some(Section { title: "Names".to_owned(), pairs, table, ..Section::default() })
+}
+
+pub fn journal(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
     let config = &call.context.config;
     let pair = |label: &str, value: String, note: &str| (label.to_owned(), value, note.to_owned());
     let dir = config
@@ -256,6 +345,23 @@ pub fn journal(call: &Call<'_>) -> Vec<Section> {
         ));
         pairs.push(pair("Lost", number::count(queue.dropped), "lines since the start"));
     }
+    let files = call.context.engine.journal_files();
+    let total: u64 = files.iter().map(|file| file.bytes).sum();
+    if !files.is_empty() {
+        let bound = config.journal_max_size * (u64::from(config.journal_max_backups) + 1);
+        let note = format!("of {} at most", number::bytes(bound as f64));
+        pairs.push(pair("On the disk", number::bytes(total as f64), &note));
+    }
+    let rows = files.iter().map(|file| {
+        let written = file.written.map_or_else(|| "–".to_owned(), |at| clock.ago(at).text);
+        vec![
+            Cell::code(file.name.as_str()),
+            Cell::number(number::bytes(file.bytes as f64)),
+            Cell::text(written),
+        ]
+    });
+    let heads = vec!["File", "Size", "Last written"];
+    let table = Grid { heads, rows: rows.collect(), more: 0 };
     let history = vec![
         pair(
             "Kept",
@@ -270,6 +376,7 @@ pub fn journal(call: &Call<'_>) -> Vec<Section> {
         Section {
             title: "Message journal".to_owned(),
             pairs,
+            table: (!table.rows.is_empty()).then_some(table),
             code: vec!["hbd journal stats\nhbd journal verify".to_owned()],
             ..Section::default()
         },
@@ -325,18 +432,16 @@ fn ghosts(call: &Call<'_>, clock: &Clock) -> Section {
         );
         return section;
     }
-    let button = |name: &str, to: &str, label: &'static str, is_danger| Button {
+    let button = |name: &str, to: &str, label: &'static str| Button {
         action: "ghost",
         fields: vec![("name", name.to_owned()), ("to", to.to_owned())],
         label,
         about: name.to_owned(),
-        is_danger,
+        warning: "",
     };
     let rows = view.ghosts.iter().map(|ghost| {
-        let both = vec![
-            button(&ghost.name, "accept", "Accept", false),
-            button(&ghost.name, "ignore", "Ignore", false),
-        ];
+        let both =
+            vec![button(&ghost.name, "accept", "Accept"), button(&ghost.name, "ignore", "Ignore")];
         vec![
             Cell::text(&*ghost.name),
             Cell::code(ghost.address.to_canonical().to_string()),

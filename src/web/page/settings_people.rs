@@ -1,8 +1,9 @@
 //! The parts of the settings about people: users, what they may, their tokens.
 
-use super::clock::Clock;
+use super::clock::{Clock, span};
 use super::number;
 use super::settings::{Button, Cell, Grid, Section, may_admin};
+use crate::account::SessionShown;
 use crate::config::server::User;
 use crate::engine::view::View;
 use crate::time::Wall;
@@ -11,8 +12,9 @@ use crate::web::query;
 
 const MATRIX_HOSTS: usize = 100;
 const MATRIX_USERS: usize = 12;
+const SESSIONS_MAX: usize = 100;
 
-pub fn users(call: &Call<'_>) -> Vec<Section> {
+pub fn users(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
     let config = &call.context.config;
     if config.users.is_empty() {
         return vec![Section {
@@ -32,11 +34,23 @@ pub fn users(call: &Call<'_>) -> Vec<Section> {
         }];
     }
     let view = &call.context.view;
-    let rows = config.users.iter().map(|(name, user)| row(call, view, name, user));
+    let sessions = call.context.accounts.sessions(None);
+    let rows = config.users.iter().map(|(name, user)| row(call, view, &sessions, (name, user)));
     let list = Section {
         title: "Users".to_owned(),
         table: Some(Grid {
-            heads: vec!["User", "Name", "Role", "Channels", "Owns", "Manages", "Monitors", ""],
+            heads: vec![
+                "User",
+                "Name",
+                "Role",
+                "Channels",
+                "Owns",
+                "Manages",
+                "Monitors",
+                "Sessions",
+                "Last seen",
+                "",
+            ],
             rows: rows.collect(),
             more: 0,
         }),
@@ -45,19 +59,32 @@ pub fn users(call: &Call<'_>) -> Vec<Section> {
     let form = Section {
         title: "Add or change a user".to_owned(),
         notes: vec![
-            "What is left empty stays as it is. It is written beside the configuration, never into your file; an \
-             empty file entry wins nothing back."
+            "What is left empty stays as it is. It is written beside the configuration, never into your \
+             file."
                 .to_owned(),
         ],
         form: "user",
         ..Section::default()
     };
-    vec![list, form, matrix(call, view)]
+    let everybody = signed_in(call, clock, "Signed in now", sessions);
+    vec![list, everybody, form, matrix(call, view)]
 }
 
-fn row(call: &Call<'_>, view: &View, name: &str, user: &User) -> Vec<Cell> {
+fn row(
+    call: &Call<'_>,
+    view: &View,
+    sessions: &[SessionShown],
+    (name, user): (&str, &User),
+) -> Vec<Cell> {
     let count = |of: &dyn Fn(&crate::engine::view::Host) -> bool| {
         number::count(view.hosts.iter().filter(|host| of(host)).count() as u64)
+    };
+    let own = || sessions.iter().filter(|session| session.user == name);
+    let now = call.context.now.wall;
+    let ago = |secs: i64| match now.since(Wall::from_secs(secs)) {
+        // When it was used is noted once in a while.
+        age if age.as_secs() < 120 => "now".to_owned(),
+        age => format!("{} ago", span(age)),
     };
     let channels: Vec<&str> =
         user.notification_channels.iter().map(|c| c.channel.as_str()).collect();
@@ -69,7 +96,8 @@ fn row(call: &Call<'_>, view: &View, name: &str, user: &User) -> Vec<Cell> {
             fields: vec![("user", name.to_owned())],
             label: "Remove",
             about: name.to_owned(),
-            is_danger: true,
+            warning: "No more signing in; sessions and tokens end at once. Hosts that were owned go to the default \
+                      owner.",
         });
     }
     vec![
@@ -84,8 +112,49 @@ fn row(call: &Call<'_>, view: &View, name: &str, user: &User) -> Vec<Cell> {
         Cell::number(count(&|host| host.owner.as_deref() == Some(name))).link(owned),
         Cell::number(count(&|host| host.managers.iter().any(|own| **own == *name))),
         Cell::number(count(&|host| host.monitors.iter().any(|own| **own == *name))),
+        Cell::number(number::count(own().count() as u64)),
+        Cell::text(own().map(|session| session.last_used).max().map_or("–".to_owned(), ago)),
         Cell::buttons(buttons),
     ]
+}
+
+/// Sessions, each with a button that ends it; the caller's own says so in its place.
+fn signed_in(call: &Call<'_>, clock: &Clock, title: &str, sessions: Vec<SessionShown>) -> Section {
+    let mut section = Section { title: title.to_owned(), ..Section::default() };
+    let own = call.caller.session().map(|id| id.to_string());
+    let ago = |secs: i64| clock.ago(Wall::from_secs(secs)).text;
+    let more = sessions.len().saturating_sub(SESSIONS_MAX);
+    let rows: Vec<Vec<Cell>> = sessions
+        .into_iter()
+        .take(SESSIONS_MAX)
+        .map(|session| {
+            let is_own = own.as_deref() == Some(&session.id);
+            let from = session.address.map_or("–".to_owned(), |a| a.to_canonical().to_string());
+            let end = Button {
+                action: "session-end",
+                fields: vec![("id", session.id)],
+                label: "Sign out",
+                about: format!("the session of {} from {from}", session.user),
+                warning: "",
+            };
+            let note = if session.remember { "keeps signed in" } else { "" };
+            let last = if is_own { Cell::text("this browser") } else { Cell::buttons(vec![end]) };
+            vec![
+                Cell::code(session.user),
+                Cell::code(from),
+                Cell::text(ago(session.created)).note(note),
+                Cell::text(ago(session.last_used)),
+                last,
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        section.notes.push("Nobody.".to_owned());
+    } else {
+        let heads = vec!["User", "From", "Signed in", "Last used", ""];
+        section.table = Some(Grid { heads, rows, more });
+    }
+    section
 }
 
 /// Who may what, host by host.
@@ -127,8 +196,10 @@ fn matrix(call: &Call<'_>, view: &View) -> Section {
 pub fn tokens(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
     let Some(user) = call.caller.user() else {
         return vec![Section {
-            title: "API tokens".to_owned(),
-            notes: vec!["A token belongs to a user, and no users are configured.".to_owned()],
+            title: "Sessions and tokens".to_owned(),
+            notes: vec![
+                "A session or a token belongs to a user, and no users are configured.".to_owned(),
+            ],
             ..Section::default()
         }];
     };
@@ -144,7 +215,7 @@ pub fn tokens(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
                 fields: vec![("id", token.id.clone())],
                 label: "Drop",
                 about: token.name.clone(),
-                is_danger: true,
+                warning: "Programs that show this token are refused from now on.",
             };
             vec![
                 Cell::text(token.name.as_str()),
@@ -172,5 +243,6 @@ pub fn tokens(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
         form: "token",
         ..Section::default()
     };
-    vec![list, form]
+    let sessions = call.context.accounts.sessions(Some(user));
+    vec![signed_in(call, clock, "Where you are signed in", sessions), list, form]
 }

@@ -197,7 +197,18 @@ fn sentence(severity: Severity, groups: &[Group]) -> String {
         Severity::Unknown | Severity::Unreachable => {
             format!("The state of some services is unknown: {}.", wrong.join(", "))
         }
-        Severity::Down => format!("Some services are down: {}.", wrong.join(", ")),
+        Severity::Down => {
+            // One that is only disturbed is not called down.
+            let down = groups.iter().filter(|group| group.mark.key == "down");
+            let down: Vec<&str> = down.map(|group| group.name.as_str()).collect();
+            let others = wrong.iter().filter(|name| !down.contains(name)).copied();
+            let others: Vec<&str> = others.collect();
+            let end = match others.is_empty() {
+                true => String::new(),
+                false => format!(" Disturbed: {}.", others.join(", ")),
+            };
+            format!("Some services are down: {}.{end}", down.join(", "))
+        }
         _ => format!("Some services are disturbed: {}.", wrong.join(", ")),
     }
 }

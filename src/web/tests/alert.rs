@@ -311,12 +311,12 @@ fn pages_show_the_alerts_and_the_worst_in_words() {
         "old data",
         "acknowledged by ",
         " · silenced",
-        "Disk / 93.1 (&gt; 90)",
+        "Disk / 93.1 % (&gt; 90 %)",
     ] {
         assert!(page.contains(want), "{want}");
     }
     assert!(!bench.text("/plugins/web3").contains("Alerts of this host"));
-    assert!(bench.text("/live").contains("Disk / 93.1 (&gt; 90)"));
+    assert!(bench.text("/live").contains("Disk / 93.1 % (&gt; 90 %)"));
     let host: serde_json::Value = serde_json::from_str(&bench.text("/api/0/hosts/web1")).unwrap();
-    assert_eq!(host["why"], "Disk / 93.1 (> 90)");
+    assert_eq!(host["why"], "Disk / 93.1 % (> 90 %)");
 }

@@ -11,7 +11,7 @@ use crate::web::fixture::{Bench, NOW, facts, host, of_hosts};
 use std::sync::Arc;
 
 /// Method and path of the API, page, and what stands in the form there.
-const FORMS: [(Method, &str, &str, &str); 26] = [
+const FORMS: [(Method, &str, &str, &str); 27] = [
     (Method::Delete, "hosts/{host}", "/plugins/web1.dyn.example.net", "value=\"drop\""),
     (Method::Put, "hosts/{host}/watch", "/plugins/web1.dyn.example.net", "value=\"watch\""),
     (Method::Post, "hosts/{host}/dns", "/plugins/web1.dyn.example.net", "value=\"dns\""),
@@ -29,6 +29,7 @@ const FORMS: [(Method, &str, &str, &str); 26] = [
     (Method::Post, "auth/logout", "/live", "value=\"logout\""),
     (Method::Post, "auth/tokens", "/settings?part=tokens", "value=\"token-new\""),
     (Method::Delete, "auth/tokens/{id}", "/settings?part=tokens", "value=\"token-drop\""),
+    (Method::Delete, "auth/sessions/{id}", "/settings?part=tokens", "value=\"session-end\""),
     (Method::Put, "users/{user}", "/settings?part=users", "value=\"user\""),
     (Method::Delete, "users/{user}", "/settings?part=users", "value=\"user-drop\""),
     (Method::Post, "ghosts/{name}", "/settings?part=agents", "value=\"ghost\""),
@@ -82,6 +83,14 @@ fn bench() -> Bench {
     let names = [("root", true), ("bob", false)];
     bench.config.users =
         names.map(|(name, admin)| (name.to_owned(), right::user(admin))).into_iter().collect();
+    bench.accounts.sessions = vec![crate::account::SessionShown {
+        id: "9".to_owned(),
+        user: "root".to_owned(),
+        created: 1_795_000_000,
+        last_used: 1_795_000_000,
+        remember: false,
+        address: None,
+    }];
     bench.accounts.tokens.lock().unwrap().push(crate::account::TokenShown {
         id: "t1".to_owned(),
         user: "root".to_owned(),
@@ -116,4 +125,69 @@ fn every_change_of_the_api_has_a_form() {
             forms.iter().any(|form| form.contains("method=\"post\"") && form.contains(field));
         assert!(is_form, "{page} has no form for {path}: {field}");
     }
+}
+
+/// A page, what stands in a form there, and who of monitor, manager, owner and admin has it.
+const ROLES: [(&str, &str, [bool; 4]); 18] = {
+    const NAME: &str = "/plugins/web1.dyn.example.net";
+    const MANAGER: [bool; 4] = [false, true, true, true];
+    const OWNER: [bool; 4] = [false, false, true, true];
+    const ADMIN: [bool; 4] = [false, false, false, true];
+    const ALL: [bool; 4] = [true; 4];
+    [
+        (NAME, "value=\"watch\"", MANAGER),
+        (NAME, "value=\"dns\"", MANAGER),
+        (NAME, "value=\"command\"", MANAGER),
+        (NAME, "value=\"upgrade\"", MANAGER),
+        (NAME, "value=\"tags\"", MANAGER),
+        (NAME, "value=\"access\"", OWNER),
+        (NAME, "value=\"drop\"", OWNER),
+        ("/alerts?act=silence&host=web1.dyn.example.net", "value=\"silence\"", MANAGER),
+        ("/alerts?act=maintenance&host=web1.dyn.example.net", "value=\"maintenance\"", MANAGER),
+        ("/live?act=tags&host=web1.dyn.example.net", "value=\"tag-hosts\"", MANAGER),
+        ("/settings?part=agents", "value=\"ghost\"", ADMIN),
+        ("/settings?part=agents", "value=\"keys-load\"", ADMIN),
+        ("/settings?part=notifications", "value=\"notify-test\"", ADMIN),
+        ("/settings?part=server", "value=\"reload\"", ADMIN),
+        ("/settings?part=users", "value=\"user\"", ADMIN),
+        ("/settings?part=tokens", "value=\"token-new\"", ALL),
+        ("/live", "value=\"logout\"", ALL),
+        ("/live", "value=\"theme\"", ALL),
+    ]
+};
+
+#[test]
+fn each_role_has_the_forms_of_what_it_may_do_and_no_others() {
+    let mut bench = bench();
+    let mut view = (*bench.view).clone();
+    let mut hosts: Vec<_> = view.hosts.iter().map(|host| (**host).clone()).collect();
+    for host in &mut hosts {
+        host.owner = Some(Arc::from("olive"));
+        host.managers = Arc::from([Arc::from("max")]);
+        host.monitors = Arc::from([Arc::from("mona")]);
+    }
+    let named = of_hosts(hosts);
+    (view.hosts, view.names) = (named.hosts, named.names);
+    bench.view = Arc::new(view);
+    for name in ["olive", "max", "mona"] {
+        bench.config.users.insert(name.to_owned(), right::user(false));
+    }
+    let mut wrong = Vec::new();
+    for (page, field, want) in ROLES {
+        for (who, want) in ["mona", "max", "olive", "root"].into_iter().zip(want) {
+            let bearer = format!("Bearer {who}");
+            let got = bench.get_with(page, &[("Host", "mon"), ("Authorization", &bearer)]);
+            let html = String::from_utf8_lossy(got.body.as_bytes()).into_owned();
+            let forms = html.split("<form").skip(1).filter_map(|f| f.split("</form>").next());
+            let has =
+                forms.filter(|form| form.contains("method=\"post\"")).any(|f| f.contains(field));
+            if has != want {
+                wrong.push(format!(
+                    "{page} {field}: {who} {}",
+                    if has { "has it" } else { "lacks it" }
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

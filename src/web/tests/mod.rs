@@ -8,4 +8,5 @@ mod kept;
 mod live;
 mod page;
 mod right;
+mod shown;
 mod token;

@@ -162,6 +162,7 @@ const CLOSED: &[&str] = &[
     "POST keys",
     "POST auth/tokens",
     "DELETE auth/tokens/{id}",
+    "DELETE auth/sessions/{id}",
     "GET users",
     "PUT users/{user}",
     "DELETE users/{user}",

@@ -7,9 +7,12 @@ use super::Settings;
 use heartbeat::engine::{Entry, Record};
 use heartbeat::limits::{JOURNAL_QUEUE, JOURNAL_QUEUE_BYTES};
 use heartbeat::os::clock;
-use heartbeat::time::{Duration, Mono};
+use heartbeat::time::{Duration, Mono, Wall};
+use heartbeat::web::JournalFile;
+use std::fs::Metadata;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::UNIX_EPOCH;
 
 /// So many records end the gathering early.
 const URGENT: usize = 1024;
@@ -46,6 +49,8 @@ struct Inbox {
     changed: Condvar,
     dropped: AtomicU64,
     written: AtomicU64,
+    /// As far as they are known: for whoever asks what is on the disk.
+    place: Mutex<Option<Settings>>,
 }
 
 impl Inbox {
@@ -74,8 +79,30 @@ impl Handle {
 
     /// From now on by these settings; what came before is still written by the old ones.
     pub fn configure(&self, settings: Option<Settings>) {
+        self.set_place(settings.as_ref());
         self.0.lock().orders.settings = Some(settings);
         self.0.changed.notify_one();
+    }
+
+    pub(super) fn set_place(&self, settings: Option<&Settings>) {
+        *self.0.place.lock().unwrap_or_else(PoisonError::into_inner) = settings.cloned();
+    }
+
+    /// The file that is written and its backups, the newest first, as they stand on the disk.
+    pub fn files(&self) -> Vec<JournalFile> {
+        let place = self.0.place.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(place) = place else { return Vec::new() };
+        let file = |n: u32| {
+            let path = place.path(n);
+            let found = std::fs::metadata(&path).ok().filter(Metadata::is_file)?;
+            let written = found.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+            Some(JournalFile {
+                name: path.file_name()?.to_string_lossy().into_owned(),
+                bytes: found.len(),
+                written: written.map(|since| Wall::from_secs(since.as_secs() as i64)),
+            })
+        };
+        (0..=place.rotation.backups_max).filter_map(file).collect()
     }
 
     /// Opens the file anew: it may have been moved away.

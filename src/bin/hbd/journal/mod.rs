@@ -75,6 +75,7 @@ impl Running {
 
 /// Starts the thread behind `handle`.
 pub fn start(handle: Handle, settings: Option<Settings>, tell: Tell) -> io::Result<Running> {
+    handle.set_place(settings.as_ref());
     let scribe = Scribe {
         handle: handle.clone(),
         book: settings.map(Book::new),

@@ -156,6 +156,8 @@ const OPERATIONS: &[Operation] = &[
     ),
     write(Post, "auth/logout", "Ends the session that is shown.", None, (204, None), &[]),
     get("auth/me", "Who one is.", &[], "Me"),
+    get("auth/sessions", "Where one is signed in.", &["all"], "Sessions"),
+    write(Delete, "auth/sessions/{id}", "Ends a session.", None, (204, None), &[]),
     get("auth/tokens", "One's tokens.", &[], "Tokens"),
     write(
         Post,
@@ -221,6 +223,10 @@ const OPERATIONS: &[Operation] = &[
         (200, Some("GhostWish")),
         &[],
     ),
+    Operation {
+        also: &[422],
+        ..get("reload", "What a reload would change; secrets masked.", &[], "Preview")
+    },
     write(Post, "reload", "Loads the configuration again.", None, (200, Some("Changed")), &[422]),
 ];
 

@@ -275,6 +275,10 @@ fn accounts() -> Value {
         "id": text(), "user": text(), "name": text(), "scope": scope(),
         "created": { "type": "integer" }, "last_used": maybe("integer"), "expires": maybe("integer"),
     });
+    let session = json!({
+        "id": text(), "user": text(), "created": { "type": "integer" }, "last_used": { "type": "integer" },
+        "remember": truth(), "address": maybe("string"), "current": truth(),
+    });
     let known = json!({
         "name": text(), "full_name": text(), "avatar": maybe("string"), "admin": truth(),
         "can_sign_in": truth(), "notification_channels": { "type": "array", "items": { "type": "object" } },
@@ -293,6 +297,7 @@ fn accounts() -> Value {
         "Me": object(json!({
             "user": me, "admin": truth(), "scope": scope_of_token, "open": truth(),
         })),
+        "Sessions": object(json!({ "sessions": { "type": "array", "items": object(session) } })),
         "Tokens": object(json!({ "tokens": { "type": "array", "items": object(token) } })),
         "TokenWish": body(&["name", "scope"], json!({
             "name": { "type": "string", "minLength": 1, "maxLength": 128 }, "scope": scope(),
@@ -340,6 +345,9 @@ fn server() -> Value {
         "TestWish": body(&[], json!({ "channel": maybe("string"), "user": maybe("string") })),
         "Nothing": json!({ "type": "object" }),
         "Changed": object(json!({ "changed": texts() })),
+        "Preview": object(json!({ "changes": { "type": "array", "items": object(json!({
+            "key": text(), "old": maybe("string"), "new": maybe("string"), "live": { "type": "boolean" },
+        })) } })),
         "Problem": object(json!({
             "type": text(), "title": text(), "status": { "type": "integer" }, "detail": text(),
             "code": text(),
