@@ -12,6 +12,7 @@ mod fleet;
 mod hostile;
 mod live;
 mod pages;
+mod reach;
 mod reducer;
 mod rig;
 mod rows;

@@ -235,6 +235,39 @@ mod tests {
         assert_eq!(Clock::new(NOW, nepal).axis(NOW), "21:05");
     }
 
+    /// 29 March and 25 October 2026 in Zurich: every tick of two hours is an even hour there, the hour that is left
+    /// out or comes twice notwithstanding, and a day's tick is its midnight.
+    #[test]
+    fn ticks_of_days_with_23_and_25_hours_keep_their_hours() {
+        let clock = Clock::new(NOW, zurich());
+        // The midnights before and after in UTC, and the hours of the day.
+        let days = [(1_774_738_800, 23), (1_792_879_200, 25), (1_795_302_000, 24)];
+        for (start, hours) in days {
+            let (start, end) = (Wall::from_secs(start), Wall::from_secs(start + hours * 3600));
+            assert_eq!(
+                (clock.axis(start), clock.axis(end)),
+                ("00:00".to_owned(), "00:00".to_owned())
+            );
+            assert_eq!(clock.next_tick(start, 86_400), end, "{hours} hours");
+            let mut at = start;
+            let mut shown = Vec::new();
+            loop {
+                at = clock.next_tick(at, 7200);
+                if at >= end {
+                    break;
+                }
+                shown.push(clock.axis(at));
+            }
+            let odd = |text: &&String| {
+                text[..2].parse::<u32>().unwrap() % 2 == 1 || !text.ends_with(":00")
+            };
+            assert_eq!(shown.iter().find(odd), None, "{hours}: {shown:?}");
+            assert!(shown.len() >= 10 && at == end, "{hours}: {shown:?}");
+        }
+        let nepal = Clock::new(NOW, TimeZone::posix("<+0545>-5:45").unwrap());
+        assert_eq!(nepal.axis(nepal.next_tick(NOW, 3600)), "22:00");
+    }
+
     #[test]
     fn an_impossible_instant_does_no_harm() {
         let clock = Clock::new(NOW, zurich());

@@ -78,6 +78,19 @@ pub struct Zone {
 pub struct Banner {
     pub key: &'static str,
     pub text: String,
+    /// Where more is told, and the word for it.
+    pub more: Option<(&'static str, &'static str)>,
+}
+
+impl Banner {
+    fn new(key: &'static str, text: impl Into<String>) -> Banner {
+        Banner { key, text: text.into(), more: None }
+    }
+
+    fn more(mut self, href: &'static str, word: &'static str) -> Banner {
+        self.more = Some((href, word));
+        self
+    }
 }
 
 impl Shell {
@@ -269,55 +282,68 @@ fn journal_trouble(call: &Call<'_>) -> Option<String> {
 
 /// The most serious thing that a reader of any page must know.
 fn banner(call: &Call<'_>) -> Option<Banner> {
+    of_the_fleet(call)
+        .or_else(|| call.caller.sees_all().then(|| of_the_server(call)).flatten())
+        .or_else(|| for_everybody(call))
+}
+
+/// What makes the picture of the fleet another than it seems.
+fn of_the_fleet(call: &Call<'_>) -> Option<Banner> {
     let context = call.context;
     let view = &context.view;
     if let Some(until) = view.hold_until.filter(|until| *until > context.now.mono) {
         let ago = span(view.uptime(context.now));
         let left = span(until.since(context.now.mono));
         let text = format!("hbd restarted {ago} ago: no host is declared down for another {left}.");
-        return Some(Banner { key: "late", text });
+        return Some(Banner::new("late", text));
     }
-    if let Some(since) = view.isolated_since {
-        let (down, all) = (view.counts[usize::from(Severity::Down.code())], view.hosts.len as u64);
-        let text = format!(
-            "{} of {} hosts are silent since {}: this looks like the server's own network. Notices of it are held.",
-            number::count(u64::from(down)),
-            number::count(all),
-            clock(call).short(since)
-        );
-        return Some(Banner { key: "down", text });
-    }
-    if let Some(problem) = context.pages.problems().first().filter(|_| call.caller.sees_all()) {
+    let since = view.isolated_since?;
+    let (down, all) = (view.counts[usize::from(Severity::Down.code())], view.hosts.len as u64);
+    let text = format!(
+        "{} of {} hosts are silent since {}: this looks like the server's own network. Notices of it are held.",
+        number::count(u64::from(down)),
+        number::count(all),
+        clock(call).short(since)
+    );
+    Some(Banner::new("down", text).more("/live?state=down", "Details"))
+}
+
+/// The server's own troubles, for those who look after it.
+fn of_the_server(call: &Call<'_>) -> Option<Banner> {
+    let context = call.context;
+    if let Some(problem) = context.pages.problems().first() {
         let problem = problem.lines().next().unwrap_or_default();
-        return Some(Banner {
-            key: "warn",
-            text: format!("A file of templates_dir is not used: {problem}"),
-        });
+        return Some(Banner::new(
+            "warn",
+            format!("A file of templates_dir is not used: {problem}"),
+        ));
     }
-    if let Some(fault) = context.reload_fault.as_ref().filter(|_| call.caller.sees_all()) {
+    if let Some(fault) = &context.reload_fault {
         let text = format!("Config reload failed: {fault}; still running the old config.");
-        return Some(Banner { key: "warn", text });
+        return Some(Banner::new("warn", text).more("/settings?part=server&check=1", "Show"));
     }
-    if let Some(text) = journal_trouble(call).filter(|_| call.caller.sees_all()) {
-        return Some(Banner { key: "warn", text });
+    if let Some(text) = journal_trouble(call) {
+        return Some(Banner::new("warn", text).more("/settings?part=journal", "Details"));
     }
-    let failing = channel_banner(context.channels, context.now.wall);
-    if let Some(text) = failing.filter(|_| call.caller.sees_all()) {
-        return Some(Banner { key: "warn", text });
-    }
-    if view.counters.kernel_drops > 0 {
+    let text = channel_banner(context.channels, context.now.wall)?;
+    Some(Banner::new("warn", text).more("/settings?part=notifications", "Details"))
+}
+
+fn for_everybody(call: &Call<'_>) -> Option<Banner> {
+    let context = call.context;
+    let drops = context.view.counters.kernel_drops;
+    if drops > 0 {
         let text = format!(
             "The system dropped {} datagrams before this server could read them: its socket buffer \
              was full.",
-            number::count(view.counters.kernel_drops)
+            number::count(drops)
         );
-        return Some(Banner { key: "warn", text });
+        return Some(Banner::new("warn", text));
     }
     let is_open = context.config.users.is_empty() && !context.facts.loopback_only;
-    is_open.then(|| Banner {
-        key: "warn",
-        text: "Open access: everybody who reaches these pages can read them. No users are \
-               configured, and hbd_host is not limited to this machine."
-            .to_owned(),
+    is_open.then(|| {
+        let text = "Open access: everybody who reaches these pages can read them. No users are \
+                    configured, and hbd_host is not limited to this machine.";
+        Banner::new("warn", text).more("/settings?part=users", "Add the first user")
     })
 }

@@ -160,8 +160,18 @@ pub fn table_rank(key: &str) -> u8 {
 
 /// A unit that stands behind the plain number; `None` where the number is converted (bytes, times).
 pub fn plain_unit(key: &str) -> Option<&'static str> {
-    let suffixes =
-        ["_mb", "_gb", "_bytes", "_mb_s", "_seconds", "_s", "boot_time", "uptime", "_time"];
+    let suffixes = [
+        "_mb",
+        "_gb",
+        "_bytes",
+        "_mb_s",
+        "_seconds",
+        "_s",
+        "boot_time",
+        "uptime",
+        "_time",
+        "started",
+    ];
     if suffixes.iter().any(|suffix| key.ends_with(suffix)) {
         return None;
     }
@@ -205,7 +215,7 @@ fn render_number(key: &str, value: f64, clock: &Clock) -> String {
         None if key.ends_with("_mb") => number::bytes(value * MIB),
         None if key.ends_with("_gb") => number::bytes(value * MIB * 1024.0),
         None if key.ends_with("_bytes") => number::bytes(value),
-        None if key.ends_with("_time") && value > 1e9 => {
+        None if (key.ends_with("_time") || key.ends_with("started")) && value > 1e9 => {
             clock.date(Wall::from_secs_f64(value)).text
         }
         None if value.abs() < 10.0 => format!("{} s", number::short(value)),
@@ -262,6 +272,55 @@ mod tests {
         }
         let long = Value::String("ü".repeat(500));
         assert_eq!(render("x", &long, &clock).chars().count(), 151);
+    }
+
+    /// What is counted has no unit; a number of any other field that the pages know has one.
+    #[test]
+    fn every_number_that_is_known_has_a_unit_or_is_a_count() {
+        const COUNTS: [&str; 18] = [
+            "load_1min",
+            "load_5min",
+            "load_15min",
+            "process_count",
+            "rx_packets",
+            "tx_packets",
+            "errors_total",
+            "dropped_total",
+            "tcp_established",
+            "tcp_time_wait",
+            "udp_sockets",
+            "health_code",
+            "read_ops",
+            "write_ops",
+            "cpu_count",
+            "exit_code",
+            // Texts and truth values.
+            "up",
+            "alive",
+        ];
+        const TEXTS: [&str; 15] = [
+            "fstype",
+            "device",
+            "options",
+            "health",
+            "scan",
+            "system",
+            "distribution",
+            "distribution_version",
+            "kernel",
+            "architecture",
+            "hostname",
+            "cpu_model",
+            "agent_version",
+            "virtualization",
+            "devices",
+        ];
+        let clock = Clock::new(Wall::from_secs(1_795_360_841), TimeZone::UTC);
+        for (key, ..) in LABELS.iter().filter(|(key, ..)| !TEXTS.contains(key)) {
+            let shown = render(key, &json!(12.5), &clock);
+            let has_unit = !shown.ends_with(|c: char| c.is_ascii_digit());
+            assert!(has_unit != COUNTS.contains(key), "{key}: {shown}");
+        }
     }
 
     #[test]

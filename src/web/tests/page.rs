@@ -213,6 +213,56 @@ fn ids_are_unique_and_links_lead_to_pages() {
     });
 }
 
+/// What a person reads of a page, and what is read out.
+fn words_of(html: &str) -> String {
+    let mut text = String::new();
+    for part in html.split('<').skip(1) {
+        let (tag, shown) = part.split_once('>').unwrap_or((part, ""));
+        let spoken = ["aria-label=\"", "title=\"", "placeholder=\""];
+        for name in spoken {
+            text.extend(tag.split(name).nth(1).and_then(|rest| rest.split('"').next()));
+            text.push(' ');
+        }
+        text.push_str(shown);
+        text.push(' ');
+    }
+    text.to_lowercase()
+}
+
+/// ui/UI.md section 6: one word for one thing.
+#[test]
+fn pages_keep_to_one_vocabulary() {
+    const BANNED: [&str; 13] = [
+        "offline",
+        "dead",
+        "alive",
+        "healthy",
+        "unhealthy",
+        "failing",
+        "mute",
+        "muted",
+        "snooze",
+        "snoozed",
+        "problem-id",
+        "ok'd",
+        "unreachability",
+    ];
+    every_page(|page, html| {
+        let text = words_of(html);
+        let words = text.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '\'');
+        let found: Vec<&str> = words.filter(|word| BANNED.contains(word)).collect();
+        assert!(found.is_empty(), "{page}: {found:?}");
+    });
+    // The eight states are written alike everywhere, in their one order.
+    let page = html(&Bench::new(16), "/live");
+    let tiles = page.split("class=\"tiles\"").nth(1).unwrap().split("</form>").next().unwrap();
+    let words: Vec<&str> =
+        tiles.split("<span>").skip(1).filter_map(|rest| rest.split('<').next()).collect();
+    let want =
+        ["Down", "Critical", "Warning", "Late", "Unreachable", "Unknown", "Maintenance", "Up"];
+    assert_eq!(words, want);
+}
+
 #[test]
 fn first_view_of_live_keeps_its_budget() {
     let bench = Bench::new(1212);
