@@ -43,6 +43,8 @@ pub struct Status {
     /// The devices below the pool, a line each, indented as zpool(8) does: name, state, errors of reading, of
     /// writing, of checksums.
     pub devices: String,
+    /// `logs/` while those are listed.
+    class: String,
 }
 
 /// 0, 1, 2 or 3, as the `nagios` operator reads it: online, degraded, not usable, anything else.
@@ -171,14 +173,20 @@ impl Status {
         let line = line.strip_prefix('\t').unwrap_or(line);
         let indent = line.len() - line.trim_start().len();
         let words: Vec<&str> = line.split_ascii_whitespace().take(5).collect();
-        // The first line is the pool itself.
-        if indent == 0 || words.len() < 2 {
+        if indent == 0 {
+            // The pool itself, or the heading of its logs, caches or spares.
+            let is_heading = words.len() == 1;
+            self.class = if is_heading { format!("{}/", words[0]) } else { String::new() };
+            return;
+        }
+        if words.len() < 2 {
             return;
         }
         let is_well =
             words.get(1) == Some(&"ONLINE") && words[2..].iter().all(|count| *count == "0");
         let room = if is_well { DEVICES_MAX * 2 / 3 } else { DEVICES_MAX };
-        let text = format!("{}{}", " ".repeat(indent.min(16) - 2), words.join(" "));
+        let class = if indent == 2 { &*self.class } else { "" };
+        let text = format!("{}{class}{}", " ".repeat(indent.clamp(2, 16) - 2), words.join(" "));
         if self.devices.len() + text.len() < room {
             if !self.devices.is_empty() {
                 self.devices.push('\n');

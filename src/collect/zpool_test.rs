@@ -201,3 +201,21 @@ fn status_that_is_cut_anywhere_is_read_as_far_as_it_goes() {
     }
     assert!(parse_status("no pools available\n").is_empty());
 }
+
+#[test]
+fn devices_are_listed_as_they_stand_below_the_pool() {
+    let want = "raidz1-0 DEGRADED 2 1 0\n  sda ONLINE 0 0 0\n  sdb ONLINE 0 0 4\n  \
+                1234567890123456789 UNAVAIL 2 1 0\nlogs/sdd ONLINE 0 0 0";
+    assert_eq!(parse_status(STATUS_DEGRADED_0_8)["tank"].devices, want);
+    let healthy = parse_status(STATUS_HEALTHY_2_1);
+    assert!(healthy["rpool"].devices.ends_with("\nspares/sdz AVAIL"), "{healthy:?}");
+    assert_eq!(healthy["tank"].devices, "sda ONLINE 0 0 0");
+    // Of a pool of many, those that are not well are never crowded out by those that are.
+    let many: String = (0..60).map(|n| format!("\t  disk-{n:02} ONLINE 0 0 0\n")).collect();
+    let output = STATUS_HEALTHY_2_1.replace(
+        "\t  sda       ONLINE       0     0     0\n",
+        &format!("{many}\t  sdx FAULTED 9 9 9\n"),
+    );
+    let devices = &parse_status(&output)["tank"].devices;
+    assert!(devices.len() <= DEVICES_MAX && devices.ends_with("sdx FAULTED 9 9 9"), "{devices}");
+}

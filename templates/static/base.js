@@ -335,6 +335,8 @@ function start() {
   rows().forEach((row, i) => row.setAttribute('tabindex', i === 0 ? 0 : -1));
   startZone();
   watchAge();
+  const part = $('.side [aria-current]');
+  if (part) part.parentNode.scrollLeft = part.offsetLeft - part.parentNode.offsetLeft - 40;
   if ($('.panel')) $('.panel').focus();
   startMap();
 }

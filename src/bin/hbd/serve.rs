@@ -291,12 +291,19 @@ pub fn zones(config: &Server) -> Zones {
     Zones::new(find, local)
 }
 
-/// The engine with its saved state, the open store, and what the store had of users.
-fn load(
-    base: &Arc<Server>,
-    prepared: &Prepared,
-    progress: &Progress,
-) -> Result<(Engine, Store, accounts::Restored), String> {
+type Loaded = (Engine, Store, accounts::Restored);
+
+/// The engine with its saved state, the open store, and what the store had of users. Who asks for a page meanwhile is
+/// told so.
+fn load(base: &Arc<Server>, prepared: &Prepared) -> Result<Loaded, String> {
+    let progress = Progress::default();
+    let room = Room::open(&prepared.http, &progress).map_err(failed("the waiting room"))?;
+    let loaded = restore(base, prepared, &progress);
+    room.close();
+    loaded
+}
+
+fn restore(base: &Arc<Server>, prepared: &Prepared, progress: &Progress) -> Result<Loaded, String> {
     let now = clock::now();
     let mut machine = Engine::new(Arc::clone(base), seed(), now);
     machine.set_zones(now, zones(base));
@@ -330,11 +337,7 @@ impl Running {
         source: Source,
         notifier: Notifier,
     ) -> Result<(Running, Supervisor), String> {
-        let progress = Progress::default();
-        let room = Room::open(&prepared.http, &progress).map_err(failed("the waiting room"))?;
-        let loaded = load(&base, &prepared, &progress);
-        room.close();
-        let (mut machine, store, restored) = loaded?;
+        let (mut machine, store, restored) = load(&base, &prepared)?;
         let config = Arc::clone(&restored.config);
         let (facts, keys) = (ready.facts(&prepared), Arc::clone(&prepared.keys));
         let (udp, control_path, listeners) = listeners(prepared);

@@ -288,8 +288,9 @@ impl Pen {
                 let (left, right) = (self.x((*from).max(frame.from)), self.x((*to).min(frame.to)));
                 let width = (right - left).max(1.0);
                 let text = format!("{word} {}", span(to.since(*from)));
-                // Where it fits beside the edge.
-                let text = if width > 24.0 || right < RIGHT - 60.0 { text } else { String::new() };
+                // Where it ends before the edge; a letter is about six units wide.
+                let fits = left + 4.0 + text.len() as f64 * 6.0 < RIGHT;
+                let text = if fits { text } else { String::new() };
                 spans.push((key, format!("{left:.1}"), format!("{width:.1}"), text));
             }
         }
