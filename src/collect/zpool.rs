@@ -45,6 +45,8 @@ pub struct Status {
     pub devices: String,
     /// `logs/` while those are listed.
     class: String,
+    /// Devices that are well and did not fit.
+    left_out: u32,
 }
 
 /// 0, 1, 2 or 3, as the `nagios` operator reads it: online, degraded, not usable, anything else.
@@ -136,6 +138,7 @@ pub fn parse_status(output: &str) -> BTreeMap<String, Status> {
             }
             ("errors", Some((_, status))) => {
                 status.errors_total = leaf_errors(&devices).saturating_add(data_errors(value));
+                status.end_devices();
                 devices.clear();
             }
             _ => {}
@@ -188,10 +191,23 @@ impl Status {
         let class = if indent == 2 { &*self.class } else { "" };
         let text = format!("{}{class}{}", " ".repeat(indent.clamp(2, 16) - 2), words.join(" "));
         if self.devices.len() + text.len() < room {
-            if !self.devices.is_empty() {
-                self.devices.push('\n');
-            }
-            self.devices.push_str(&text);
+            self.push_device(&text);
+        } else if is_well {
+            self.left_out += 1;
+        }
+    }
+
+    fn push_device(&mut self, text: &str) {
+        if !self.devices.is_empty() {
+            self.devices.push('\n');
+        }
+        self.devices.push_str(text);
+    }
+
+    /// What was left out is told as one more line: `+32 ONLINE`.
+    fn end_devices(&mut self) {
+        if self.left_out > 0 {
+            self.push_device(&format!("+{} ONLINE", self.left_out));
         }
     }
 
