@@ -153,8 +153,8 @@ mod tests {
             "hb_port: 50003 -> 50103 restart",
             "hosts.web1.tags: [\"a\"] -> [\"a\",\"b\"] live",
             "interval: 30 -> 60 live",
-            "channels.chat: - -> - live",
             "hosts.web2: - -> - live",
+            "channels.chat: - -> - live",
         ];
         assert_eq!(lines, want);
         assert_eq!(told(old, old), [""; 0]);

@@ -109,7 +109,7 @@ pub const ROUTES: &[Route] = &[
         .closed("Loading keys", "Run `hbd reload` on the server, or configure users."),
     Route::post("notify-test", Handle::Admin(notify::test))
         .closed("Testing channels", "Run `hbd notify-test` on the server, or configure users."),
-    Route::get("reload", Handle::Admin(preview)),
+    Route::get("reload/preview", Handle::Admin(preview)),
     Route::post("reload", Handle::Admin(reload))
         .closed("Reloading", "Run `hbd reload` on the server, or configure users."),
 ];
@@ -226,7 +226,7 @@ fn reload(call: &Call<'_>, _: &Admin) -> Answer {
     }
 }
 
-/// `GET reload`: what a reload would change.
+/// `GET reload/preview`: what a reload would change.
 fn preview(call: &Call<'_>, _: &Admin) -> Answer {
     #[derive(Serialize)]
     struct Preview {

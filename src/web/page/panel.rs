@@ -68,9 +68,20 @@ pub fn of_query(call: &Call<'_>, clock: &Clock, back: &str) -> Option<Panel> {
         "menu" => menu(call, clock, back),
         "tags" => tags_of(call, clock, back),
         "ack" => acknowledge(call, clock, back),
-        "silence" => Some(silence(call, clock, back)),
-        "maintenance" => Some(maintenance(call, clock, back)),
+        "silence" if may_quiet(call) => Some(silence(call, clock, back)),
+        "maintenance" if may_quiet(call) => Some(maintenance(call, clock, back)),
         _ => None,
+    }
+}
+
+/// Whether there is a host that the caller may make quiet; where the query names one, of those that it names.
+fn may_quiet(call: &Call<'_>) -> bool {
+    let view = &call.context.view;
+    let may = |host: &Host| authz::level(&call.caller, host) >= Level::Manager;
+    let mut named = call.query.all("host").filter_map(|name| view.host(name)).peekable();
+    match named.peek() {
+        Some(_) => named.any(|host| may(host)),
+        None => view.hosts.iter().any(|host| may(host)) || call.caller.sees_all(),
     }
 }
 

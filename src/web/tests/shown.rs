@@ -236,14 +236,14 @@ fn settings_show_what_a_reload_would_change_before_it_does() {
     {
         assert!(shown.contains(want), "{want}: {shown}");
     }
-    let got = bench.get_with("/api/0/reload", &headers);
+    let got = bench.get_with("/api/0/reload/preview", &headers);
     assert!(
         String::from_utf8_lossy(got.body.as_bytes())
             .contains(r#"{"key":"interval","old":"30","new":"60","live":true}"#)
     );
     bench.engine.preview = Some(Err(vec!["hbd.yaml:3:7: bad".to_owned()]));
     assert!(page(&bench).contains("hbd.yaml:3:7: bad"));
-    assert_eq!(bench.get_with("/api/0/reload", &headers).status, 422);
+    assert_eq!(bench.get_with("/api/0/reload/preview", &headers).status, 422);
     // Who is no admin has no such part.
     let other = bench.get_with(
         "/settings?part=server&check=1",

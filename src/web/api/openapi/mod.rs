@@ -225,7 +225,7 @@ const OPERATIONS: &[Operation] = &[
     ),
     Operation {
         also: &[422],
-        ..get("reload", "What a reload would change; secrets masked.", &[], "Preview")
+        ..get("reload/preview", "What a reload would change; secrets masked.", &[], "Preview")
     },
     write(Post, "reload", "Loads the configuration again.", None, (200, Some("Changed")), &[422]),
 ];
