@@ -181,12 +181,12 @@ pub fn portrait() -> Server {
         writeln!(text, "  {}: {{group: {group}, tags: [prod]}}", name(at)).unwrap();
     }
     let server = Server::start(&text);
-    fill(&server);
     server.heartbeats((0..200).map(name));
     for at in 0..200 {
         let cpu = f64::from((at * 37 % 61) as u32);
         server.plugin(&name(at), "cpu_monitor", json!({ "cpu_percent": cpu }));
     }
+    fill(&server);
     server
 }
 

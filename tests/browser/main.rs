@@ -20,8 +20,9 @@ mod webdriver;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The page follows the server by its live connection.
-pub const LIVE: &str = "document.querySelector('#link').dataset.link === 'live'";
+/// The page follows the server by its live connection, and its keys and dialogs are there, which come a little later.
+pub const LIVE: &str = "document.querySelector('#link').dataset.link === 'live' && \
+    (document.querySelector('[data-find]')?.role ?? 'combobox') === 'combobox'";
 
 /// One browser at a time: two of them would measure each other.
 static TURN: Mutex<()> = Mutex::new(());

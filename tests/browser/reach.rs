@@ -81,7 +81,8 @@ fn times_are_those_of_the_browser_the_server_or_utc() {
         (of(text) - of(&utc[..5])).rem_euclid(1440)
     };
     for (zone, name, want) in
-        [("browser", "Asia/Kathmandu", 345), ("utc", "UTC", 0), ("server", "Europe/Zurich", 60)]
+        // The browser may have the name of before 2008 for it.
+        [("browser", "Asia/Kat", 345), ("utc", "UTC", 0), ("server", "Europe/Zurich", 60)]
     {
         browser.go(&server.url("/settings?part=preferences"));
         let button = match zone {
@@ -90,7 +91,7 @@ fn times_are_those_of_the_browser_the_server_or_utc() {
         };
         browser.wait_for(&format!("!document.querySelector('{button}').hidden"));
         browser.click(&button);
-        browser.wait_for(&format!("document.documentElement.dataset.tz === '{name}'"));
+        browser.wait_for(&format!("document.documentElement.dataset.tz.startsWith('{name}')"));
         for page in ["/events", "/live"] {
             let shown = moment(page);
             let found = minutes(&shown);
