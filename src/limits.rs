@@ -37,8 +37,8 @@ limits! {
     VERSION_MAX: usize = 32, "bytes";
     TEXT_MAX: usize = 1024, "bytes";
     PLUGIN_NAME_MAX: usize = 32, "bytes";
-    LEAVES_SEALED_MAX: usize = 512, "leaves";
-    LEAVES_PLAIN_MAX: usize = 4096, "leaves";
+    LEAVES_PER_MSG_SEALED: usize = 512, "leaves";
+    LEAVES_PER_MSG: usize = 4096, "leaves";
     PLUGINS_PER_HOST: usize = 64, "plugins";
     METRICS_PER_HOST: usize = 4096, "metrics";
     /// Samples of one plugin kept in memory.

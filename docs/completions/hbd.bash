@@ -43,7 +43,7 @@ _hbd() {
         token) words='--config --verbose --quiet --server --ca-file --color --for --scope --user --help --version' ;;
         notify-test) words='--config --verbose --quiet --server --ca-file --json --color --help --version' ;;
         init) words='--config --verbose --quiet --help --version' ;;
-        completions) words='--config --verbose --quiet --help --version bash zsh fish' ;;
+        completions) words='--config --verbose --quiet --help --version bash zsh fish hbc hbc-mini' ;;
         man) words='--config --verbose --quiet --help --version' ;;
         reload) words='--config --verbose --quiet --server --ca-file --color --help --version' ;;
     esac

@@ -100,7 +100,7 @@ fn check_reply(datagram: &Datagram<'_>, len_max: usize) {
 
 fn check_plg(plg: &Plg<'_>) {
     assert!(is_plugin_name(plg.plugin));
-    assert!(plg.leaves.len() <= limits::LEAVES_PLAIN_MAX);
+    assert!(plg.leaves.len() <= limits::LEAVES_PER_MSG);
     assert!(plg.part.is_none_or(|(i, n)| 1 <= i && i <= n && n <= 64));
     let value: Value = serde_json::from_str(plg.data).expect("data is JSON");
     assert!(value.is_object() && nodes(&value) <= limits::JSON_NODES);

@@ -156,7 +156,7 @@ fn bombs() -> Vec<Seed> {
         ("too_deep-lists".into(), deep(60_000, "[", "]")),
         ("too_many_nodes-objects".into(), wide(r#"{"a":0}"#, 16_000)),
         ("too_many_nodes-zeros".into(), wide("0", 60_000)),
-        ("too_many_leaves-zeros".into(), wide_data("0", limits::LEAVES_PLAIN_MAX + 1)),
+        ("too_many_leaves-zeros".into(), wide_data("0", limits::LEAVES_PER_MSG + 1)),
     ]
 }
 
@@ -204,8 +204,8 @@ fn at_limits() -> Vec<Seed> {
         ("ok-msg_cut", format!(r#"{{"ID":"MSG","name":"a","text":"{}"}}"#, "ü".repeat(600))),
     ];
     let mut seeds: Vec<Seed> = texts.map(|(name, text)| (name.into(), text.into())).into();
-    seeds.push(("ok-plg_most_leaves".into(), wide_data("0", limits::LEAVES_PLAIN_MAX)));
-    seeds.push(("ok-plg_most_nan".into(), wide_data("NaN", limits::LEAVES_PLAIN_MAX)));
+    seeds.push(("ok-plg_most_leaves".into(), wide_data("0", limits::LEAVES_PER_MSG)));
+    seeds.push(("ok-plg_most_nan".into(), wide_data("NaN", limits::LEAVES_PER_MSG)));
     seeds.push(("ok-plg_long_paths".into(), long_paths(2)));
     seeds.push(("too_many_leaves-long_paths".into(), long_paths(12)));
     seeds

@@ -67,12 +67,13 @@ impl Action {
     }
 }
 
-struct Opt {
-    short: Option<char>,
-    long: &'static str,
+/// An option, as `--help`, man pages and completions show it.
+pub struct Opt {
+    pub short: Option<char>,
+    pub long: &'static str,
     /// The name of its value, where it takes one.
-    value: Option<&'static str>,
-    help: &'static str,
+    pub value: Option<&'static str>,
+    pub help: &'static str,
 }
 
 const fn opt(
@@ -84,7 +85,7 @@ const fn opt(
     Opt { short, long, value, help }
 }
 
-const OPTIONS: &[Opt] = &[
+pub const OPTIONS: &[Opt] = &[
     opt(Some('c'), "config", Some("FILE"), "read this configuration"),
     opt(Some('d'), "daemon", None, "leave the terminal, log to syslog"),
     opt(Some('v'), "verbose", None, "log more; twice, everything"),
@@ -100,10 +101,15 @@ const OPTIONS: &[Opt] = &[
 ];
 
 /// Words that stand where a server's name could; no host is called so.
-struct Sub {
-    word: &'static str,
-    arguments: &'static str,
-    help: &'static str,
+pub struct Sub {
+    pub word: &'static str,
+    pub arguments: &'static str,
+    pub help: &'static str,
+}
+
+/// The subcommands of hbc, or of hbc-mini.
+pub fn subcommands(mini: bool) -> impl Iterator<Item = &'static Sub> {
+    SUBCOMMANDS.iter().filter(move |sub| !mini || sub.word != WRAP)
 }
 
 const SUBCOMMANDS: &[Sub] = &[
@@ -284,7 +290,7 @@ pub fn help(program: &str, file: &str, mini: bool) -> String {
     let mut out = format!(
         "Reports this machine to a Heartbeat server.\n\nusage: {program} [OPTION]... [SERVER]...\n"
     );
-    for sub in SUBCOMMANDS.iter().filter(|sub| !mini || sub.word != WRAP) {
+    for sub in subcommands(mini) {
         let call = format!("{} {}", sub.word, sub.arguments);
         // Writing to a String cannot fail, here and below.
         let _ = writeln!(out, "       {program} {call:<30} {}", sub.help);

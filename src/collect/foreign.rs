@@ -37,8 +37,8 @@ pub fn check(text: &str, first_line: u32) -> Result<String, String> {
     }
     let mut leaves = 0;
     walk(&root, 1, &mut leaves)?;
-    if leaves > limits::LEAVES_PLAIN_MAX {
-        return Err(format!("more than {} values", limits::LEAVES_PLAIN_MAX));
+    if leaves > limits::LEAVES_PER_MSG {
+        return Err(format!("more than {} values", limits::LEAVES_PER_MSG));
     }
     Ok(without_blanks(text))
 }
@@ -102,7 +102,7 @@ mod tests {
     fn bad_output_is_refused_with_its_line() {
         let long = format!(r#"{{"{}": 1}}"#, "k".repeat(limits::KEY_MAX + 1));
         let deep = format!("{{\"a\": {}{}}}", "[".repeat(DEPTH_MAX), "]".repeat(DEPTH_MAX));
-        let wide = format!("{{\"a\": [{}0]}}", "0,".repeat(limits::LEAVES_PLAIN_MAX));
+        let wide = format!("{{\"a\": [{}0]}}", "0,".repeat(limits::LEAVES_PER_MSG));
         let table = [
             (" \n", "printed nothing"),
             ("[1]", "line 1: a list is not a JSON object"),

@@ -54,6 +54,10 @@ pub struct Topic {
 
 /// A webhook's template; found by the shell, since reading one needs more than this module may use.
 pub const BODY_TEMPLATE: &str = "E0119";
+/// A display template, and how to mend one.
+pub const DISPLAY: &str = "E0118";
+pub const DISPLAY_FIX: &str =
+    "write fields as {value} or {value:.1f}, and {{ or }} for a brace itself";
 pub const UNKNOWN_KEY: &str = "W0201";
 pub const OLD_KEY: &str = "W0202";
 pub const UNKNOWN_ZONE: &str = "W0207";
@@ -463,7 +467,7 @@ pub const TOPICS: &[Topic] = &[
     ),
     topic_of("E0117", "two values contradict each other", "Keep the one that is meant."),
     topic_of(
-        "E0118",
+        DISPLAY,
         "a display format is malformed",
         "display is a Python format string: {value}, {value:.1f}, {threshold_value}, {op_symbol}, \
          {check_name}, {metric_name}, {output}, {status}, or a field of the plugin; {{ and }} are \

@@ -37,6 +37,13 @@ impl Signals {
     }
 }
 
+/// From now on a program whose output nobody reads any more ends, as others do. Not for one that writes to unix
+/// sockets: it would end as well where its peer is gone.
+pub fn end_with_the_reader() {
+    // SAFETY: the default action replaces that of the standard library; no handler is installed.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.read.as_fd()

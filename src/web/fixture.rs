@@ -5,7 +5,9 @@ use super::{
     Accounts, Act, Attempt, Change, Context, Facts, Identity, Pages, Peer, Problem, QueueFact,
     Refused, Request, Response, SignedIn, respond,
 };
-use super::{ChannelFact, ConfigChange, JournalFile, TestRefusal, TestResult, TestTarget};
+use super::{
+    ChannelFact, ConfigChange, JournalFact, JournalFile, TestRefusal, TestResult, TestTarget,
+};
 use crate::account::{Denied, Key as SessionKey, NewToken, Reach, SessionShown, TokenShown};
 use crate::config::server::Server;
 use crate::engine::view::*;
@@ -179,6 +181,7 @@ pub struct Bench {
     pub history: Past,
     pub accounts: Names,
     pub channels: Vec<ChannelFact>,
+    pub journal: Option<JournalFact>,
     pub reload_fault: Option<Arc<str>>,
     pub starting: bool,
 }
@@ -194,6 +197,7 @@ impl Bench {
             history: Past::default(),
             accounts: Names::default(),
             channels: Vec::new(),
+            journal: None,
             reload_fault: None,
             starting: false,
         }
@@ -213,6 +217,7 @@ impl Bench {
             facts: &self.facts,
             queues: &queues,
             channels: &self.channels,
+            journal: self.journal,
             engine: &self.engine,
             history: &self.history,
             accounts: &self.accounts,

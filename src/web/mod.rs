@@ -150,6 +150,8 @@ pub struct Context<'a> {
     pub pages: &'a Pages,
     pub facts: &'a Facts,
     pub queues: &'a [QueueFact],
+    /// `None` where it is switched off.
+    pub journal: Option<JournalFact>,
     /// One for each configured channel, by name.
     pub channels: &'a [ChannelFact],
     pub engine: &'a dyn Act,
@@ -160,6 +162,18 @@ pub struct Context<'a> {
     pub reload_fault: Option<Arc<str>>,
     /// The saved state is not loaded yet: `/healthz` says 503.
     pub starting: bool,
+}
+
+/// The message journal: its files, and what became of its lines since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct JournalFact {
+    /// Of the journal and its backups, and what they may take together.
+    pub bytes: u64,
+    pub bytes_max: u64,
+    pub written: u64,
+    pub dropped: u64,
+    /// The disk takes it.
+    pub ok: bool,
 }
 
 /// One request on its way through the routes.

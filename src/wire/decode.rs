@@ -136,7 +136,7 @@ impl Decoder {
         let part = part(envelope.part)?;
         let strings_cut = budget.strings_cut;
         let leaves: &[Leaf<'_>] = budget.leaves;
-        if leaves.len() > limits::LEAVES_SEALED_MAX {
+        if leaves.len() > limits::LEAVES_PER_MSG_SEALED {
             return Err(Reject::TooManyLeaves);
         }
         let ack = opened::optional_u53(envelope.extra(Extra::Ack))?;
@@ -653,8 +653,8 @@ mod tests {
         check(&key(limits::KEY_MAX + 1), Err(Reject::KeyTooLong));
 
         let list = |n: usize| plg(&format!(r#"{{"l":[{}1]}}"#, "1,".repeat(n - 1)));
-        check(&list(limits::LEAVES_PLAIN_MAX), Ok("l.4095"));
-        check(&list(limits::LEAVES_PLAIN_MAX + 1), Err(Reject::TooManyLeaves));
+        check(&list(limits::LEAVES_PER_MSG), Ok("l.4095"));
+        check(&list(limits::LEAVES_PER_MSG + 1), Err(Reject::TooManyLeaves));
 
         // The message, its keys and values, and the list itself are 6 nodes.
         let nodes = |n: usize| htb(&format!(r#","x":[{}1]"#, "1,".repeat(n - 1)));
@@ -675,7 +675,7 @@ mod tests {
         let data = format!(
             "{}[{}1]{}",
             prefix.repeat(12),
-            "1,".repeat(limits::LEAVES_PLAIN_MAX - 1),
+            "1,".repeat(limits::LEAVES_PER_MSG - 1),
             "}".repeat(12)
         );
         check(&plg(&format!(r#","plugin":"p","data":{data}"#)), Err(Reject::TooManyLeaves));

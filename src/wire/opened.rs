@@ -158,8 +158,8 @@ mod tests {
         let list = |n: usize| {
             format!(r#"{{"ID":"PLG","plugin":"p","data":{{"l":[{}1]}}}}"#, "1,".repeat(n - 1))
         };
-        check(&list(limits::LEAVES_SEALED_MAX), Ok("l.511"));
-        check(&list(limits::LEAVES_SEALED_MAX + 1), Err(Reject::TooManyLeaves));
+        check(&list(limits::LEAVES_PER_MSG_SEALED), Ok("l.511"));
+        check(&list(limits::LEAVES_PER_MSG_SEALED + 1), Err(Reject::TooManyLeaves));
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl<'a> Budget<'a> {
     }
 
     fn leaf<E: Error>(&mut self, value: LeafValue<'a>) -> Result<(), E> {
-        if self.leaves.len() >= limits::LEAVES_PLAIN_MAX {
+        if self.leaves.len() >= limits::LEAVES_PER_MSG {
             return Err(self.refuse(Reject::TooManyLeaves));
         }
         if !self.paths.keep() {

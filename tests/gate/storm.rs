@@ -281,6 +281,22 @@ fn requests_beyond_queue_and_flight_are_told_to_come_back() {
 }
 
 #[test]
+fn h3_flood_of_logins_leaves_others_their_place() {
+    let rig = Rig::behind_proxy();
+    let login = b"POST /api/0/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+    let mut logins = half(rig.http, sized(150, 200), login);
+    for _ in 0..20 {
+        assert!(rig.ask(GOOD).ends_with("Get /good "));
+    }
+    for client in &mut logins {
+        let answer = client.rest();
+        let told = answer.starts_with("HTTP/1.1 429") && answer.contains("Retry-After: 1\r\n");
+        assert!(told || answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    rig.front.stop();
+}
+
+#[test]
 fn s11_tiny_http_keeps_few_threads_with_all_places_in_flight() {
     let far = Far::new(1024);
     let mut most = 0;

@@ -119,13 +119,34 @@ fn supervisor_is_told_ready_and_stopping() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    for want in ["READY=1", "STATUS=0 hosts", "WATCHDOG=1"] {
+    for want in ["EXTEND_TIMEOUT_USEC=30000000", "READY=1", "STATUS=0 hosts", "WATCHDOG=1"] {
         hear(want);
     }
     // SAFETY: a signal to our own child.
     unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
     hear("STOPPING=1");
+    // What is to be written may take longer than systemd waits by itself.
+    hear("STOPPING=1EXTEND_TIMEOUT_USEC=30000000");
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn output_that_nobody_reads_ends_the_program_quietly() {
+    let place = Place::new();
+    let lines: [&[&str]; 5] = [
+        &["--limits"],
+        &["--help"],
+        &["help"],
+        &["completions", "bash"],
+        &["check-config", "--print"],
+    ];
+    for args in lines {
+        let (nobody, output) = heartbeat::os::signal::pipe().unwrap();
+        drop(nobody);
+        let output =
+            place.command(args).stdout(std::process::Stdio::from(output)).output().unwrap();
+        assert_eq!(stderr(&output), "", "{args:?}");
+    }
 }
 
 #[test]

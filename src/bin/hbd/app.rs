@@ -14,8 +14,9 @@ use heartbeat::limits;
 use heartbeat::os::clock;
 use heartbeat::time::Now;
 use heartbeat::web::{
-    self, Act, Attempt, Basis, Caller, Change, Context, Figure, Identity, Kept, Kind, Pages, Peer,
-    Problem, QueueFact, Reduced, Refused, Request, Response, Shelf, SignedIn, identify_as,
+    self, Act, Attempt, Basis, Caller, Change, Context, Figure, Identity, JournalFact, Kept, Kind,
+    Pages, Peer, Problem, QueueFact, Reduced, Refused, Request, Response, Shelf, SignedIn,
+    identify_as,
 };
 use heartbeat::web::{ConfigChange, JournalFile, TestRefusal, TestResult, TestTarget};
 use std::cell::Cell;
@@ -120,6 +121,17 @@ impl App {
         Arc::clone(&self.pages.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn journal_fact(&self, config: &Server) -> Option<JournalFact> {
+        let (bytes, failing) = self.journal.standing();
+        config.journal_enabled.then(|| JournalFact {
+            bytes,
+            bytes_max: config.journal_max_size * (u64::from(config.journal_max_backups) + 1),
+            written: self.journal.written(),
+            dropped: self.journal.dropped(),
+            ok: !failing,
+        })
+    }
+
     fn queues(&self) -> [QueueFact; 4] {
         let replies = self.shared.replies_dropped.load(Ordering::Relaxed);
         let orders = self.shared.orders_dropped.load(Ordering::Relaxed);
@@ -168,6 +180,7 @@ impl gate::App for App {
                 facts: &self.shared.facts,
                 queues: &self.queues(),
                 channels: &self.notify.board().facts(&config, &view),
+                journal: self.journal_fact(&config),
                 engine: &hand,
                 accounts: &hand,
                 history: &self.history,

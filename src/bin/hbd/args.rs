@@ -117,6 +117,22 @@ impl Taker {
 }
 
 impl Action {
+    /// Whether it prints something and talks to nobody.
+    pub fn only_prints(self) -> bool {
+        const PRINTED: &[Action] = &[
+            Action::Help,
+            Action::Version,
+            Action::Limits,
+            Action::Topic,
+            Action::CheckConfig,
+            Action::Completions,
+            Action::Journal,
+            Action::Passwd,
+            Action::Sign,
+        ];
+        PRINTED.contains(&self)
+    }
+
     /// Whether it talks to a running server.
     pub fn asks_a_server(self) -> bool {
         const LOCAL: &[Action] = &[
@@ -330,9 +346,9 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     subcommand(
         "completions",
         Action::Completions,
-        "bash|zsh|fish",
-        (1, 1),
-        "print completions for a shell",
+        "bash|zsh|fish [hbc|hbc-mini]",
+        (1, 2),
+        "print completions for a shell, of hbd or an agent",
     ),
     subcommand("man", Action::Man, "DIR", (1, 1), "write the manual pages into a directory"),
     subcommand("reload", Action::Reload, "", (0, 0), "load the configuration again"),

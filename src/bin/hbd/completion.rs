@@ -1,25 +1,37 @@
-//! `hbd completions bash|zsh|fish`, from the tables of `args`.
+//! `hbd completions bash|zsh|fish [PROGRAM]`: hbd's own from the tables of `args`, the agents' by `completion_agent`.
 //!
 //! Names of hosts come from the running server, which has 300 ms to tell them.
 
 use crate::args::{Action, FLAGS, Flag, SUBCOMMANDS, Subcommand};
-use crate::{EXIT_OK, EXIT_USAGE};
+use crate::{EXIT_OK, EXIT_USAGE, completion_agent};
 use std::fmt::Write as _;
 
 const NAMES: &str = "timeout 0.3 hbd hosts --names 2>/dev/null";
 
-pub fn run(shell: &str) -> u8 {
-    let text = match shell {
-        "bash" => bash(),
-        "zsh" => zsh(),
-        "fish" => fish(),
-        other => {
-            eprintln!("hbd: completions for bash, zsh and fish, not for {other:?}");
-            return EXIT_USAGE;
-        }
+/// `program`: hbd where it is empty.
+pub fn run(shell: &str, program: &str) -> u8 {
+    let program = if program.is_empty() { "hbd" } else { program };
+    let Some(text) = script(shell, program) else {
+        eprintln!(
+            "hbd: completions for bash, zsh and fish, of hbd, hbc and hbc-mini, not for {shell:?} of {program:?}"
+        );
+        return EXIT_USAGE;
     };
     print!("{text}");
     EXIT_OK
+}
+
+/// `None` where the shell or the program is none of ours.
+pub fn script(shell: &str, program: &str) -> Option<String> {
+    if program != "hbd" {
+        return completion_agent::script(shell, program);
+    }
+    Some(match shell {
+        "bash" => bash(),
+        "zsh" => zsh(),
+        "fish" => fish(),
+        _ => return None,
+    })
 }
 
 /// Whether its first argument is a host.
@@ -30,7 +42,7 @@ fn takes_host(row: &Subcommand) -> bool {
 /// Words that a subcommand's argument can be, as its row of the table shows them: `on|off`, `[accept|ignore NAME]`.
 fn choices(row: &Subcommand) -> Vec<&'static str> {
     match row.name {
-        "completions" => return vec!["bash", "zsh", "fish"],
+        "completions" => return vec!["bash", "zsh", "fish", "hbc", "hbc-mini"],
         "journal" => return vec!["verify", "cat", "stats"],
         _ => {}
     }
@@ -110,7 +122,7 @@ fn bash() -> String {
 }
 
 /// Text between single quotes of a shell, and without what `_arguments` would take for its own.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     text.replace('\'', "’").replace('[', "(").replace(']', ")").replace(':', ";")
 }
 

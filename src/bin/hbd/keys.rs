@@ -12,7 +12,7 @@ use heartbeat::limits;
 use heartbeat::os::{clock, file};
 use heartbeat::text;
 use heartbeat::wire::{KEYS_PER_HOST, Key, KeyId, Keyring, Slot};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -112,7 +112,7 @@ pub fn run(invocation: &Invocation, env: &Environment) -> u8 {
             {
                 eprintln!("hbd: {what}");
             }
-            print!("{text}");
+            let _ = std::io::stdout().write_all(text.as_bytes());
             EXIT_OK
         }
         Err((status, what)) => {

@@ -11,6 +11,8 @@ mod bind;
 mod certificate;
 mod check;
 mod completion;
+mod completion_agent;
+mod display;
 mod dns;
 mod effective;
 mod engine;
@@ -80,6 +82,9 @@ fn main() -> ExitCode {
 
 fn act(invocation: Invocation) -> u8 {
     let env = Environment::read();
+    if invocation.action.only_prints() {
+        heartbeat::os::signal::end_with_the_reader();
+    }
     match invocation.action {
         Action::Help => help::print(invocation.words.first().map(String::as_str)),
         Action::Version => println!("{}", version()),
@@ -99,7 +104,8 @@ fn act(invocation: Invocation) -> u8 {
         Action::Passwd => return passwd::run(invocation.words.first().map_or("", String::as_str)),
         Action::Init => return init::run(&invocation),
         Action::Completions => {
-            return completion::run(invocation.words.first().map_or("", String::as_str));
+            let word = |n: usize| invocation.words.get(n).map_or("", String::as_str);
+            return completion::run(word(0), word(1));
         }
         Action::Man => {
             return man::run(invocation.words.first().map_or("man", String::as_str).as_ref());

@@ -1,5 +1,6 @@
 //! Reading the configuration files and `templates_dir`: bounded, all problems collected, nothing decided here.
 
+use crate::display;
 use crate::effective::{self, Resolved};
 use crate::journal;
 use crate::lookup::{self, Environment, Files};
@@ -112,6 +113,7 @@ impl Source {
         problems.extend(found);
         problems.extend(unknown_zone(&documents, &server));
         problems.extend(body_problems(&server, &documents));
+        problems.extend(display::problems(&server, &documents));
         server.agent_enabled |= self.with_agent;
         let paths = [
             &mut server.state_dir,

@@ -200,13 +200,16 @@ fn start(
     }
     let ready = Ready::new(&prepared).map_err(|e| format!("sockets: {e}"))?;
     let notifier = Notifier::new(env.notify_socket.as_deref());
+    let patience = notifier.patience();
     let (running, supervisor) = Running::start(files, prepared, &ready, options.source, notifier)
         .inspect_err(|error| log::error!("{error}"))?;
+    drop(patience);
     // The terminal may be gone; `eprintln` would panic on that.
     let _ = writeln!(std::io::stderr(), "{}", ready.line());
     supervisor.notifier.tell("READY=1");
     supervisor.run();
     supervisor.notifier.tell("STOPPING=1");
+    let _patience = supervisor.notifier.patience();
     running.stop()
 }
 

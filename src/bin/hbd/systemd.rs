@@ -1,14 +1,39 @@
 //! What systemd is told: readiness, state, and that every thread still moves (sd_notify(3)). One datagram each.
 
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use heartbeat::os::thread;
 use std::ffi::OsStr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
+
+/// A start or a stop that takes long is given this much more each time, as long as it takes, up to so many times:
+/// a store is checked after a crash, what waits is written, and only one that hangs shall be killed.
+const MORE: Duration = Duration::from_secs(30);
+const MORE_EVERY: Duration = Duration::from_secs(10);
+const MORE_TIMES: usize = 60;
+const STACK: usize = 64 << 10;
 
 /// The notification socket; does nothing where there is none.
 pub struct Notifier {
-    socket: Option<(UnixDatagram, SocketAddr)>,
+    socket: Option<Arc<(UnixDatagram, SocketAddr)>>,
+}
+
+/// Asks systemd for more time until it is dropped.
+pub struct Patience {
+    thread: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl Drop for Patience {
+    fn drop(&mut self) {
+        if let Some((end, thread)) = self.thread.take() {
+            drop(end);
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Notifier {
@@ -22,16 +47,33 @@ impl Notifier {
             };
             let socket = UnixDatagram::unbound().ok()?;
             socket.set_nonblocking(true).ok()?;
-            Some((socket, address.ok()?))
+            Some(Arc::new((socket, address.ok()?)))
         });
         Notifier { socket }
     }
 
     /// Sends lines of `KEY=value`. A lost one does no harm: the next follows.
     pub fn tell(&self, lines: &str) {
-        if let Some((socket, address)) = &self.socket {
-            let _ = socket.send_to_addr(lines.as_bytes(), address);
+        if let Some(to) = &self.socket {
+            let _ = to.0.send_to_addr(lines.as_bytes(), &to.1);
         }
+    }
+
+    /// `EXTEND_TIMEOUT_USEC=` now and again, while something runs that may take long.
+    pub fn patience(&self) -> Patience {
+        let (end, ended) = bounded::<()>(0);
+        let notifier = Notifier { socket: self.socket.clone() };
+        let body = move || {
+            for _ in 0..MORE_TIMES {
+                notifier.tell(&format!("EXTEND_TIMEOUT_USEC={}", MORE.as_micros()));
+                if ended.recv_timeout(MORE_EVERY) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        };
+        let asks = self.socket.is_some();
+        let thread = asks.then(|| thread::spawn("patience", STACK, body).ok()).flatten();
+        Patience { thread: thread.map(|thread| (end, thread)) }
     }
 }
 

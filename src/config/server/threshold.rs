@@ -6,7 +6,7 @@
 use super::escalation::{self, Step};
 use super::{Origin, Server, key};
 use crate::config::node::{self, Node, Value};
-use crate::config::problem::{nearest, quoted};
+use crate::config::problem::{DISPLAY, DISPLAY_FIX, nearest, quoted};
 use crate::config::scalar;
 use crate::config::section::{At, Fault, Report, Section};
 use std::collections::BTreeMap;
@@ -367,9 +367,9 @@ fn display(at: &At<'_>) -> Result<String, Fault> {
 
 fn bad_display(what: &str) -> Fault {
     Fault {
-        code: "E0118",
+        code: DISPLAY,
         what: format!("the format of \"display\" {what}"),
-        fix: "write fields as {value} or {value:.1f}, and {{ or }} for a brace itself".to_owned(),
+        fix: DISPLAY_FIX.to_owned(),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::ok;
 use crate::engine::PairShown;
+use crate::engine::view::DnsState;
 use crate::time::Wall;
 use crate::web::metrics;
-use crate::web::{Answer, Call, ChannelFact, QueueFact};
+use crate::web::{Answer, Call, ChannelFact, JournalFact, QueueFact};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
@@ -18,6 +19,11 @@ struct Health<'a> {
     channels: BTreeMap<&'a str, Channel<'a>>,
     #[serde(serialize_with = "by_name")]
     queues: &'a [QueueFact],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<JournalFact>,
+    /// Where `dyndomains` names a zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dns: Option<Dns>,
     /// Where there are two servers with one voice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pair: Option<Pair<'a>>,
@@ -42,6 +48,40 @@ impl<'a> Pair<'a> {
             peer_heard: shown.peer_heard.map(Wall::as_secs_f64),
             peer_alive: shown.peer_alive,
         }
+    }
+}
+
+/// The records that are kept for hosts, over all of them.
+#[derive(Serialize)]
+struct Dns {
+    domains: usize,
+    records: usize,
+    /// That wait for an update or are being updated.
+    queued: usize,
+    failing: usize,
+    /// When the name server took one last.
+    last_update: Option<f64>,
+}
+
+impl Dns {
+    fn of(call: &Call<'_>) -> Option<Dns> {
+        let domains = call.context.config.dyndomains.len();
+        let mut dns = Dns { domains, records: 0, queued: 0, failing: 0, last_update: None };
+        if domains == 0 {
+            return None;
+        }
+        let mut last: Option<Wall> = None;
+        for record in call.whole.hosts.iter().filter_map(|host| host.dns.as_deref()) {
+            dns.records += 1;
+            match record.state {
+                DnsState::Waiting | DnsState::Updating => dns.queued += 1,
+                DnsState::Failed => dns.failing += 1,
+                DnsState::Unconfirmed | DnsState::Ok | DnsState::Refused => {}
+            }
+            last = record.records.iter().filter_map(|record| record.updated).chain(last).max();
+        }
+        dns.last_update = last.map(Wall::as_secs_f64);
+        Some(dns)
     }
 }
 
@@ -109,6 +149,8 @@ pub fn respond(call: &Call<'_>) -> Answer {
         },
         channels: context.channels.iter().map(|c| (c.name.as_str(), Channel::of(c))).collect(),
         queues: context.queues,
+        journal: context.journal,
+        dns: Dns::of(call),
         pair: view.pair.as_ref().map(Pair::of),
     })?;
     if context.starting {

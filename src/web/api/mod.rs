@@ -191,17 +191,82 @@ fn body<T: DeserializeOwned>(call: &Call<'_>, field: &'static str) -> Result<T, 
             return Problem::new(400, "bad_json", format!("The body is not JSON: {error}."));
         }
         let what = error.to_string();
+        let at = member_at(call.request.body, error.line(), error.column());
+        let member = missing_member(&what).or_else(|| known_member(&at?));
         Problem::new(422, "bad_body", format!("The body does not fit: {what}."))
-            .field(missing_member(&what).unwrap_or(field))
+            .field(member.unwrap_or(field))
     })
 }
 
 /// The member that a body lacks, as serde names it.
 fn missing_member(what: &str) -> Option<&'static str> {
-    const MEMBERS: &[&str] =
-        &["username", "password", "watch", "ids", "match", "name", "scope", "do", "until"];
-    let name = what.strip_prefix("missing field `")?.split('`').next()?;
+    known_member(what.strip_prefix("missing field `")?.split('`').next()?)
+}
+
+/// Members of bodies, as `field` names them.
+fn known_member(name: &str) -> Option<&'static str> {
+    const MEMBERS: &[&str] = &[
+        "admin",
+        "args",
+        "channel",
+        "days",
+        "do",
+        "duration",
+        "end",
+        "expires",
+        "full_name",
+        "group",
+        "groups",
+        "hosts",
+        "ids",
+        "managers",
+        "match",
+        "monitors",
+        "name",
+        "notification_channels",
+        "owner",
+        "password",
+        "reason",
+        "remember",
+        "repeat",
+        "scope",
+        "start",
+        "tags",
+        "ttl",
+        "until",
+        "user",
+        "username",
+        "version",
+        "watch",
+        "zone",
+    ];
     MEMBERS.iter().copied().find(|known| *known == name)
+}
+
+/// The member of an object's text in which a line and column, both from 1, lie.
+fn member_at(body: &[u8], line: usize, column: usize) -> Option<String> {
+    let before =
+        body.split_inclusive(|byte| *byte == b'\n').take(line.checked_sub(1)?).map(<[u8]>::len);
+    let end = (before.sum::<usize>() + column).min(body.len());
+    let (mut depth, mut text, mut last, mut at) = (0_u32, None, None, 0);
+    while at < end {
+        match body[at] {
+            b'"' => {
+                let from = at + 1;
+                at = from;
+                while at < body.len() && body[at] != b'"' {
+                    at += if body[at] == b'\\' { 2 } else { 1 };
+                }
+                text = body.get(from..at);
+            }
+            b':' if depth == 1 => last = text,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    last.map(|name| String::from_utf8_lossy(name).into_owned())
 }
 
 /// `GET live?since=EPOCH:SEQ&scope=`: what cannot be resumed from, or read, is answered by a snapshot.
@@ -244,4 +309,19 @@ fn not_loaded(what: &str, problems: Vec<String>) -> Problem {
         .hint("The old configuration stays. Mend the file and reload again.");
     problem.problems = problems;
     problem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::member_at;
+
+    #[test]
+    fn member_is_found_by_its_place() {
+        let body = b"{\"a\": \"x:\\\"{\",\n \"b\": {\"c\": [1]}, \"d\": 5}";
+        let at = |line, column| member_at(body, line, column);
+        let name = |name: &str| Some(name.to_owned());
+        assert_eq!((at(1, 2), at(1, 9), at(1, 90)), (None, name("a"), name("d")));
+        assert_eq!((at(2, 8), at(2, 15), at(2, 25)), (name("b"), name("b"), name("d")));
+        assert_eq!((at(0, 0), at(9, 9)), (None, name("d")));
+    }
 }

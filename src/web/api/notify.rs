@@ -7,6 +7,7 @@ use crate::web::{Answer, Call, TestRefusal, TestResult, TestTarget};
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
 struct Body {
     channel: Option<String>,
     user: Option<String>,

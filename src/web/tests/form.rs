@@ -7,7 +7,7 @@ use crate::prng::Prng;
 use crate::time::Duration;
 use crate::web::Method;
 use crate::web::api::ROUTES;
-use crate::web::fixture::{Bench, NOW, facts, host, of_hosts};
+use crate::web::fixture::{Bench, NOW, facts, host, of_hosts, request};
 use std::sync::Arc;
 
 /// Method and path of the API, page, and what stands in the form there.
@@ -190,4 +190,135 @@ fn each_role_has_the_forms_of_what_it_may_do_and_no_others() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What a caller is told, in the order of `right::CALLERS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    SignIn,
+    Missing,
+    Forbidden,
+    In,
+}
+
+/// By the right that it takes (SPEC section 6).
+const TOLD: [(&str, [Told; 9]); 6] = {
+    use Told::{Forbidden as F, In as I, Missing as M, SignIn as S};
+    [
+        ("public", [I, I, I, I, I, I, I, I, I]),
+        ("own", [S, S, M, M, M, I, I, F, I]),
+        ("member", [S, S, I, I, I, I, I, F, I]),
+        ("manager", [S, S, M, F, I, I, I, F, I]),
+        ("owner", [S, S, M, F, F, I, I, F, F]),
+        ("admin", [S, S, F, F, F, F, I, F, F]),
+    ]
+};
+
+/// What `do` may be, the page it is posted to, the other fields (`H` is the host), and the right that it takes.
+const ACTIONS: [(&str, &str, &str, &str); 28] = [
+    ("watch", "/plugins/H", "to=off", "manager"),
+    ("watch", "/live", "host=H&to=off", "manager"),
+    ("dns", "/plugins/H", "", "manager"),
+    ("command", "/plugins/H", "name=restart", "manager"),
+    ("upgrade", "/plugins/H", "", "manager"),
+    ("tags", "/plugins/H", "tags=web", "manager"),
+    ("tag-hosts", "/live", "host=H&add=web", "manager"),
+    ("ack", "/alerts", "id=H/disk_monitor./.percent", "manager"),
+    ("unack", "/alerts", "id=a2", "manager"),
+    ("silence", "/alerts", "host=H&for=2h", "manager"),
+    ("maintenance", "/alerts", "hosts=H&for=2h", "manager"),
+    ("drop", "/plugins/H", "confirm=H", "owner"),
+    ("access", "/plugins/H", "owner=alice", "owner"),
+    ("unsilence", "/alerts", "id=s1", "manager"),
+    ("end", "/alerts", "id=m1", "manager"),
+    ("ghost", "/settings", "name=new1&to=accept", "admin"),
+    ("notify-test", "/settings", "", "admin"),
+    ("reload", "/settings", "", "admin"),
+    ("keys-load", "/settings", "", "admin"),
+    ("user", "/settings", "user=carol", "admin"),
+    ("user-drop", "/settings", "user=mona", "admin"),
+    ("token-new", "/settings", "name=ci&scope=read", "member"),
+    ("token-drop", "/settings", "id=1", "own"),
+    ("session-end", "/settings", "id=9", "own"),
+    ("theme", "/live", "to=dark", "public"),
+    ("zone", "/live", "to=utc", "public"),
+    ("keys", "/live", "to=on", "public"),
+    ("live", "/live", "to=on", "public"),
+];
+
+/// The fleet of `bench`, with one of each role on every host. Who owns another host sees none of these.
+fn with_roles() -> Bench {
+    let mut bench = bench();
+    let mut view = (*bench.view).clone();
+    for chunk in &mut view.hosts.chunks {
+        for (_, host) in Arc::make_mut(chunk).slots.iter_mut().flatten() {
+            let host = Arc::make_mut(host);
+            host.owner = Some(Arc::from("alice"));
+            host.managers = Arc::from([Arc::from("max")]);
+            host.monitors = Arc::from([Arc::from("mona")]);
+        }
+    }
+    bench.view = Arc::new(view);
+    let names = ["olga", "mona", "max", "alice"].map(|name| (name.to_owned(), right::user(false)));
+    bench.config.users.extend(names);
+    let mut tokens = bench.accounts.tokens.lock().unwrap();
+    tokens[0].id = "1".to_owned();
+    tokens[0].user = "alice".to_owned();
+    drop(tokens);
+    bench.accounts.sessions[0].user = "alice".to_owned();
+    bench
+}
+
+fn told(bench: &Bench, page: &str, body: &str, token: Option<&str>) -> (Told, u16) {
+    let bearer = token.map(|token| format!("Bearer {token}"));
+    let mut headers = vec![
+        ("Host", "mon"),
+        ("Origin", "http://mon"),
+        ("Content-Type", "application/x-www-form-urlencoded"),
+    ];
+    headers.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
+    let got = bench.ask(&request("POST", page, &headers, body.as_bytes()));
+    let to_login =
+        got.headers.iter().any(|(name, to)| *name == "Location" && to.starts_with("/login?"));
+    let told = match got.status {
+        _ if to_login => Told::SignIn,
+        401 => Told::SignIn,
+        403 => Told::Forbidden,
+        404 => Told::Missing,
+        _ => Told::In,
+    };
+    (told, got.status)
+}
+
+#[test]
+fn h7_every_action_of_a_form_lets_in_exactly_whom_the_table_says() {
+    let (mut wrong, bench) = (Vec::new(), with_roles());
+    for (action, page, fields, right) in ACTIONS {
+        let (_, expected) = TOLD.iter().find(|(name, _)| *name == right).expect("a right");
+        for ((name, token), want) in right::CALLERS.into_iter().zip(expected) {
+            let (page, fields) = (page.replace('H', "web1"), fields.replace('H', "web1"));
+            let (got, status) = told(&bench, &page, &format!("do={action}&{fields}"), token);
+            if got != *want {
+                wrong.push(format!("{action} at {page}, {name}: {got:?} ({status}), not {want:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The table of docs/HTTP_API.md names every action, so that none is missing above.
+#[test]
+fn every_action_of_a_form_is_in_the_table_of_rights() {
+    let page = include_str!("../../../docs/HTTP_API.md");
+    let table = page.split("| `do` | fields | as |").nth(1).expect("the table");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let mut names = 0;
+    for row in rows {
+        let cell = row.split('|').nth(1).unwrap_or_default();
+        for name in cell.split(',').map(|name| name.trim().trim_matches('`')) {
+            assert!(ACTIONS.iter().any(|(action, ..)| *action == name), "{name}");
+            names += 1;
+        }
+    }
+    assert!(names >= 24, "{names}");
 }

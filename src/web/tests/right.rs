@@ -12,7 +12,7 @@ const HOST: &str = "db-01.bsl";
 const OTHER: &str = "web-12.bsl";
 
 /// Kinds of caller: how it is called, and what it shows.
-const CALLERS: [(&str, Option<&str>); 9] = [
+pub const CALLERS: [(&str, Option<&str>); 9] = [
     ("nobody", None),
     ("a wrong token", Some("mallory")),
     ("owner of another host", Some("olga")),

@@ -144,6 +144,11 @@ fn plain_status(hosts: &Value, health: &Value, now: f64) -> String {
         out.push_str(&render(Layout::Plain, &TITLES, &rows));
         out.push_str(&more(hosts, ""));
     }
+    let own = own_state(health);
+    if !own.is_empty() {
+        out.push('\n');
+        out.push_str(&own);
+    }
     out
 }
 
@@ -214,6 +219,41 @@ fn status_screen(
     out
 }
 
+/// Those of the name server that this server keeps.
+fn dns_state(dns: &Value) -> String {
+    let n = |key| number(dns, key).unwrap_or(0.0);
+    let s = |n: f64| if n == 1.0 { "" } else { "s" };
+    let (domains, failing) = (n("domains"), n("failing"));
+    let mut out = format!("{domains} domain{}, {} queued", s(domains), n("queued"));
+    match number(dns, "last_update") {
+        Some(at) => {
+            let _ = write!(out, ", last update {}", local_time(at));
+        }
+        None => out.push_str(", no update yet"),
+    }
+    if failing > 0.0 {
+        let _ = write!(out, ", {failing} FAILING");
+    }
+    out
+}
+
+fn journal_state(journal: &Value) -> String {
+    let n = |key| number(journal, key).unwrap_or(0.0);
+    let ok = journal.get("ok").and_then(Value::as_bool).unwrap_or(true);
+    let state = if ok { "" } else { ", FAILING: the disk does not take it" };
+    let (bytes, most) = (size(n("bytes")), size(n("bytes_max")));
+    format!("{bytes} of {most}, {} dropped{state}", n("dropped"))
+}
+
+fn size(bytes: f64) -> String {
+    const UNITS: [(&str, f64); 3] = [("GB", 1073741824.0), ("MB", 1048576.0), ("kB", 1024.0)];
+    match UNITS.into_iter().find(|(_, unit)| bytes >= *unit) {
+        Some((name, unit)) if bytes / unit < 10.0 => format!("{:.1} {name}", bytes / unit),
+        Some((name, unit)) => format!("{:.0} {name}", bytes / unit),
+        None => format!("{bytes:.0} B"),
+    }
+}
+
 /// The ways of notification and the queues, where they tell something.
 fn own_state(health: &Value) -> String {
     let mut out = String::new();
@@ -222,6 +262,12 @@ fn own_state(health: &Value) -> String {
         channels.map(|(name, channel)| channel_state(name, channel)).collect();
     if !channels.is_empty() {
         let _ = writeln!(out, "notify   {}", text::escape_control(&channels.join(" · ")));
+    }
+    if let Some(dns) = health.get("dns") {
+        let _ = writeln!(out, "dns      {}", dns_state(dns));
+    }
+    if let Some(journal) = health.get("journal") {
+        let _ = writeln!(out, "journal  {}", journal_state(journal));
     }
     let queues = health.get("queues").and_then(Value::as_object).into_iter().flatten();
     let queues: Vec<String> = queues
@@ -490,6 +536,8 @@ mod tests {
     fn status_screen_at_60_80_and_120_columns() {
         let health = serde_json::json!({ "version": "0.1.0", "status": "ok", "uptime_s": 100.5,
             "channels": { "pushover": { "ok": true }, "chat": { "ok": false, "queued": 3 } },
+            "dns": { "domains": 2, "queued": 1, "failing": 0, "last_update": null },
+            "journal": { "bytes": 74_448_896, "bytes_max": 1_153_433_600_u64, "dropped": 0, "ok": true },
             "queues": { "journal": { "depth": 0, "capacity": 8192, "dropped": 0 } } });
         let mut all = String::new();
         for (columns, utf8) in [(60, true), (80, true), (120, true), (80, false)] {

@@ -55,7 +55,7 @@ pub fn run(invocation: &Invocation, env: &Environment) -> u8 {
         }
         Err(failure) => {
             if invocation.check {
-                println!("HEARTBEAT UNKNOWN - {}", failure.words);
+                let _ = writeln!(std::io::stdout(), "HEARTBEAT UNKNOWN - {}", failure.words);
             } else {
                 eprintln!("hbd: {}", failure.words);
             }

@@ -70,7 +70,7 @@ pub fn refusal(status: u16, text: &str, bodiless: bool, now: Wall) -> Vec<u8> {
         hint(status)
     );
     let extra = match status {
-        503 => "Retry-After: 1\r\n",
+        429 | 503 => "Retry-After: 1\r\n",
         426 => "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
         _ => "",
     };
@@ -135,6 +135,7 @@ fn code(status: u16) -> &'static str {
         413 => "body_too_long",
         417 => "expectation",
         426 => "upgrade_required",
+        429 => "busy",
         431 => "head_too_long",
         500 | 502 => "internal",
         503 | 504 => "overloaded",
@@ -151,6 +152,7 @@ fn hint(status: u16) -> &'static str {
         408 => "Send the request in one go.",
         413 => "Send less: hbd --limits names BODY_MAX.",
         426 => "Open it as a WebSocket, version 13.",
+        429 => "Try again in a moment.",
         431 => "Send fewer and shorter header fields: hbd --limits names HEAD_MAX.",
         500..=504 => "Try again in a moment; the server's log tells more.",
         _ => "Send a plain request of HTTP/1.1.",

@@ -24,6 +24,10 @@ const LINGER: Duration = Duration::from_secs(2);
 /// A long answer has a second more for each so many bytes: a slow line is no attack.
 const WRITE_RATE_MIN: u64 = 16 << 10;
 
+fn is_login(request: &Request) -> bool {
+    request.method() == "POST" && ["/login", "/api/0/auth/login"].contains(&request.path())
+}
+
 impl Gate {
     pub fn read(&mut self, slot: usize, now: Now) -> Next {
         let Some(conn) = self.work.table.get_mut(slot) else { return Next::Wait };
@@ -107,6 +111,11 @@ impl Gate {
         if pending >= limits::HTTP_IN_FLIGHT + limits::HTTP_QUEUE {
             self.counters.add(Count::QueueFull);
             return self.refuse_as(slot, 503, "the server is busy", ask.bodiless, now);
+        }
+        // A flood of passwords to be hashed leaves half of the queue to everybody else.
+        if is_login(&request) && self.work.queue.len() >= limits::HTTP_QUEUE / 2 {
+            self.counters.add(Count::QueueFull);
+            return self.refuse_as(slot, 429, "too many sign in at once", ask.bodiless, now);
         }
         conn.phase = Phase::Queued(ask);
         if self.work.queue.is_empty() && self.work.in_flight < self.budget.in_flight {

@@ -25,6 +25,8 @@ pub struct Book {
     /// A descriptor held for the day when there are no others (THREATS S10).
     spare: Option<File>,
     text: String,
+    /// Bytes of all backups, until the next rotation.
+    backups: Option<u64>,
 }
 
 struct Open {
@@ -41,12 +43,21 @@ impl Book {
     pub fn new(settings: Settings) -> Book {
         let renderer = Renderer::new(&settings.redact);
         let spare = File::open("/dev/null").ok();
-        Book { settings, renderer, file: None, spare, text: String::new() }
+        Book { settings, renderer, file: None, spare, text: String::new(), backups: None }
     }
 
     /// The next write opens the file anew.
     pub fn close(&mut self) {
         self.file = None;
+    }
+
+    /// Bytes of the journal and its backups.
+    pub fn bytes(&mut self) -> u64 {
+        let size = |n| std::fs::metadata(self.settings.path(n)).ok().map(|found| found.len());
+        let backups = *self
+            .backups
+            .get_or_insert_with(|| (1..=self.settings.rotation.backups_max).map_while(size).sum());
+        backups + self.file.as_ref().map_or_else(|| size(0).unwrap_or(0), |open| open.len)
     }
 
     /// Appends all records; where that fails, tells how many are in the file with their whole lines.
@@ -180,6 +191,7 @@ impl Book {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
+        self.backups = None;
         let exists = |n| self.settings.path(n).symlink_metadata().is_ok();
         for step in self.settings.rotation.steps(exists) {
             let result = match step {

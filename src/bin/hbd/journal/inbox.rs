@@ -10,7 +10,7 @@ use heartbeat::os::clock;
 use heartbeat::time::{Duration, Mono, Wall};
 use heartbeat::web::JournalFile;
 use std::fs::Metadata;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
@@ -51,6 +51,9 @@ struct Inbox {
     written: AtomicU64,
     /// As far as they are known: for whoever asks what is on the disk.
     place: Mutex<Option<Settings>>,
+    /// Of the files, as far as the thread has looked.
+    bytes: AtomicU64,
+    failing: AtomicBool,
 }
 
 impl Inbox {
@@ -124,6 +127,16 @@ impl Handle {
     /// Records that were written since the start.
     pub fn written(&self) -> u64 {
         self.0.written.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the journal with its backups, and whether the disk takes no more of it now.
+    pub fn standing(&self) -> (u64, bool) {
+        (self.0.bytes.load(Ordering::Relaxed), self.0.failing.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_standing(&self, bytes: u64, failing: bool) {
+        self.0.bytes.store(bytes, Ordering::Relaxed);
+        self.0.failing.store(failing, Ordering::Relaxed);
     }
 
     pub(super) fn stop(&self) {

@@ -116,6 +116,8 @@ impl Scribe {
         let mut not_before = Mono::ZERO;
         loop {
             let busy = !self.held.is_empty() || self.untold.is_some();
+            let bytes = self.book.as_mut().map_or(0, Book::bytes);
+            self.handle.set_standing(bytes, self.health.retry_at().is_some());
             pulse::waits();
             let orders = self.handle.take(not_before, self.health.retry_at(), busy, &mut self.held);
             pulse::works();
