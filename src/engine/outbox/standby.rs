@@ -59,6 +59,8 @@ pub(super) struct Standby {
     gag: Gag,
     /// By the other server, as far as it is not over.
     heard: BTreeMap<Subject, Hearsay>,
+    /// What the other server told and this one doubts, until it hears it again.
+    doubted: BTreeMap<Subject, Hearsay>,
     plain: BTreeMap<String, Mono>,
     /// By this server, since the last look: the level, or that it is over.
     told: BTreeMap<Told, Telling>,
@@ -316,6 +318,7 @@ impl Outbox {
     /// now that it is; it is to be told anew by whoever speaks.
     pub fn peer_ended(&mut self, now: Now, subject: &Subject, at: Wall) -> bool {
         self.standby.heard.remove(subject);
+        self.standby.doubted.remove(subject);
         for id in self.ledger.ended(subject) {
             let entries = self.ledger.get(id).map(|t| t.entries.clone()).unwrap_or_default();
             let known = entries.into_iter().filter(|seq| self.is_before(*seq, at));
@@ -359,6 +362,7 @@ impl Outbox {
             // It holds again once the other server is heard again.
             if let Some(heard) = heard.filter(|_| doubted) {
                 self.standby.heard.insert(subject.clone(), heard);
+                self.standby.doubted.insert(subject.clone(), heard);
             }
             doubted
         });
@@ -373,6 +377,12 @@ impl Outbox {
             if let Some((id, trouble)) = self.ledger.open(&subject)
                 && trouble.told.is_empty()
             {
+                self.count_as_told(id, heard);
+            }
+        }
+        // Both told of these: one of them gives way.
+        for (subject, heard) in std::mem::take(&mut self.standby.doubted) {
+            if let Some((id, _)) = self.ledger.open(&subject) {
                 self.count_as_told(id, heard);
             }
         }
