@@ -77,7 +77,7 @@ mutant 'steps are taken twice'             $e/host.rs 's/self\.done >> step\.min
 mutant 'a removed rule is escalated'        $e/metric.rs 's/self\.forget\(Some\(id\), &subject\);//'
 mutant 'spooled samples raise'             $e/receive.rs 's/if plg\.age_ms\.is_none\(\) \{/if true {/'
 mutant 'resent messages are told'          $e/host.rs 's/if self\.mids\.contains\(&mid\) \{/if false {/'
-mutant 'an ACK longer than its request'    $e/receive.rs 's/len\.min\(Reply::LEN_MAX\)/Reply::LEN_MAX/; s/written == 0 \|\| written > len/written == 0/; s/debug_assert!\(written <= len.*$//'
+mutant 'an ACK longer than its request'    $e/receive.rs 's/len\.min\(bytes\.len\(\)\)/bytes.len()/; s/written == 0 \|\| written > len/written == 0/; s/debug_assert!\(written <= len.*$//'
 mutant 'ghosts are not bounded'            $e/admit.rs 's/ghosts_max \{$/usize::MAX {/'
 mutant 'laptops say goodbye loudly'        $e/liveness.rs 's/was_gone \|\| declared\.is_some_and\(\|d\| d\.intermittent\)/was_gone/'
 mutant 'DOWN is reminded of while ACKed'   $e/liveness.rs 's/self\.calendar\.acknowledged\(&format!\("\{host\}\/host"\)\)\.is_some\(\)/false/'
