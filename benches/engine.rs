@@ -9,9 +9,9 @@
 mod shape;
 
 use heartbeat::config::server::Server;
-use heartbeat::engine::{Engine, Event, Path};
+use heartbeat::engine::{Effect, Engine, Event, Path};
 use heartbeat::time::{Duration, Mono, Now, Wall};
-use heartbeat::wire::Decoder;
+use heartbeat::wire::{Decoder, Header, Key, KeyId, Keyring, SealKind, Slot, seal};
 use shape::{Load, Shape};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -42,12 +42,15 @@ static ALLOCATOR: Counting = Counting;
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|a| a == "path") {
+        let count = arguments.get(at + 2).and_then(|n| n.parse().ok()).unwrap_or(100_000);
+        if arguments.get(at + 1).is_some_and(|shape| shape == "sealed") {
+            return run_sealed(count);
+        }
         let shape = match arguments.get(at + 1).map(String::as_str) {
             Some("plg") => Shape::Plg,
             Some("garbage") => Shape::Garbage,
             _ => Shape::Htb,
         };
-        let count = arguments.get(at + 2).and_then(|n| n.parse().ok()).unwrap_or(100_000);
         return run_path(shape, count);
     }
     for hosts in [1_000, 10_000, 100_000] {
@@ -105,6 +108,47 @@ fn run_path(shape: Shape, count: usize) {
         world.receive(&load.datagrams[i % HOSTS], [127, 0, 0, 1]);
     }
     println!("{count} {shape:?} done");
+}
+
+/// Heartbeats of one host with a key, sealed beforehand.
+fn run_sealed(count: usize) {
+    let key = Key::new(KeyId([1; 8]), [2; 32]);
+    let mut ring = Keyring::default();
+    ring.add(Slot { key: key.clone(), host: "web1".into(), created: 0.0 }).expect("one key");
+    let mut world = World::new(1000);
+    world.engine.set_session_secret([3; 32]);
+    world.engine.handle(world.now, Event::Keys(Arc::new(ring)));
+    let ring = world.engine.keyring();
+    let seal = |sid, kind, seq, text: &[u8]| {
+        let header = Header { key_id: key.id(), sid, aid: 7, kind, seq, deflated: false };
+        let mut bytes = Vec::new();
+        seal::seal(&key, header, text, &mut bytes);
+        bytes
+    };
+    let path = Path { from: ([127, 0, 0, 1], 4000).into(), to: None };
+    let mut sid = 0;
+    let mut send = |world: &mut World, bytes: &[u8]| {
+        let opened = world.decoder.open(bytes, &ring);
+        world.engine.handle(world.now, Event::Sealed { path, len: bytes.len(), opened });
+        while let Some(effect) = world.engine.poll_effect() {
+            if let Effect::Send { reply, .. } = &effect {
+                sid = Header::parse(reply.as_bytes()).expect("sealed").sid;
+            }
+            let _ = black_box(effect);
+        }
+        sid
+    };
+    let sid = send(&mut world, &seal(0, SealKind::Hello, 1, b""));
+    let text =
+        format!("{:<64}", r#"{"ID":"HTB","interval":30,"rtt":0.412,"up":86400,"v":"0.1.0"}"#);
+    let all: Vec<_> =
+        (0..count as u64).map(|n| seal(sid, SealKind::Data, 2 + n, text.as_bytes())).collect();
+    for bytes in all {
+        world.now = world.now + Duration::from_millis(100);
+        send(&mut world, &bytes);
+    }
+    let accepted = world.engine.view().counters.accepted;
+    println!("{count} sealed done, {accepted} accepted");
 }
 
 fn memory(hosts: usize) {

@@ -7,7 +7,9 @@ use heartbeat::agent::{self, Agent, Plan, RanHow, Setup, Target, Trust};
 use heartbeat::config::{agent as config, server::Server};
 use heartbeat::engine::{Command, Effect, Engine, Entry, Event, Path, Saved, Wish};
 use heartbeat::time::{Duration, Mono, Now, Wall};
-use heartbeat::wire::{Decoder, Header, Key, KeyId, Keyring, Order, SealKind, Slot, open_order};
+use heartbeat::wire::{
+    Decoder, Header, Key, KeyId, Keyring, Order, SealKind, SessionKey, Slot, open_order,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -214,7 +216,8 @@ impl World {
                 Effect::Order { bytes, .. } => {
                     self.keep(&bytes);
                     let header = Header::parse(&bytes).expect("our own");
-                    let opened = open_order(&self.key, &header, &bytes, &mut Vec::new());
+                    let session = SessionKey::derive(&self.key, header.sid, header.aid);
+                    let opened = open_order(&session, &header, &bytes, &mut Vec::new());
                     if let Order::Cmd(cmd) = opened.expect("our own").into_inner() {
                         self.ordered.insert((cmd.cid, header.aid));
                     }

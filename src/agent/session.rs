@@ -7,7 +7,7 @@
 use super::job::Jobs;
 use crate::time::{Duration, Mono};
 use crate::wire::seal::{self, PADDED, SEQ_MAX};
-use crate::wire::{self, Header, Key, Order, SealKind, Sealed, Window};
+use crate::wire::{self, Header, Key, Order, SealKind, Sealed, SessionKey, Window};
 use std::collections::VecDeque;
 
 /// Numbers sent and not answered that are remembered; a WELCOME must name one of them.
@@ -24,7 +24,7 @@ pub(super) struct Session {
     /// The incarnation was drawn before the machine had randomness: it may come again, so no
     /// command is taken.
     weak: bool,
-    sid: Option<u64>,
+    current: Option<SessionKey>,
     /// There was a session before, in this process.
     known: bool,
     seq: u64,
@@ -55,7 +55,7 @@ impl Session {
             key,
             aid,
             weak,
-            sid: None,
+            current: None,
             known: false,
             seq: 0,
             out: VecDeque::new(),
@@ -74,20 +74,20 @@ impl Session {
 
     /// No session yet: whatever is sent is a greeting.
     pub fn greets(&self) -> bool {
-        self.sid.is_none()
+        self.current.is_none()
     }
 
     /// Whether the session is to be given up: the server does not answer what it should know. While
     /// there is none, the incarnation is kept, however long the outage.
     pub fn is_lost(&self, now: Mono) -> bool {
         let long = now.since(self.since) >= UNANSWERED_FOR;
-        self.sid.is_some() && self.unanswered >= UNANSWERED_MAX && long
+        self.current.is_some() && self.unanswered >= UNANSWERED_MAX && long
     }
 
     /// Begins a new incarnation. What was accepted and not run yet belongs to the old one.
     pub fn begin_anew(&mut self, aid: u64, weak: bool) {
         (self.aid, self.weak) = (aid, weak);
-        self.sid = None;
+        self.current = None;
         self.out.clear();
         self.unanswered = 0;
         self.greeted = None;
@@ -134,20 +134,24 @@ impl Session {
 
     /// A message with this number; a greeting where there is no session.
     pub fn seal(&mut self, now: Mono, seq: u64, json: &str) -> Vec<u8> {
-        let Some(sid) = self.sid else { return self.greeting(now, seq) };
+        let Some(session) = &self.current else { return self.greeting(now, seq) };
         // Packed text is longer than the least already.
         let deflated = wire::pack(json, &mut self.plain);
         if self.plain.len() < PADDED {
             self.plain.resize(PADDED, b' ');
         }
         let mut bytes = Vec::with_capacity(self.plain.len() + seal::OVERHEAD);
-        let header = self.header(SealKind::Data, sid, seq, deflated);
-        seal::seal(&self.key, header, &self.plain, &mut bytes);
+        let header = self.header(SealKind::Data, session.sid(), seq, deflated);
+        session.seal(header, &self.plain, &mut bytes);
         bytes
     }
 
     fn header(&self, kind: SealKind, sid: u64, seq: u64, deflated: bool) -> Header {
         Header { key_id: self.key.id(), sid, aid: self.aid, kind, seq, deflated }
+    }
+
+    fn sid(&self) -> Option<u64> {
+        self.current.as_ref().map(SessionKey::sid)
     }
 
     /// Takes what came from the server.
@@ -166,25 +170,28 @@ impl Session {
     fn welcomed(&mut self, header: &Header, datagram: &[u8]) -> Heard {
         let asked = self.out.contains(&header.seq);
         let empty = datagram.len() == seal::OVERHEAD && !header.deflated;
-        let another = header.sid != 0 && Some(header.sid) != self.sid;
-        if !(asked && empty && another) || seal::open(&self.key, datagram, &mut self.plain).is_err()
-        {
+        let another = header.sid != 0 && Some(header.sid) != self.sid();
+        if !(asked && empty && another) {
+            return Heard::Nothing;
+        }
+        let offered = SessionKey::derive(&self.key, header.sid, header.aid);
+        if offered.open(datagram, &mut self.plain).is_err() {
             return Heard::Nothing;
         }
         // All that was sent before is void: a late offer must not lead back (C9).
         self.out.clear();
         self.unanswered = 0;
         self.heard = Window::default();
-        self.sid = Some(header.sid);
+        self.current = Some(offered);
         self.jobs.forget_unconfirmed();
         Heard::Session { again: std::mem::replace(&mut self.known, true) }
     }
 
     fn ordered(&mut self, header: &Header, datagram: &[u8]) -> Heard {
-        if Some(header.sid) != self.sid {
+        let Some(session) = self.current.as_ref().filter(|s| s.sid() == header.sid) else {
             return Heard::Nothing;
-        }
-        let order = match wire::open_order(&self.key, header, datagram, &mut self.plain) {
+        };
+        let order = match wire::open_order(session, header, datagram, &mut self.plain) {
             Ok(order) => order,
             Err(reason) => {
                 log::debug!("not an order: {reason}");

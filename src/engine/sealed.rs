@@ -12,8 +12,8 @@ use super::{Effect, Engine, Path, Record, Reply, Saved};
 use crate::config::server::UdpPolicy;
 use crate::time::{Duration, Now, Wall};
 use crate::wire::{
-    Answered, Content, Header, KeyId, Keyring, Message, Opened, Reject, SealedMessage, Unopened,
-    seal,
+    Answered, Content, Header, KeyId, Keyring, Message, Opened, Reject, SealedMessage, SessionKey,
+    Unopened, seal,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -209,7 +209,10 @@ impl Engine {
         let (Some(session), Some(secret)) = (known, &vault.secret) else {
             return self.refuse(now, path.from.ip(), Reject::Sealed);
         };
-        match session.judge(secret, &header, now.mono) {
+        let Some(own) = vault.ring.slots().get(slot) else {
+            return self.refuse(now, path.from.ip(), Reject::Sealed);
+        };
+        match session.judge(secret, &own.key, &header, now.mono) {
             Verdict::Fresh { begins, newest } => {
                 if newest {
                     session.follow(path);
@@ -243,11 +246,16 @@ impl Engine {
         let (Some(session), Some(secret)) = (vault.sessions.get_mut(slot), &vault.secret) else {
             return;
         };
-        let Some(offer) = session.welcome(secret, asked, now.mono) else {
+        let (Some(own), Some(offer)) =
+            (vault.ring.slots().get(slot), session.welcome(secret, asked, now.mono))
+        else {
             self.counters.acks_withheld += 1;
             return;
         };
-        self.reply(path, len, slot, offer, b"");
+        let key = SessionKey::derive(&own.key, offer.sid, offer.aid);
+        let mut reply = Reply::new();
+        reply.fill(|bytes| key.seal_into(offer, b"", bytes));
+        self.reply(path, len, reply);
     }
 
     #[allow(clippy::too_many_arguments, reason = "the parts of one datagram")]
@@ -374,22 +382,19 @@ impl Engine {
         let written = answer.encode(&mut text);
         let session = self.vault.sessions.get_mut(slot);
         // A number is spent on what is sent alone: a withheld answer is none.
-        let header = if written + seal::OVERHEAD <= len {
-            session.and_then(|s| s.answer(path))
-        } else {
-            None
+        let fits = written > 0 && written + seal::OVERHEAD <= len;
+        let Some((header, key)) = session.filter(|_| fits).and_then(|s| s.answer(path)) else {
+            self.counters.acks_withheld += 1;
+            return;
         };
-        match header {
-            Some(header) if written > 0 => self.reply(path, len, slot, header, &text[..written]),
-            _ => self.counters.acks_withheld += 1,
-        }
+        let mut reply = Reply::new();
+        reply.fill(|bytes| key.seal_into(header, &text[..written], bytes));
+        self.reply(path, len, reply);
     }
 
     /// The reply ≤ request rule as code (THREATS U3).
-    fn reply(&mut self, path: Path, len: usize, slot: usize, header: Header, plaintext: &[u8]) {
-        let Some(slot) = self.vault.ring.slots().get(slot) else { return };
-        let mut reply = Reply::new();
-        let written = reply.fill(|bytes| seal::seal_into(&slot.key, header, plaintext, bytes));
+    fn reply(&mut self, path: Path, len: usize, reply: Reply) {
+        let written = reply.as_bytes().len();
         if written == 0 || written > len {
             debug_assert!(written <= len, "a reply longer than its request");
             self.counters.acks_withheld += 1;
@@ -403,9 +408,9 @@ impl Engine {
         let Some(place) = self.vault.live(host) else { return false };
         let session = &mut self.vault.sessions[place];
         let Some(path) = session.path() else { return false };
-        let Some(header) = session.answer(path) else { return false };
+        let Some((header, key)) = session.answer(path) else { return false };
         let mut bytes = Vec::new();
-        seal::seal(&self.vault.ring.slots()[place].key, header, text.as_bytes(), &mut bytes);
+        key.seal(header, text.as_bytes(), &mut bytes);
         self.effects.push_back(Effect::Order { path, bytes: bytes.into() });
         true
     }

@@ -115,7 +115,8 @@ impl Pair {
     fn read(&self, bytes: &[u8]) -> Order {
         let header = Header::parse(bytes).unwrap();
         assert_eq!((header.kind, header.aid, header.sid), (SealKind::Answer, self.aid, self.sid));
-        wire::open_order(&self.key, &header, bytes, &mut Vec::new()).unwrap().into_inner()
+        let session = wire::SessionKey::derive(&self.key, header.sid, header.aid);
+        wire::open_order(&session, &header, bytes, &mut Vec::new()).unwrap().into_inner()
     }
 
     fn answer(&self, bytes: &[u8]) -> Answered {

@@ -8,7 +8,7 @@ use super::admit::Bucket;
 use super::view::Family;
 use crate::time::{Duration, Mono, Wall};
 use crate::wire::seal::token;
-use crate::wire::{Header, KeyId, SealKind, Window};
+use crate::wire::{Header, Key, KeyId, SealKind, SessionKey, Window};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -42,10 +42,9 @@ pub enum Verdict {
 }
 
 /// The session that is there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Current {
-    aid: u64,
-    sid: u64,
+    key: SessionKey,
     window: Window,
 }
 
@@ -96,15 +95,15 @@ impl Session {
         }
     }
 
-    /// Judges a datagram whose tag was right, and takes it where it is fresh.
-    pub fn judge(&mut self, secret: &[u8; 32], header: &Header, now: Mono) -> Verdict {
+    /// Judges a datagram whose tag was right by `key`, and takes it where it is fresh.
+    pub fn judge(&mut self, secret: &[u8; 32], key: &Key, header: &Header, now: Mono) -> Verdict {
         match header.kind {
             SealKind::Hello if header.sid == 0 => return Verdict::Stale,
             SealKind::Data => {}
             _ => return Verdict::Bad,
         }
         if let Some(current) = &mut self.current
-            && (current.aid, current.sid) == (header.aid, header.sid)
+            && (current.key.aid(), current.key.sid()) == (header.aid, header.sid)
         {
             let newest = header.seq > current.window.top();
             let fresh = current.window.take(header.seq);
@@ -120,7 +119,8 @@ impl Session {
         // The only place where a session changes.
         self.generation += 1;
         let window = Window::starting_with(header.seq);
-        self.current = Some(Current { aid: header.aid, sid: header.sid, window });
+        let key = SessionKey::derive(key, header.sid, header.aid);
+        self.current = Some(Current { key, window });
         self.sent = 0;
         self.sent_to = [None; SENT_KEPT];
         self.proofs = [None; 2];
@@ -143,14 +143,16 @@ impl Session {
         Some(Header { sid, kind: SealKind::Welcome, deflated: false, ..*asked })
     }
 
-    /// The header of the next thing to send along `path`; `None` without a session.
-    pub fn answer(&mut self, path: Path) -> Option<Header> {
-        let Current { aid, sid, .. } = self.current?;
+    /// The header of the next thing to send along `path`, and what it is sealed with; `None` without a session.
+    pub fn answer(&mut self, path: Path) -> Option<(Header, &SessionKey)> {
+        let key = &self.current.as_ref()?.key;
         self.sent += 1;
         let to = path.from.ip().to_canonical();
         self.sent_to[self.sent as usize % SENT_KEPT] = Some((self.sent, to));
-        let (key_id, kind) = (self.key_id, SealKind::Answer);
-        Some(Header { key_id, sid, aid, kind, seq: self.sent, deflated: false })
+        let (sid, aid, kind) = (key.sid(), key.aid(), SealKind::Answer);
+        let header =
+            Header { key_id: self.key_id, sid, aid, kind, seq: self.sent, deflated: false };
+        Some((header, key))
     }
 
     /// Notes the way of the newest datagram.
@@ -208,6 +210,10 @@ mod tests {
 
     const SECRET: [u8; 32] = [0x5a; 32];
 
+    fn key() -> Key {
+        Key::new(KeyId([0xa0; 8]), [7; 32])
+    }
+
     fn session() -> Session {
         Session::new(KeyId([0xa0; 8]), "web1".into(), 0.0, Mono::ZERO)
     }
@@ -227,11 +233,11 @@ mod tests {
     /// Greets and sends one datagram; the session's token.
     fn begin(session: &mut Session, aid: u64, now: Mono) -> u64 {
         let hello = header(SealKind::Hello, 0, aid, 1);
-        assert_eq!(session.judge(&SECRET, &hello, now), Verdict::Stale);
+        assert_eq!(session.judge(&SECRET, &key(), &hello, now), Verdict::Stale);
         let sid = session.welcome(&SECRET, &hello, now).unwrap().sid;
         let data = header(SealKind::Data, sid, aid, 2);
         let fresh = Verdict::Fresh { begins: true, newest: true };
-        assert_eq!(session.judge(&SECRET, &data, now), fresh);
+        assert_eq!(session.judge(&SECRET, &key(), &data, now), fresh);
         sid
     }
 
@@ -240,19 +246,19 @@ mod tests {
         let mut session = session();
         let old = begin(&mut session, 7, at(1));
         let data = |seq| header(SealKind::Data, old, 7, seq);
-        assert_eq!(session.judge(&SECRET, &data(2), at(1)), Verdict::Replayed);
+        assert_eq!(session.judge(&SECRET, &key(), &data(2), at(1)), Verdict::Replayed);
         let fresh = |newest| Verdict::Fresh { begins: false, newest };
-        assert_eq!(session.judge(&SECRET, &data(80), at(1)), fresh(true));
-        assert_eq!(session.judge(&SECRET, &data(17), at(1)), fresh(false));
-        assert_eq!(session.judge(&SECRET, &data(16), at(1)), Verdict::Replayed);
+        assert_eq!(session.judge(&SECRET, &key(), &data(80), at(1)), fresh(true));
+        assert_eq!(session.judge(&SECRET, &key(), &data(17), at(1)), fresh(false));
+        assert_eq!(session.judge(&SECRET, &key(), &data(16), at(1)), Verdict::Replayed);
         // The agent reboots: what its old incarnation said is worth an offer, and no more.
         begin(&mut session, 8, at(2));
-        assert_eq!(session.judge(&SECRET, &data(81), at(3)), Verdict::Stale);
+        assert_eq!(session.judge(&SECRET, &key(), &data(81), at(3)), Verdict::Stale);
         let revived = session.welcome(&SECRET, &data(81), at(3)).unwrap();
         assert_ne!(revived.sid, old);
         // The server restarts: nothing from before is taken.
         let mut restarted = super::tests::session();
-        assert_eq!(restarted.judge(&[1; 32], &data(82), at(4)), Verdict::Stale);
+        assert_eq!(restarted.judge(&[1; 32], &key(), &data(82), at(4)), Verdict::Stale);
     }
 
     #[test]
@@ -264,13 +270,13 @@ mod tests {
         assert_eq!(first.unwrap().seq, 1);
         let sid = begin(&mut session, 7, at(1));
         for _ in 0..100 {
-            assert_eq!(session.judge(&SECRET, &hello, at(1)), Verdict::Stale);
+            assert_eq!(session.judge(&SECRET, &key(), &hello, at(1)), Verdict::Stale);
         }
         let next = header(SealKind::Data, sid, 7, 3);
         let fresh = Verdict::Fresh { begins: false, newest: true };
-        assert_eq!(session.judge(&SECRET, &next, at(1)), fresh);
+        assert_eq!(session.judge(&SECRET, &key(), &next, at(1)), fresh);
         let odd = header(SealKind::Hello, 5, 7, 1);
-        assert_eq!(session.judge(&SECRET, &odd, at(1)), Verdict::Bad);
+        assert_eq!(session.judge(&SECRET, &key(), &odd, at(1)), Verdict::Bad);
     }
 
     #[test]
@@ -289,7 +295,7 @@ mod tests {
         let mut session = session();
         begin(&mut session, 7, at(0));
         let mut ack = |path: Path, heard: Path, now: u64| {
-            let seq = session.answer(heard).unwrap().seq;
+            let seq = session.answer(heard).unwrap().0.seq;
             session.prove(path.from.ip(), seq, interval, at(now))
         };
         assert!(!ack(here, here, 0));

@@ -13,7 +13,7 @@ use super::lease::LeafLease;
 use super::mend;
 use super::message::{Datagram, Htb, Kind, Leaf, Message, Msg, Plg, SealedMessage};
 use super::opened::{self, Content, Opened, Unopened};
-use super::seal::{self, Header, SealKind};
+use super::seal::{Header, SealKind, SessionKey};
 use super::walk::{Budget, Paths};
 use crate::limits;
 use crate::text::{check_name, cut, is_plugin_name};
@@ -37,6 +37,8 @@ pub struct Decoder {
     mended: String,
     /// The plaintext of a sealed datagram.
     plain: Vec<u8>,
+    /// Of each key, by its slot, the session that a datagram was opened in last.
+    sessions: Vec<Option<SessionKey>>,
 }
 
 impl Default for Decoder {
@@ -56,6 +58,7 @@ impl Decoder {
             keys: envelope::Keys::default(),
             mended: String::new(),
             plain: Vec::new(),
+            sessions: Vec::new(),
         }
     }
 
@@ -106,8 +109,20 @@ impl Decoder {
         if !matches!(header.kind, SealKind::Data | SealKind::Hello) {
             return Err(Reject::Sealed.into());
         }
-        seal::open(key, bytes, &mut self.plain)
+        let known = self.sessions.get(slot).and_then(Option::as_ref);
+        let derived = match known.filter(|session| session.fits(key, &header)) {
+            Some(_) => None,
+            None => Some(SessionKey::derive(key, header.sid, header.aid)),
+        };
+        let Some(session) = derived.as_ref().or(known) else { return Err(Reject::Sealed.into()) };
+        session
+            .open(bytes, &mut self.plain)
             .map_err(|reason| Unopened { reason, slot: Some(slot) })?;
+        if derived.is_some() {
+            // The tag is right: who has no key changes nothing here.
+            self.sessions.resize(ring.slots().len(), None);
+            self.sessions[slot] = derived;
+        }
         if header.kind == SealKind::Hello && (header.deflated || !self.plain.is_empty()) {
             return Err(Reject::Sealed.into());
         }

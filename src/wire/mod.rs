@@ -36,6 +36,6 @@ pub use message::{
 pub use opened::{Content, Opened, Unopened};
 pub use order::{Answered, Cmd, Order, Sealed, Upd, is_command_name, open_order};
 pub use reject::Reject;
-pub use seal::{Header, SealKind, is_sealed};
+pub use seal::{Header, SealKind, SessionKey, is_sealed};
 pub use split::{ENVELOPE_MAX, PARTS_MAX, split};
 pub use window::Window;

@@ -6,8 +6,7 @@
 
 use super::Reject;
 use super::encode::{integer, open, push_string, text};
-use super::key::Key;
-use super::seal::{self, Header};
+use super::seal::{Header, SessionKey};
 use crate::limits;
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 use serde::Deserialize;
@@ -175,12 +174,12 @@ impl Upd {
 /// Opens what a server sent and reads it; `plain` is scratch. Whether it is new, and for this
 /// session, its header says.
 pub fn open_order(
-    key: &Key,
+    session: &SessionKey,
     header: &Header,
     datagram: &[u8],
     plain: &mut Vec<u8>,
 ) -> Result<Sealed<Order>, Reject> {
-    seal::open(key, datagram, plain)?;
+    session.open(datagram, plain)?;
     let inflated;
     let json = if header.deflated {
         inflated =
@@ -246,7 +245,7 @@ impl Fields<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{KeyId, SealKind};
+    use super::super::{Key, KeyId, SealKind, seal};
     use super::*;
 
     fn opened(json: &str) -> Result<Order, Reject> {
@@ -254,10 +253,11 @@ mod tests {
         let kind = SealKind::Answer;
         let header = Header { key_id: key.id(), sid: 1, aid: 2, kind, seq: 3, deflated: false };
         let (mut bytes, mut plain) = (Vec::new(), Vec::new());
-        seal::seal(&key, header, json.as_bytes(), &mut bytes);
-        let other = Key::new(KeyId([1; 8]), [3; 32]);
+        let own = SessionKey::derive(&key, 1, 2);
+        own.seal(header, json.as_bytes(), &mut bytes);
+        let other = SessionKey::derive(&Key::new(KeyId([1; 8]), [3; 32]), 1, 2);
         assert_eq!(open_order(&other, &header, &bytes, &mut plain), Err(Reject::BadSeal));
-        open_order(&key, &header, &bytes, &mut plain).map(Sealed::into_inner)
+        open_order(&own, &header, &bytes, &mut plain).map(Sealed::into_inner)
     }
 
     fn cmd(args: &[&str]) -> Cmd {

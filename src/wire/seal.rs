@@ -6,10 +6,12 @@
 use super::Reject;
 use super::key::{Key, KeyId};
 use crate::limits;
+use chacha20::{R20, hchacha};
 use chacha20poly1305::aead::AeadInOut;
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+use std::fmt;
 
 pub const MAGIC: [u8; 2] = [0xf1, 0x48];
 const VERSION: u8 = 1;
@@ -18,8 +20,10 @@ pub const HEADER_LEN: usize = 36;
 const TAG_LEN: usize = 16;
 /// Bytes of a sealed datagram beside its plaintext; the shortest one has no other.
 pub const OVERHEAD: usize = HEADER_LEN + TAG_LEN;
-/// Where the 24 bytes of the nonce begin in the header.
-const NONCE: usize = 12;
+/// Where the three parts of the nonce stand in the header.
+const SID: usize = 12;
+const AID: usize = 20;
+const SEQ: usize = 28;
 /// Numbers have 62 bits; the upper two of that field are the kind.
 pub const SEQ_MAX: u64 = (1 << 62) - 1;
 /// Agents pad what they say to this, so that the longest ACK is never longer than its request.
@@ -71,11 +75,11 @@ impl Header {
         }
         let mut id = [0; 8];
         id.copy_from_slice(&head[4..12]);
-        let last = word(head, 28);
+        let last = word(head, SEQ);
         Ok(Header {
             key_id: KeyId(id),
-            sid: word(head, 12),
-            aid: word(head, 20),
+            sid: word(head, SID),
+            aid: word(head, AID),
             kind: SealKind::ALL[(last >> 62) as usize],
             seq: last & SEQ_MAX,
             deflated: head[3] & DEFLATED != 0,
@@ -111,54 +115,115 @@ pub fn is_sealed(datagram: &[u8]) -> bool {
 ///
 /// A header is never used for two plaintexts: its last 24 bytes are the nonce.
 pub fn seal(key: &Key, header: Header, plaintext: &[u8], out: &mut Vec<u8>) {
-    out.clear();
-    out.resize(HEADER_LEN + plaintext.len() + TAG_LEN, 0);
-    let len = seal_into(key, header, plaintext, out);
-    debug_assert_eq!(len, out.len());
-}
-
-/// Writes the sealed datagram to the front of `out` and gives its length; 0 where it does not fit.
-pub fn seal_into(key: &Key, header: Header, plaintext: &[u8], out: &mut [u8]) -> usize {
-    let len = plaintext.len() + OVERHEAD;
-    if len > out.len() {
-        return 0;
-    }
-    let head = Header { key_id: key.id(), ..header }.encode();
-    out[..HEADER_LEN].copy_from_slice(&head);
-    let (body, tag_at) = out[HEADER_LEN..len].split_at_mut(plaintext.len());
-    body.copy_from_slice(plaintext);
-    let cipher = XChaCha20Poly1305::new(key.secret().into());
-    let nonce = nonce(&head);
-    let Ok(tag) = cipher.encrypt_inout_detached(&nonce.into(), &head, body.into()) else {
-        // Only a text of hundreds of gigabytes cannot be sealed.
-        return 0;
-    };
-    tag_at.copy_from_slice(&tag);
-    len
+    SessionKey::derive(key, header.sid, header.aid).seal(header, plaintext, out);
 }
 
 /// Opens a datagram whose header was read: puts its plaintext in place of what `out` holds.
 /// `Reject::BadSeal` where its tag is not of this key.
 pub fn open(key: &Key, datagram: &[u8], out: &mut Vec<u8>) -> Result<(), Reject> {
-    let whole = datagram.split_first_chunk::<HEADER_LEN>();
-    let parts = whole.and_then(|(head, rest)| Some((head, rest.split_last_chunk::<TAG_LEN>()?)));
-    let Some((head, (body, tag))) = parts else { return Err(Reject::Sealed) };
-    out.clear();
-    out.extend_from_slice(body);
-    let cipher = XChaCha20Poly1305::new(key.secret().into());
-    let nonce = nonce(head);
-    let plain = out.as_mut_slice().into();
-    let opened = cipher.decrypt_inout_detached(&nonce.into(), head, plain, &(*tag).into());
-    opened.map_err(|_| {
-        // What could not be authenticated is not left lying about.
-        out.clear();
-        Reject::BadSeal
-    })
+    let Some((head, _)) = datagram.split_first_chunk::<HEADER_LEN>() else {
+        return Err(Reject::Sealed);
+    };
+    SessionKey::derive(key, word(head, SID), word(head, AID)).open(datagram, out)
 }
 
-fn nonce(head: &[u8; HEADER_LEN]) -> [u8; 24] {
-    let mut nonce = [0; 24];
-    nonce.copy_from_slice(&head[NONCE..]);
+/// What XChaCha20 makes of a key and the first 16 bytes of a nonce. Those are the session and the incarnation, the same
+/// in every datagram of a session: derived once, it saves a quarter of the cost of a short datagram.
+#[derive(Clone, PartialEq)]
+pub struct SessionKey {
+    key: Key,
+    sid: u64,
+    aid: u64,
+    subkey: [u8; 32],
+}
+
+impl SessionKey {
+    pub fn derive(key: &Key, sid: u64, aid: u64) -> SessionKey {
+        let mut input = [0; 16];
+        input[..8].copy_from_slice(&sid.to_be_bytes());
+        input[8..].copy_from_slice(&aid.to_be_bytes());
+        let subkey = hchacha::<R20>(key.secret().into(), &input.into()).into();
+        SessionKey { key: key.clone(), sid, aid, subkey }
+    }
+
+    /// Whether this is what `derive` gives for `key` and the header's session.
+    pub fn fits(&self, key: &Key, header: &Header) -> bool {
+        (self.sid, self.aid) == (header.sid, header.aid) && self.key == *key
+    }
+
+    pub fn sid(&self) -> u64 {
+        self.sid
+    }
+
+    pub fn aid(&self) -> u64 {
+        self.aid
+    }
+
+    /// Replaces `out` by the sealed datagram; key and session of the header are this one's.
+    pub fn seal(&self, header: Header, plaintext: &[u8], out: &mut Vec<u8>) {
+        out.clear();
+        out.resize(plaintext.len() + OVERHEAD, 0);
+        let len = self.seal_into(header, plaintext, out);
+        debug_assert_eq!(len, out.len());
+    }
+
+    /// Writes the sealed datagram to the front of `out` and gives its length; 0 where it does not fit.
+    pub fn seal_into(&self, header: Header, plaintext: &[u8], out: &mut [u8]) -> usize {
+        let len = plaintext.len() + OVERHEAD;
+        if len > out.len() {
+            return 0;
+        }
+        let head =
+            Header { key_id: self.key.id(), sid: self.sid, aid: self.aid, ..header }.encode();
+        out[..HEADER_LEN].copy_from_slice(&head);
+        let (body, tag_at) = out[HEADER_LEN..len].split_at_mut(plaintext.len());
+        body.copy_from_slice(plaintext);
+        let nonce = nonce(&head).into();
+        let Ok(tag) = self.cipher().encrypt_inout_detached(&nonce, &head, body.into()) else {
+            // Only a text of hundreds of gigabytes cannot be sealed.
+            return 0;
+        };
+        tag_at.copy_from_slice(&tag);
+        len
+    }
+
+    /// Opens a datagram of this session: puts its plaintext in place of what `out` holds. `Reject::BadSeal` where it
+    /// is of another, or its tag is wrong.
+    pub fn open(&self, datagram: &[u8], out: &mut Vec<u8>) -> Result<(), Reject> {
+        let whole = datagram.split_first_chunk::<HEADER_LEN>();
+        let parts =
+            whole.and_then(|(head, rest)| Some((head, rest.split_last_chunk::<TAG_LEN>()?)));
+        let Some((head, (body, tag))) = parts else { return Err(Reject::Sealed) };
+        out.clear();
+        if (word(head, SID), word(head, AID)) != (self.sid, self.aid) {
+            return Err(Reject::BadSeal);
+        }
+        out.extend_from_slice(body);
+        let nonce = nonce(head).into();
+        let plain = out.as_mut_slice().into();
+        let opened = self.cipher().decrypt_inout_detached(&nonce, head, plain, &(*tag).into());
+        opened.map_err(|_| {
+            // What could not be authenticated is not left lying about.
+            out.clear();
+            Reject::BadSeal
+        })
+    }
+
+    fn cipher(&self) -> ChaCha20Poly1305 {
+        ChaCha20Poly1305::new(&self.subkey.into())
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionKey({})", self.key.id())
+    }
+}
+
+/// The nonce within a session: four zeros and the last eight bytes of XChaCha20's.
+fn nonce(head: &[u8; HEADER_LEN]) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    nonce[4..].copy_from_slice(&head[SEQ..]);
     nonce
 }
 
@@ -240,6 +305,27 @@ mod tests {
             assert_eq!(open(&key(), &sealed, &mut opened), Ok(()));
             assert_eq!(opened, plaintext);
         }
+    }
+
+    #[test]
+    fn c3_session_key_is_of_one_key_and_one_session() {
+        let (header, plaintext, hex) = vectors()[2].clone();
+        let session = SessionKey::derive(&key(), SID, AID);
+        let (mut sealed, mut opened) = (Vec::new(), Vec::new());
+        session.seal(header, &plaintext, &mut sealed);
+        assert_eq!(sealed, bytes(hex));
+        assert_eq!(session.open(&sealed, &mut opened), Ok(()));
+        assert_eq!(opened, plaintext);
+        assert!(session.fits(&key(), &header));
+        let other = Key::new(key().id(), [9; 32]);
+        assert!(!session.fits(&other, &header), "a key with the same id");
+        for (sid, aid) in [(SID + 1, AID), (SID, AID + 1)] {
+            assert!(!session.fits(&key(), &Header { sid, aid, ..header }));
+            let other = SessionKey::derive(&key(), sid, aid);
+            assert_eq!(other.open(&sealed, &mut opened), Err(Reject::BadSeal));
+            assert!(opened.is_empty());
+        }
+        assert_eq!(format!("{session:?}"), "SessionKey(a0a1a2a3a4a5a6a7)");
     }
 
     #[test]
