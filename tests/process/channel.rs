@@ -170,7 +170,7 @@ fn every_service_gets_its_documented_request() {
         ("PUT", "Bearer CANARY-mx")
     );
     assert!(text(&of("/services/CANARY-slack").json()["text"]));
-    assert!(text(&of("/api/webhooks/CANARY-discord").json()["content"]));
+    assert!(text(&of("/api/webhooks/CANARY-discord?wait=true").json()["content"]));
     assert_eq!(of("/workflows/CANARY-teams").json()["type"], "message");
     let hook = of("/CANARY-hook");
     assert!(
@@ -229,6 +229,7 @@ fn s14_service_that_fails_holds_up_no_other_and_is_tried_again() {
         ("garbage", Manner::Garbage),
         ("tarpit", Manner::Tarpit),
         ("endless", Manner::Endless),
+        ("teams", Manner::Throttled),
         ("gone", Manner::Status(404)),
         ("moved", Manner::Redirect("http://127.0.0.1:1/".to_owned())),
         ("spare", Manner::Status(200)),
@@ -244,8 +245,9 @@ fn s14_service_that_fails_holds_up_no_other_and_is_tried_again() {
             _ => service.url("/"),
         };
         let more = if *name == "gone" { ", fallback: spare" } else { "" };
+        let kind = if *name == "teams" { "teams" } else { "webhook" };
         channels
-            .push_str(&format!("  {name}: {{type: webhook, timeout: 2, url: \"{url}\"{more}}}\n"));
+            .push_str(&format!("  {name}: {{type: {kind}, timeout: 2, url: \"{url}\"{more}}}\n"));
     }
     let told: Vec<&str> =
         services.iter().map(|(name, _)| *name).filter(|name| *name != "spare").collect();
@@ -256,7 +258,7 @@ fn s14_service_that_fails_holds_up_no_other_and_is_tried_again() {
     let first = |name: &str| until(name, || of(name).seen().first().map(|seen| seen.at));
     // All in one turn of the engine; the slowest of those that work within a second of the first of all.
     let began = first("tarpit");
-    for name in ["fine", "endless", "busy", "broken", "gone", "moved", "spare"] {
+    for name in ["fine", "endless", "busy", "broken", "teams", "gone", "moved", "spare"] {
         let after = first(name).since(began);
         assert!(after < Duration::from_secs(1), "{name}: {after:?}");
     }
@@ -264,6 +266,7 @@ fn s14_service_that_fails_holds_up_no_other_and_is_tried_again() {
         |name: &str| until(name, || of(name).seen().get(1).map(|seen| seen.at.since(first(name))));
     assert!(again("busy") >= Duration::from_secs(6));
     assert!(again("broken") >= Duration::from_secs(5));
+    assert!(again("teams") >= Duration::from_secs(5));
     until("the tarpit was given up and tried again", || of("tarpit").seen().get(1).cloned());
     assert_eq!(of("busy").seen()[0].body, of("busy").seen()[1].body);
     let (_, health) = server.get("/healthz");
@@ -272,6 +275,7 @@ fn s14_service_that_fails_holds_up_no_other_and_is_tried_again() {
         ("fine", true, ""),
         ("busy", true, "status 429"),
         ("broken", true, "status 500"),
+        ("teams", true, "HTTP error 429"),
         ("endless", true, ""),
         ("tarpit", false, "no answer within 2 s"),
         ("gone", false, "status 404: told"),

@@ -11,6 +11,7 @@ type Pass = Box<dyn Fn(&[u8]) -> bool + Send>;
 struct Shared {
     recorded: Mutex<Vec<Vec<u8>>>,
     pass: Mutex<Pass>,
+    to_server: Mutex<Pass>,
     stop: AtomicBool,
 }
 
@@ -29,9 +30,10 @@ impl Relay {
             socket.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
         }
         let address = inside.local_addr().unwrap();
-        let pass: Pass = Box::new(|_| true);
-        let (recorded, pass) = (Mutex::default(), Mutex::new(pass));
-        let shared = Arc::new(Shared { recorded, pass, stop: AtomicBool::new(false) });
+        let all = || Mutex::new(Box::new(|_: &[u8]| true) as Pass);
+        let (recorded, pass, to_server) = (Mutex::default(), all(), all());
+        let stop = AtomicBool::new(false);
+        let shared = Arc::new(Shared { recorded, pass, to_server, stop });
         let own = Arc::clone(&shared);
         let body = move || {
             let (mut buffer, mut agent) = ([0; 2048], None);
@@ -39,7 +41,9 @@ impl Relay {
                 if let Ok((len, from)) = inside.recv_from(&mut buffer) {
                     agent = Some(from);
                     own.recorded.lock().unwrap().push(buffer[..len].to_vec());
-                    let _ = outside.send(&buffer[..len]);
+                    if (own.to_server.lock().unwrap())(&buffer[..len]) {
+                        let _ = outside.send(&buffer[..len]);
+                    }
                 }
                 if let (Ok(len), Some(agent)) = (outside.recv(&mut buffer), agent)
                     && (own.pass.lock().unwrap())(&buffer[..len])
@@ -60,6 +64,11 @@ impl Relay {
     /// From now on only these datagrams of the server's reach the agent.
     pub fn pass_to_agent(&self, pass: impl Fn(&[u8]) -> bool + Send + 'static) {
         *self.shared.pass.lock().unwrap() = Box::new(pass);
+    }
+
+    /// From now on only these datagrams of the agent's reach the server.
+    pub fn pass_to_server(&self, pass: impl Fn(&[u8]) -> bool + Send + 'static) {
+        *self.shared.to_server.lock().unwrap() = Box::new(pass);
     }
 }
 

@@ -7,7 +7,7 @@ use heartbeat::time::Duration;
 use serde_json::Value;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// Killed when dropped.
@@ -132,7 +132,8 @@ const COMMANDS: &str = "commands:\n  \
     hello: {argv: [/bin/echo, hello], args: true}\n  \
     fail: {argv: [/bin/sh, -c, 'echo bad >&2; exit 7']}\n  \
     append: {argv: [/bin/sh, -c, 'echo x >> effects']}\n  \
-    slow: {argv: [/bin/sh, -c, 'echo x >> effects; sleep 30']}\n";
+    slow: {argv: [/bin/sh, -c, 'echo x >> effects; sleep 30']}\n  \
+    held: {argv: [/bin/sh, -c, 'echo x >> effects; while [ ! -e go ]; do sleep 0.05; done; : > over']}\n";
 
 #[test]
 fn c7_command_runs_and_its_result_comes_back() {
@@ -200,6 +201,59 @@ fn u10_agent_killed_between_accept_and_run_never_runs() {
     assert_eq!(effects(&place), 0);
     let (_, value) = server.get("/api/0/hosts/web1/commands");
     assert_eq!(value["commands"][1]["state"], "accepted", "shown as it is: {value}");
+}
+
+#[test]
+fn u10_agent_killed_between_result_and_its_acknowledgement_does_not_run_it_again() {
+    let place = Place::new();
+    let server = place.start();
+    let key = new_key(&place, "web1");
+    configure_agent(&place, &key, COMMANDS);
+    let relay = Relay::to(server.udp);
+    let agent = start_agent(&place, relay.address);
+    wait_for_state(&server, "web1", "up");
+    assert_eq!(place.run(&["run", "web1", "held"]).status.code(), Some(0));
+    until("it runs", || (effects(&place) == 1).then_some(()));
+    // It ends, and nothing that the agent says of it arrives.
+    relay.pass_to_server(|_| false);
+    std::fs::write(place.path().join("go"), "").unwrap();
+    until("it is over", || place.path().join("over").exists().then_some(()));
+    let said = relay.recorded().len();
+    until("the agent told its result twice", || (relay.recorded().len() >= said + 3).then_some(()));
+    drop(agent);
+    relay.pass_to_server(|_| true);
+    let _agent = start_agent(&place, relay.address);
+    let ran = place.run(&["run", "web1", "append", "--wait"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", stderr(&ran));
+    assert_eq!(effects(&place), 2, "once each");
+    let (_, value) = server.get("/api/0/hosts/web1/commands");
+    assert_eq!(value["commands"][1]["state"], "accepted", "shown as it is: {value}");
+    assert_eq!(value["commands"][1]["exit_code"], Value::Null, "{value}");
+}
+
+#[test]
+fn c7_result_that_is_lost_is_told_again_and_the_command_is_not_run_again() {
+    let place = Place::new();
+    let server = place.start();
+    let key = new_key(&place, "web1");
+    configure_agent(&place, &key, COMMANDS);
+    let relay = Relay::to(server.udp);
+    let _agent = start_agent(&place, relay.address);
+    wait_for_state(&server, "web1", "up");
+    assert_eq!(place.run(&["run", "web1", "held"]).status.code(), Some(0));
+    until("it runs", || (effects(&place) == 1).then_some(()));
+    relay.pass_to_server(|_| false);
+    std::fs::write(place.path().join("go"), "").unwrap();
+    until("it is over", || place.path().join("over").exists().then_some(()));
+    let said = relay.recorded().len();
+    until("the agent spoke", || (relay.recorded().len() >= said + 2).then_some(()));
+    assert_eq!(last_command(&server, "web1")["state"], "accepted");
+    relay.pass_to_server(|_| true);
+    let done = until("it is done", || {
+        let command = last_command(&server, "web1");
+        (command["state"] == "done").then_some(command)
+    });
+    assert_eq!((&done["exit_code"], effects(&place)), (&0.into(), 1), "{done}");
 }
 
 #[test]
@@ -348,18 +402,74 @@ int open64(const char *path, int flags, ...) {
 }
 "#;
 
+fn build_shim(place: &Place, text: &str) -> PathBuf {
+    let (source, shim) = (place.path().join("shim.c"), place.path().join("shim.so"));
+    std::fs::write(&source, text).unwrap();
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-shared", "-fPIC", "-o"]).arg(&shim).arg(&source).arg("-ldl");
+    assert!(gcc.status().unwrap().success());
+    shim
+}
+
+/// A clock that is in 1970 and in 2100 by turns, and a disk that takes nothing.
+const BARE: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+static int (*real_open)(const char *, int, ...);
+int clock_gettime(clockid_t id, struct timespec *at) {
+  static int calls;
+  int failed = syscall(SYS_clock_gettime, id, at);
+  if (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE) at->tv_sec = calls++ % 2 ? 4102444800 : 7;
+  return failed;
+}
+int open64(const char *path, int flags, ...) {
+  va_list list; va_start(list, flags); int mode = va_arg(list, int); va_end(list);
+  if (!real_open) real_open = dlsym(RTLD_NEXT, "open64");
+  if ((flags & (O_WRONLY | O_RDWR | O_CREAT)) && strncmp(path, "/dev/", 5)) { errno = EROFS; return -1; }
+  return real_open(path, flags, mode);
+}
+"#;
+
+#[test]
+fn c6_agent_without_a_clock_and_a_disk_beats_and_runs_what_it_is_asked() {
+    let place = Place::new();
+    let shim = build_shim(&place, BARE);
+    let server = place.start();
+    let key = new_key(&place, "web1");
+    configure_agent(&place, &key, COMMANDS);
+    let shimmed = || {
+        let mut command = agent_command(&place, server.udp);
+        Agent(command.env("LD_PRELOAD", &shim).spawn().unwrap())
+    };
+    let agent = shimmed();
+    wait_for_state(&server, "web1", "up");
+    let beats = || server.get("/healthz").1["datagrams"]["accepted"].as_u64().unwrap();
+    let first = beats();
+    until("it goes on beating", || (beats() >= first + 4).then_some(()));
+    let host = wait_for_state(&server, "web1", "up");
+    let rtt = host["connections"][0]["rtt_ms"].as_f64().unwrap();
+    assert!((0.0..2000.0).contains(&rtt), "{host}");
+    let ran = place.run(&["run", "web1", "append", "--wait"]);
+    assert_eq!((ran.status.code(), effects(&place)), (Some(0), 1), "{}", stderr(&ran));
+    // A reboot costs it nothing either: there is no time in anything it sends, and nothing it had to keep.
+    drop(agent);
+    let _agent = shimmed();
+    let ran = place.run(&["run", "web1", "append", "--wait"]);
+    assert_eq!((ran.status.code(), effects(&place)), (Some(0), 2), "{}", stderr(&ran));
+    wait_for_state(&server, "web1", "up");
+}
+
 #[test]
 fn u16_agent_without_randomness_beats_and_takes_no_command_until_there_is_some() {
     let place = Place::new();
-    let shim = place.path().join("shim.so");
-    std::fs::write(place.path().join("shim.c"), SHIM).unwrap();
-    let built = Command::new("gcc")
-        .args(["-shared", "-fPIC", "-o"])
-        .arg(&shim)
-        .arg(place.path().join("shim.c"))
-        .arg("-ldl")
-        .status();
-    assert!(built.unwrap().success());
+    let shim = build_shim(&place, SHIM);
     let server = place.start();
     let key = new_key(&place, "web1");
     configure_agent(&place, &key, COMMANDS);

@@ -23,6 +23,8 @@ pub enum Manner {
     Tarpit,
     /// 200, and a body without an end.
     Endless,
+    /// What a connector of Teams says when it is throttled, with status 200, for the first request; then its "1".
+    Throttled,
     /// 404 that repeats the path of the request.
     Echo,
 }
@@ -119,6 +121,11 @@ fn serve(mut stream: TcpStream, manner: &Manner, seen: &Mutex<Vec<Seen>>) -> std
         }
         Manner::Stumble if first => answer("500 Internal Server Error", ""),
         Manner::Patience(_) | Manner::Stumble => answer("200 OK", "ok"),
+        Manner::Throttled if first => answer(
+            "200 OK",
+            "failed: Microsoft Teams endpoint returned HTTP error 429 with ContextId 1",
+        ),
+        Manner::Throttled => answer("200 OK", "1"),
         Manner::Redirect(to) => answer(&format!("302 Found\r\nLocation: {to}"), ""),
         Manner::Echo => answer("404 Not Found", &format!("Cannot POST {path}")),
         Manner::Tarpit => {

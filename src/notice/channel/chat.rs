@@ -40,13 +40,24 @@ pub fn slack(work: &Work<'_>) -> Result<HttpRequest, Fault> {
 }
 
 /// discord.com/developers/docs/resources/webhook, Execute Webhook: `content` of up to 2000
-/// characters, `allowed_mentions` with an empty `parse` so that nobody is called.
+/// characters, `allowed_mentions` with an empty `parse` so that nobody is called. Without `wait` in
+/// the query "a message that is not saved does not return an error"; it is put into addresses that
+/// are of the documented form, `/webhooks/ID/TOKEN`, and others are taken as they are.
 pub fn discord(work: &Work<'_>) -> Result<HttpRequest, Fault> {
     // Defused before it is cut: what is put in counts as well.
     let lines: Vec<String> = shape::whole(work.message).iter().map(|line| defuse(line)).collect();
     let text = fit(&lines, DISCORD_MAX, utf16);
     let body = json!({ "content": text, "allowed_mentions": { "parse": [] } });
-    Ok(work.post(work.needed("url")?, &body))
+    Ok(work.post(waiting(work.needed("url")?), &body))
+}
+
+fn waiting(url: String) -> String {
+    let (path, query) = url.split_once('?').unwrap_or((&url, ""));
+    if !path.contains("/webhooks/") || query.split('&').any(|pair| pair.starts_with("wait=")) {
+        return url;
+    }
+    let between = if url.contains('?') { "&" } else { "?" };
+    format!("{url}{between}wait=true")
 }
 
 /// learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using:

@@ -18,7 +18,7 @@ mod webhook;
 mod tests;
 
 pub use purse::Purse;
-pub use verdict::{Verdict, of_http, of_program, of_smtp};
+pub use verdict::{HttpAnswer, Verdict, of_http, of_program, of_smtp, reads_success};
 pub use webhook::template_fault;
 
 use super::message::Message;

@@ -242,6 +242,24 @@ fn phones_get_their_documented_request() {
 }
 
 #[test]
+fn discord_says_whether_a_message_was_kept() {
+    for (configured, want) in [
+        ("https://discord.com/api/webhooks/1/t", "https://discord.com/api/webhooks/1/t?wait=true"),
+        (
+            "https://discord.com/api/webhooks/1/t?thread_id=2",
+            "https://discord.com/api/webhooks/1/t?thread_id=2&wait=true",
+        ),
+        (
+            "https://discord.com/api/webhooks/1/t?wait=false",
+            "https://discord.com/api/webhooks/1/t?wait=false",
+        ),
+    ] {
+        let discord = channel(ChannelType::Discord, &[("url", secret(configured))]);
+        assert_eq!(http(&discord, &message_to(None, vec![down("web1")])).url, want);
+    }
+}
+
+#[test]
 fn signal_cli_gets_arguments_and_no_shell() {
     let signal = channel(
         ChannelType::Signal,

@@ -14,9 +14,27 @@ pub enum Verdict {
     Failed,
 }
 
+/// An answer over HTTP.
+pub struct HttpAnswer<'a> {
+    pub status: u16,
+    pub retry_after: Option<&'a str>,
+    /// Its beginning; of a success it is read where `reads_success` says so.
+    pub body: &'a [u8],
+}
+
+/// Whether a service tells of failures in the body of a success.
+pub fn reads_success(kind: ChannelType) -> bool {
+    kind == ChannelType::Teams
+}
+
 /// 2xx is done; 429 and 5xx are tried again; anything else is final, a redirect included: the
 /// address of a service is a secret and is not taken elsewhere.
-pub fn of_http(status: u16, retry_after: Option<&str>, body: &[u8], now: Wall) -> Verdict {
+pub fn of_http(kind: ChannelType, answer: &HttpAnswer<'_>, now: Wall) -> Verdict {
+    let HttpAnswer { status, retry_after, body } = *answer;
+    let status = match status {
+        200..=299 if reads_success(kind) => teams_status(body).unwrap_or(status),
+        _ => status,
+    };
     match status {
         200..=299 => Verdict::Done,
         429 | 500..=599 => {
@@ -49,6 +67,16 @@ pub fn of_program(kind: ChannelType, code: Option<i32>, late: bool) -> Verdict {
         (ChannelType::Exec, Some(75)) => RETRY,
         _ => Verdict::Failed,
     }
+}
+
+/// The real status of a Teams connector, which answers 200 and says in words what became of the message
+/// (learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using, "Rate limiting for
+/// connectors": the body is to be searched for these words, as there is no status 429).
+fn teams_status(body: &[u8]) -> Option<u16> {
+    const WORDS: &str = "Microsoft Teams endpoint returned HTTP error ";
+    let text = String::from_utf8_lossy(body);
+    let digits = text.split_once(WORDS)?.1.get(..3)?;
+    Some(digits.parse().unwrap_or(500))
 }
 
 /// Seconds, or a date (RFC 9110, section 10.2.3).
@@ -96,8 +124,36 @@ mod tests {
             (500, None, "", retry(0)),
             (503, Some("120"), "", retry(120_000)),
         ];
-        for (status, header, body, want) in table {
-            assert_eq!(of_http(status, header, body.as_bytes(), now), want, "{status} {header:?}");
+        for (status, retry_after, body, want) in table {
+            let answer = HttpAnswer { status, retry_after, body: body.as_bytes() };
+            for kind in [ChannelType::Webhook, ChannelType::Teams] {
+                assert_eq!(of_http(kind, &answer, now), want, "{kind:?} {status} {retry_after:?}");
+            }
+        }
+    }
+
+    /// learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using, "Rate limiting
+    /// for connectors".
+    #[test]
+    fn teams_tells_its_failures_in_the_body_of_a_success() {
+        let now = Wall::from_secs(1_800_000_000);
+        let says = |kind, code: &str| {
+            let body = format!(
+                "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP \
+                 error {code} with ContextId tcid=0,server=SN3PEPF"
+            );
+            let answer = HttpAnswer { status: 200, retry_after: None, body: body.as_bytes() };
+            of_http(kind, &answer, now)
+        };
+        let retry = Verdict::Retry { after: Duration::ZERO };
+        for (code, want) in [("429", retry), ("503", retry), ("413", Verdict::Failed)] {
+            assert_eq!(says(ChannelType::Teams, code), want, "{code}");
+            assert_eq!(says(ChannelType::Slack, code), Verdict::Done, "{code}");
+        }
+        assert_eq!(says(ChannelType::Teams, "unknown"), retry);
+        for body in ["1", "", "{}", "Microsoft Teams endpoint returned HTTP error"] {
+            let answer = HttpAnswer { status: 200, retry_after: None, body: body.as_bytes() };
+            assert_eq!(of_http(ChannelType::Teams, &answer, now), Verdict::Done, "{body}");
         }
     }
 

@@ -65,7 +65,7 @@ fn run(common: &Common, stopped: &Receiver<()>) {
 
 fn ping(common: &Common, url: String) -> Result<(), String> {
     let request = HttpRequest { method: "GET", url, headers: Vec::new(), body: Vec::new() };
-    let limits = http::Limits { timeout: TIMEOUT, proxy: None };
+    let limits = http::Limits { timeout: TIMEOUT, proxy: None, read_success: false };
     let answer = http::send(&request, &limits, &common.roots)?;
     match answer.status {
         200..=299 => Ok(()),

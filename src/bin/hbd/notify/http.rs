@@ -8,7 +8,7 @@ use std::time::Duration;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, Error, Proxy, http};
 
-/// Read of a refusal's body (THREATS S14); of a success nothing is.
+/// Read of a body (THREATS S14): of a refusal's, and of a success' where it says more than its status.
 const BODY_MAX: u64 = 64 << 10;
 const HEAD_MAX: usize = 32 << 10;
 const USER_AGENT: &str = concat!("Heartbeat/", env!("CARGO_PKG_VERSION"));
@@ -17,6 +17,8 @@ pub struct Limits<'a> {
     /// For all of it: name, connection, handshake, request and answer.
     pub timeout: Duration,
     pub proxy: Option<&'a str>,
+    /// Whether the body of a success is read.
+    pub read_success: bool,
 }
 
 pub struct Answer {
@@ -39,7 +41,7 @@ pub fn send(request: &HttpRequest, limits: &Limits<'_>, roots: &Roots) -> Result
         agent.run(builder.body(request.body.as_slice()).map_err(unusable)?)
     };
     let response = response.map_err(|error| words(&error, limits.timeout))?;
-    Ok(read(response))
+    Ok(read(response, limits.read_success))
 }
 
 fn agent(limits: &Limits<'_>, roots: &Roots) -> Result<Agent, String> {
@@ -71,12 +73,12 @@ fn agent(limits: &Limits<'_>, roots: &Roots) -> Result<Agent, String> {
     Ok(config.new_agent())
 }
 
-fn read(mut response: http::Response<Body>) -> Answer {
+fn read(mut response: http::Response<Body>, read_success: bool) -> Answer {
     let status = response.status().as_u16();
     let retry_after = response.headers().get("retry-after");
     let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut body = Vec::new();
-    if !(200..300).contains(&status) {
+    if read_success || !(200..300).contains(&status) {
         // What could be read of it is enough.
         let _ = response.body_mut().as_reader().take(BODY_MAX).read_to_end(&mut body);
     }

@@ -5,7 +5,9 @@ use super::{Common, smtp};
 use heartbeat::config::secret::Reference;
 use heartbeat::config::server::{Channel, ChannelType};
 use heartbeat::notice::Message;
-use heartbeat::notice::channel::{self, Delivery, HttpRequest, Occasion, Purse, Run, Verdict};
+use heartbeat::notice::channel::{
+    self, Delivery, HttpAnswer, HttpRequest, Occasion, Purse, Run, Verdict,
+};
 use heartbeat::os::child::{self, Exit, Program};
 use heartbeat::os::{clock, file};
 use heartbeat::text::{cut, escape_control};
@@ -71,10 +73,18 @@ fn attempt_by(common: &Common, channel: &Channel, message: &Message, purse: &Pur
 }
 
 fn send_http(common: &Common, channel: &Channel, request: &HttpRequest) -> Tried {
-    let limits = http::Limits { timeout: channel.timeout, proxy: channel.proxy.as_deref() };
+    let limits = http::Limits {
+        timeout: channel.timeout,
+        proxy: channel.proxy.as_deref(),
+        read_success: channel::reads_success(channel.kind),
+    };
     let answer = http::send(request, &limits, &common.roots).map_err(|error| (RETRY, error))?;
-    let retry_after = answer.retry_after.as_deref();
-    let verdict = channel::of_http(answer.status, retry_after, &answer.body, clock::now().wall);
+    let judged = HttpAnswer {
+        status: answer.status,
+        retry_after: answer.retry_after.as_deref(),
+        body: &answer.body,
+    };
+    let verdict = channel::of_http(channel.kind, &judged, clock::now().wall);
     if verdict == Verdict::Done {
         return Ok(());
     }
