@@ -103,11 +103,7 @@ fn setup(key: &Key, life: u32) -> Setup {
 }
 
 impl World {
-    pub fn new() -> World {
-        World::with(Decoder::new())
-    }
-
-    fn with(decoder: Decoder) -> World {
+    fn new(decoder: Decoder) -> World {
         let key = Key::new(KeyId([0xa0; 8]), [7; 32]);
         let mut ring = Keyring::default();
         let slot = Slot { key: key.clone(), host: "web1".into(), created: 0.0 };
@@ -420,7 +416,7 @@ thread_local! {
 
 /// Runs what the bytes choose, two for each step; heartbeats that were counted, and commands that ran.
 pub fn check(bytes: &[u8]) -> (u64, u64) {
-    let mut world = World::with(DECODER.take().unwrap_or_default());
+    let mut world = World::new(DECODER.take().unwrap_or_default());
     for pair in bytes.chunks_exact(2).take(STEPS_MAX) {
         world.step(pair[0], pair[1]);
     }

@@ -66,7 +66,9 @@ pub fn datetime(second: i64, offset: &dyn Fn(i64) -> i32) -> String {
 mod tests {
     use super::*;
     use crate::engine::view::{Event, EventKind, Level, Severity};
+    use crate::notice::hostile::hostile;
     use expect_test::{Expect, expect};
+    use serde_json::{Value, json};
 
     fn message(from: &str, json: &str) -> Record {
         let entry = Entry::Message { from: from.parse().unwrap(), json: json.into() };
@@ -139,6 +141,50 @@ mod tests {
             {"timestamp":1774701296.000,"datetime":"2026-03-28T12:34:56","source_ip":null,"source_port":null,"event":{"id":7,"timestamp":1774701296.0,"kind":"state","host":"web1","level":"critical","from":"up","to":"down","text":"DOWN: web1 - no heartbeat for 65 s","user":null}}
         "#]],
         );
+    }
+
+    #[test]
+    fn s2_hostile_text_stays_text_in_every_line() {
+        let globs = ["secret*".to_owned()];
+        let mut renderer = Renderer::new(&globs);
+        let table = hostile();
+        assert!(table.len() >= 200);
+        for words in table {
+            let json = json!({
+                "ID": "PLG", "name": words, "data": { &*words: words, format!("secret{words}"): words },
+            });
+            let mut lines = String::new();
+            // As compact and as wide as somebody may send it.
+            for text in [json.to_string(), serde_json::to_string_pretty(&json).unwrap()] {
+                renderer.render(&mut lines, &message("192.0.2.1:7", &text), &|_| 0);
+            }
+            let event = Event {
+                id: 7,
+                at: Wall::from_secs(1_774_701_296),
+                kind: EventKind::Message,
+                host: Some((1, (&*words).into())),
+                level: Some(Level::Info),
+                from: None,
+                to: None,
+                text: (&*words).into(),
+                user: Some((&*words).into()),
+            };
+            let record = Record { at: event.at, entry: Entry::Event(event.into()) };
+            renderer.render(&mut lines, &record, &|_| 0);
+            assert!(lines.ends_with('\n') && lines.lines().count() == 3, "{words:?}");
+            let lines: Vec<Value> = lines
+                .split_terminator('\n')
+                .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{words:?}: {e}")))
+                .collect();
+            let masked = json!({ &*words: words, format!("secret{words}"): "***" });
+            for line in &lines[..2] {
+                assert_eq!(line["message"]["name"], *words, "{words:?}");
+                assert_eq!(line["message"]["data"], masked, "{words:?}");
+                assert_eq!(line.as_object().map(|line| line.len()), Some(5), "{words:?}");
+            }
+            assert_eq!(lines[2]["event"]["host"], *words, "{words:?}");
+            assert_eq!(lines[2]["event"]["text"], *words, "{words:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! decide.
 
 pub mod channel;
+#[cfg(test)]
+pub mod hostile;
 mod message;
 pub mod nsupdate;
 mod receiver;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::{Numbers, RoundTrip};
+use crate::notice::hostile::hostile;
 
 /// A sample as a receiver reads it: labels as text, value, time.
 type Read = (String, f64, i64);
@@ -139,6 +140,22 @@ fn samples_have_their_labels_and_times() {
     let want: Vec<Read> = want.iter().map(|(l, v, t)| ((*l).to_owned(), *v, *t)).collect();
     assert_eq!(requests, [(want, 100)]);
     assert!(batch.is_empty() && drain(&mut batch, &mut sheet, 100).is_empty());
+}
+
+#[test]
+fn s2_hostile_text_stays_in_its_label() {
+    for words in hostile() {
+        let mut sheet = Sheet::new(Labels::new([("site".to_owned(), words.clone())]));
+        let shape = Arc::new(Shape::new("own", &[&*words]));
+        let mut batch = Batch::default();
+        batch.push(sample(&words, &shape, 100, false, &[1.0]));
+        let [(samples, _)] = &drain(&mut batch, &mut sheet, 10)[..] else { panic!("{words:?}") };
+        let [(labels, value, _)] = &samples[..] else { panic!("{words:?}") };
+        let want = format!(
+            "__name__=heartbeat_metric,host={words},metric={words},plugin=own,site={words}"
+        );
+        assert_eq!((labels, *value), (&want, 1.0), "{words:?}");
+    }
 }
 
 #[test]

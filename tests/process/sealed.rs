@@ -221,8 +221,8 @@ fn u10_agent_killed_between_result_and_its_acknowledgement_does_not_run_it_again
     let said = relay.recorded().len();
     until("the agent told its result twice", || (relay.recorded().len() >= said + 3).then_some(()));
     drop(agent);
-    relay.pass_to_server(|_| true);
-    let _agent = start_agent(&place, relay.address);
+    // Past the relay: what it still holds of the old one must not arrive late.
+    let _agent = start_agent(&place, server.udp);
     let ran = place.run(&["run", "web1", "append", "--wait"]);
     assert_eq!(ran.status.code(), Some(0), "{}", stderr(&ran));
     assert_eq!(effects(&place), 2, "once each");
@@ -453,9 +453,10 @@ fn c6_agent_without_a_clock_and_a_disk_beats_and_runs_what_it_is_asked() {
     let beats = || server.get("/healthz").1["datagrams"]["accepted"].as_u64().unwrap();
     let first = beats();
     until("it goes on beating", || (beats() >= first + 4).then_some(()));
-    let host = wait_for_state(&server, "web1", "up");
-    let rtt = host["connections"][0]["rtt_ms"].as_f64().unwrap();
-    assert!((0.0..2000.0).contains(&rtt), "{host}");
+    let rtt = until("its round trips are told", || {
+        wait_for_state(&server, "web1", "up")["connections"][0]["rtt_ms"].as_f64()
+    });
+    assert!((0.0..2000.0).contains(&rtt), "{rtt}");
     let ran = place.run(&["run", "web1", "append", "--wait"]);
     assert_eq!((ran.status.code(), effects(&place)), (Some(0), 1), "{}", stderr(&ran));
     // A reboot costs it nothing either: there is no time in anything it sends, and nothing it had to keep.

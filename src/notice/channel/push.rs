@@ -94,9 +94,9 @@ pub fn credentials(work: &Work<'_>) -> Result<Option<String>, Fault> {
     Ok(Some(value))
 }
 
-/// gotify.net/docs/pushmsg: `POST /message` with `title`, `message`, `priority`; gotify.net/docs/priority: the token in
-/// the header `X-Gotify-Key`, and what a priority does (4 makes a sound, 8 vibrates as well); gotify.net/docs/msgextras:
-/// `extras`, and that text from elsewhere be `text/plain`.
+/// gotify.net/docs/pushmsg: `POST /message` with `title`, `message`, `priority`; gotify.net/docs/priority:
+/// the token in the header `X-Gotify-Key`, and what a priority does (4 makes a sound, 8 vibrates as
+/// well); gotify.net/docs/msgextras: `extras`, and that text from elsewhere be `text/plain`.
 pub fn gotify(work: &Work<'_>) -> Result<HttpRequest, Fault> {
     let message = work.message;
     let mut extras = json!({ "client::display": { "contentType": "text/plain" } });

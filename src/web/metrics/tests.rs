@@ -2,6 +2,7 @@
 
 use crate::config::secret::Secret;
 use crate::engine::view::{Plugin, Sample, Severity};
+use crate::notice::hostile::hostile;
 use crate::prng::Prng;
 use crate::time::Wall;
 use crate::web::fixture::{Bench, host, of_hosts, request};
@@ -135,4 +136,33 @@ fn u8_hostile_keys_stay_inside_their_labels() {
     let want = [of("/.percent", "93.5"), of(r#"x\"} 1\nevil 666.percent"#, "1"), of("a.b", "1")];
     assert_eq!(lines, want, "{text}");
     assert!(!text.contains("\nevil"));
+}
+
+#[test]
+fn s2_hostile_text_stays_in_its_label() {
+    let mut prng = Prng::new(1);
+    let mut bench = Bench::new(0);
+    let mut usual = None;
+    for words in ["plain".to_owned()].into_iter().chain(hostile()) {
+        let mut web1 = host(0, "web1", Severity::Up, &mut prng);
+        let data = serde_json::json!({ &*words: 1.5 }).to_string();
+        let sample = Arc::new(Sample { at: Wall::from_secs(1), data: data.into() });
+        let samples = [sample].into();
+        let plugin = Plugin { name: "own".into(), interval: Some(300), info: false, samples };
+        web1.plugins = Arc::new(vec![plugin]);
+        bench.view = Arc::new(of_hosts(vec![web1]));
+        let text = bench.text("/metrics?collect=metrics");
+        let count = text.split('\n').count();
+        assert_eq!(*usual.get_or_insert(count), count, "{words:?}: {text}");
+        let lines: Vec<&str> =
+            text.split('\n').filter(|line| line.starts_with("heartbeat_metric{")).collect();
+        let [line] = lines[..] else { panic!("{words:?}: {text}") };
+        let label = line
+            .strip_prefix(r#"heartbeat_metric{host="web1",plugin="own",metric=""#)
+            .and_then(|rest| rest.strip_suffix(r#""} 1.5"#))
+            .unwrap_or_else(|| panic!("{words:?}: {line}"));
+        // The three escapes of the text format, and no other.
+        let told = label.replace(r"\\", "\0\0").replace(r"\n", "\n").replace(r#"\""#, "\"");
+        assert_eq!(told.replace("\0\0", "\\"), words, "{label:?}");
+    }
 }
