@@ -329,6 +329,10 @@ impl Outbox {
         let Some((id, trouble)) = self.ledger.open(subject) else { return false };
         let told = trouble.told.values().map(|told| told.at).max();
         if told.is_none_or(|told| told > at) {
+            // Told of here after that end: the one that comes is this server's to tell.
+            if let Some(trouble) = self.ledger.get_mut(id) {
+                trouble.by_peer = false;
+            }
             return false;
         }
         let entries = trouble.entries.clone();
