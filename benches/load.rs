@@ -7,13 +7,14 @@
 
 #![allow(clippy::disallowed_methods)] // A benchmark reads the clock.
 
+mod keyed;
 #[allow(dead_code, reason = "each benchmark uses its part")]
 mod shape;
 #[allow(dead_code, reason = "each benchmark uses its part")]
 mod socket;
 
 use heartbeat::wire::{self, Header, SealKind, seal};
-use socket::key;
+use keyed::key;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write as _};
@@ -95,7 +96,7 @@ fn report(fleet: &mut Fleet, hosts: usize, secs: f64) {
 /// The configuration is the one that docs/OPERATIONS.md advises for so many hosts; `HB_LOAD_CONFIG` adds lines to it,
 /// `\n` between them.
 fn start(dir: &Path, hosts: usize, receiver: Option<SocketAddr>) -> (Child, SocketAddr) {
-    socket::write_keys(dir, hosts);
+    keyed::write_keys(dir, hosts);
     let (config, shown) = (dir.join("hbd.yaml"), dir.display());
     let mut text = format!(
         "hb_port: 0\nhbd_port: 0\nws_port: 0\nstate_dir: {shown}/state\ncontrol_socket: {shown}/hbd.sock\n\
@@ -113,7 +114,7 @@ fn start(dir: &Path, hosts: usize, receiver: Option<SocketAddr>) -> (Child, Sock
     }
     text.push_str(&set);
     std::fs::write(&config, text).expect("written");
-    socket::start_hbd(&config)
+    keyed::start_hbd(&config)
 }
 
 /// A receiver of remote-write that takes every request and counts its bytes.

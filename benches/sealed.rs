@@ -6,14 +6,15 @@
 
 #![allow(clippy::disallowed_methods)] // A benchmark reads the clock.
 
+mod keyed;
 #[allow(dead_code, reason = "each benchmark uses its part")]
 mod shape;
 #[allow(dead_code, reason = "each benchmark uses its part")]
 mod socket;
 
 use heartbeat::wire::{Header, SealKind, seal};
+use keyed::key;
 use shape::{Load, Shape};
-use socket::key;
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Child;
@@ -54,9 +55,9 @@ fn main() {
 fn start(dir: &std::path::Path, sealed: bool) -> (Child, SocketAddr) {
     let config = socket::config(dir, HOSTS, false, false);
     if sealed {
-        socket::write_keys(dir, HOSTS);
+        keyed::write_keys(dir, HOSTS);
     }
-    socket::start_hbd(&config)
+    keyed::start_hbd(&config)
 }
 
 /// A session for every host, then that many heartbeats, each once.

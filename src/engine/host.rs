@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What the configuration says about a host's timing; `None` is the server's.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Timing {
     interval: Option<f64>,
     interval_max: Option<f64>,
@@ -77,7 +77,7 @@ pub struct Record {
     pub unsaved: bool,
     pub allowed: Box<[Cidr]>,
     /// Hosts that it depends on.
-    pub parents: Vec<Arc<str>>,
+    pub parents: Box<[Arc<str>]>,
     pub flaps: Flaps,
     /// Flapping, until then at least, on the listening clock.
     pub flapping: Option<Mono>,
@@ -106,7 +106,8 @@ pub struct Record {
     pub dns: Option<Box<super::dyndns::Slot>>,
     /// Round trips of the current minute: sum and count.
     pub rtt_minute: (i64, f32, u32),
-    timing: Timing,
+    /// `None` where all of it is the server's, as for nearly every host of a large fleet.
+    timing: Option<Box<Timing>>,
 }
 
 impl Record {
@@ -130,7 +131,7 @@ impl Record {
             touched: false,
             unsaved: false,
             allowed: Box::default(),
-            parents: Vec::new(),
+            parents: Box::default(),
             flaps: Flaps::default(),
             flapping: None,
             gone_at: None,
@@ -146,19 +147,20 @@ impl Record {
             shapes: Vec::new(),
             dns: None,
             rtt_minute: (i64::MIN, 0.0, 0),
-            timing: Timing::default(),
+            timing: None,
         };
         record.configure(config, host);
         record
     }
 
     pub fn configure(&mut self, config: &server::Server, host: Option<&server::Host>) {
-        self.timing = host.map_or(Timing::default(), |h| Timing {
+        let timing = host.map_or(Timing::default(), |h| Timing {
             interval: h.interval.map(|d| d.as_secs_f64()),
             interval_max: h.interval_max.map(|d| d.as_secs_f64()),
             misses: h.misses,
             grace: h.grace,
         });
+        self.timing = (timing != Timing::default()).then(|| Box::new(timing));
         self.allowed = host.map_or(Box::default(), |h| h.addr.clone().into());
         let parents = host.into_iter().flat_map(|h| &h.depends_on);
         self.parents = parents.map(|name| Arc::from(name.as_str())).collect();
@@ -167,26 +169,31 @@ impl Record {
 
     /// Works out how long the host may be silent. A promise beyond `interval_max` counts as that.
     pub fn resolve(&mut self, config: &server::Server) {
-        let misses = self.timing.misses.or(config.misses);
-        let grace = self.timing.grace.unwrap_or(config.grace);
+        let timing = self.timing();
+        let misses = timing.misses.or(config.misses);
+        let grace = timing.grace.unwrap_or(config.grace);
         self.patience = Patience::new(self.interval(config), misses, grace);
+    }
+
+    fn timing(&self) -> Timing {
+        self.timing.as_deref().copied().unwrap_or_default()
     }
 
     /// Seconds between heartbeats as they are judged.
     pub fn interval(&self, config: &server::Server) -> f64 {
         let promised = self.promised.map(|p| p.min(self.interval_max(config)));
-        self.timing.interval.or(promised).unwrap_or(config.interval.as_secs_f64())
+        self.timing().interval.or(promised).unwrap_or(config.interval.as_secs_f64())
     }
 
     fn interval_max(&self, config: &server::Server) -> f64 {
-        self.timing.interval_max.unwrap_or(config.interval_max.as_secs_f64())
+        self.timing().interval_max.unwrap_or(config.interval_max.as_secs_f64())
     }
 
     /// A promise that is too long and was not told yet.
     pub fn excessive_promise(&mut self, config: &server::Server) -> Option<(f64, f64)> {
         let promised = self.promised?;
         let interval_max = self.interval_max(config);
-        if self.timing.interval.is_some()
+        if self.timing().interval.is_some()
             || promised <= interval_max
             || self.promise_told == self.promised
         {

@@ -58,6 +58,10 @@ impl Table {
         chunk.ver_max = self.ver;
         chunk.slots.push(Some((key_of(&host), Arc::new(host))));
         self.shown.len += 1;
+        if self.records.len() == self.records.capacity() {
+            // Records are large: room for twice as many would be a third of the memory of a large fleet.
+            self.records.reserve_exact(64 + self.records.len() / 16);
+        }
         self.records.push(Some(record));
         let names = Arc::make_mut(&mut self.names);
         let at = names.partition_point(|(n, _)| **n < *name);
