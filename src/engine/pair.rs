@@ -20,6 +20,8 @@ use std::sync::Arc;
 
 /// What keys of rows about the pair begin with in the store.
 pub const PAIR: &str = "pair/";
+/// What stands in a row whose key says all: one without anything would be none.
+const NOTHING: &[u8] = b"null";
 /// A note goes out this often though it says nothing new: the shell sends none that is old.
 pub const NOTE_EVERY: Duration = Duration::from_secs(2);
 /// Between two notes with news.
@@ -362,7 +364,7 @@ impl Engine {
             let is_gone = text.is_none();
             couple.shelf.put(&key, text);
             if is_gone && couple.shelf.is_gone_unheard(&key) {
-                let row = Saved::Part { key: format!("{PAIR}{key}").into(), json: Vec::new() };
+                let row = Saved::Part { key: format!("{PAIR}{key}").into(), json: NOTHING.into() };
                 self.effects.push_back(Effect::Persist(vec![row]));
                 couple.passing.insert(key, self.turn.mono);
             } else if !is_gone && couple.passing.remove(&key).is_some() {
@@ -393,7 +395,7 @@ impl Engine {
                 continue;
             }
             if passes {
-                let json = text.into_bytes();
+                let json = if text.is_empty() { NOTHING.into() } else { text.into_bytes() };
                 self.effects.push_back(Effect::Persist(vec![Saved::Part { key: row, json }]));
                 couple.passing.insert(key, until);
             } else if couple.passing.remove(&key).is_some() {

@@ -256,7 +256,10 @@ fn what_is_taken_back_while_the_other_server_is_away_stays_so_over_a_restart() {
     until("both have it", || {
         (silences(&primary).len() == 1 && silences(&secondary).len() == 1).then_some(())
     });
-    secondary.kill();
+    // So that the other one has it on disk.
+    let mut secondary = secondary;
+    secondary.signal(libc::SIGTERM);
+    assert_eq!(secondary.wait().0, Some(0));
     let taken = a.run(&["unsilence", &silences(&primary)[0]]);
     assert_eq!(taken.status.code(), Some(0), "{}", stderr(&taken));
     until("it is gone", || silences(&primary).is_empty().then_some(()));

@@ -202,7 +202,10 @@ impl Waiting {
             Saved::Sample { host, plugin, json } => (Key::Sample(host, plugin), json),
             Saved::Event { id, json } => (Key::Event(id), json),
             Saved::Meta { key, json } => (Key::Meta(key), json),
-            Saved::Part { key, json } => (Key::Notice(key), json),
+            Saved::Part { key, json } => {
+                debug_assert!(!json.is_empty(), "{key}: nothing means gone");
+                (Key::Notice(key), json)
+            }
             Saved::PartGone { key } => (Key::Notice(key), Vec::new()),
             Saved::HostGone { name } => return self.delete_host(name),
             Saved::EventsBefore { id } => return self.delete_events(id),
