@@ -135,11 +135,7 @@ fn filter<'a>(call: &'a Call<'_>) -> Result<Filter<'a>, Problem> {
             return Err(bad("kind", "There is no such kind of alert.", hint));
         }
     };
-    let all = match call.query.get("all") {
-        None | Some("0" | "false") => false,
-        Some("1" | "true") => true,
-        Some(_) => return Err(bad("all", "all is a switch.", "Give all=1 for those at OK too.")),
-    };
+    let all = wants_all(call, "Give all=1 for those at OK too.")?;
     let levels = call.words("level").map(level).collect::<Result<Vec<_>, _>>()?;
     Ok(Filter {
         all: all || levels.contains(&Level::Ok),
@@ -149,6 +145,17 @@ fn filter<'a>(call: &'a Call<'_>) -> Result<Filter<'a>, Problem> {
         metrics,
         outages,
     })
+}
+
+/// The switch `all`, off where it is not given.
+pub(super) fn wants_all(call: &Call<'_>, hint: &'static str) -> Result<bool, Problem> {
+    match call.query.get("all") {
+        None | Some("0" | "false") => Ok(false),
+        Some("1" | "true") => Ok(true),
+        Some(_) => {
+            Err(Problem::new(400, "bad_parameter", "all is a switch.").hint(hint).field("all"))
+        }
+    }
 }
 
 impl Filter<'_> {

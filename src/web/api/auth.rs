@@ -1,5 +1,6 @@
 //! `auth/…`: signing in and out, who one is, and tokens for programs.
 
+use super::alert::wants_all;
 use super::{body, no_content, ok};
 use crate::account::password::PASSWORD_MAX;
 use crate::account::{Key, NewToken, Reach, SessionShown, TokenShown};
@@ -147,11 +148,10 @@ pub fn sessions(call: &Call<'_>) -> Answer {
         current: bool,
     }
     let accounts = call.context.accounts;
+    let all = wants_all(call, "Give all=1 for everybody's.")?;
     let shown = match &call.caller {
         Caller::Open => Vec::new(),
-        caller if caller.is_admin() && call.query.get("all") == Some("1") => {
-            accounts.sessions(None)
-        }
+        caller if caller.is_admin() && all => accounts.sessions(None),
         caller => accounts.sessions(caller.user()),
     };
     let own = call.caller.session();

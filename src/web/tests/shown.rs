@@ -186,6 +186,7 @@ fn sessions_are_listed_and_ended_by_their_user_and_by_an_admin() {
         "{own}"
     );
     assert!(get("root", "/api/0/auth/sessions?all=1").1.contains("\"id\":\"3\""));
+    assert_eq!(get("root", "/api/0/auth/sessions?all=perhaps").0, 400);
     let (_, page) = get("alice", "/settings?part=tokens");
     // The session that looks is left to the way out that every page has.
     assert!(page.contains("this browser") && page.contains("name=\"id\" value=\"2\""), "{page}");
