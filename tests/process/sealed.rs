@@ -203,23 +203,28 @@ fn u10_agent_killed_between_accept_and_run_never_runs() {
     assert_eq!(value["commands"][1]["state"], "accepted", "shown as it is: {value}");
 }
 
-#[test]
-fn u10_agent_killed_between_result_and_its_acknowledgement_does_not_run_it_again() {
-    let place = Place::new();
-    let server = place.start();
-    let key = new_key(&place, "web1");
-    configure_agent(&place, &key, COMMANDS);
+/// Runs a command to its end, and nothing that the agent says of it arrives. The relay stays shut towards the server.
+fn ran_unheard(place: &Place, server: &Hbd) -> (Relay, Agent) {
+    let key = new_key(place, "web1");
+    configure_agent(place, &key, COMMANDS);
     let relay = Relay::to(server.udp);
-    let agent = start_agent(&place, relay.address);
-    wait_for_state(&server, "web1", "up");
+    let agent = start_agent(place, relay.address);
+    wait_for_state(server, "web1", "up");
     assert_eq!(place.run(&["run", "web1", "held"]).status.code(), Some(0));
-    until("it runs", || (effects(&place) == 1).then_some(()));
-    // It ends, and nothing that the agent says of it arrives.
+    until("it runs", || (effects(place) == 1).then_some(()));
     relay.pass_to_server(|_| false);
     std::fs::write(place.path().join("go"), "").unwrap();
     until("it is over", || place.path().join("over").exists().then_some(()));
     let said = relay.recorded().len();
     until("the agent told its result twice", || (relay.recorded().len() >= said + 3).then_some(()));
+    (relay, agent)
+}
+
+#[test]
+fn u10_agent_killed_between_result_and_its_acknowledgement_does_not_run_it_again() {
+    let place = Place::new();
+    let server = place.start();
+    let (_relay, agent) = ran_unheard(&place, &server);
     drop(agent);
     // Past the relay: what it still holds of the old one must not arrive late.
     let _agent = start_agent(&place, server.udp);
@@ -235,18 +240,7 @@ fn u10_agent_killed_between_result_and_its_acknowledgement_does_not_run_it_again
 fn c7_result_that_is_lost_is_told_again_and_the_command_is_not_run_again() {
     let place = Place::new();
     let server = place.start();
-    let key = new_key(&place, "web1");
-    configure_agent(&place, &key, COMMANDS);
-    let relay = Relay::to(server.udp);
-    let _agent = start_agent(&place, relay.address);
-    wait_for_state(&server, "web1", "up");
-    assert_eq!(place.run(&["run", "web1", "held"]).status.code(), Some(0));
-    until("it runs", || (effects(&place) == 1).then_some(()));
-    relay.pass_to_server(|_| false);
-    std::fs::write(place.path().join("go"), "").unwrap();
-    until("it is over", || place.path().join("over").exists().then_some(()));
-    let said = relay.recorded().len();
-    until("the agent spoke", || (relay.recorded().len() >= said + 2).then_some(()));
+    let (relay, _agent) = ran_unheard(&place, &server);
     assert_eq!(last_command(&server, "web1")["state"], "accepted");
     relay.pass_to_server(|_| true);
     let done = until("it is done", || {

@@ -63,41 +63,45 @@ fn longs(action: Action) -> String {
     of_action(action).map(|flag| format!("--{}", flag.long)).collect::<Vec<_>>().join(" ")
 }
 
-fn bash() -> String {
-    let names: Vec<&str> = SUBCOMMANDS.iter().map(|row| row.name).collect();
-    let with_value: Vec<String> = FLAGS
-        .iter()
-        .filter(|flag| !flag.value.is_empty())
-        .flat_map(|flag| [flag.short.map(|c| format!("-{c}")), Some(format!("--{}", flag.long))])
-        .flatten()
-        .collect();
-    let files: Vec<String> = FLAGS
-        .iter()
-        .filter(|flag| is_file(flag))
-        .flat_map(|flag| [flag.short.map(|c| format!("-{c}")), Some(format!("--{}", flag.long))])
-        .flatten()
-        .collect();
-    let mut out = format!(
-        "# bash completion of hbd, written by: hbd completions bash\n\
-         _hbd() {{\n\
-         \x20   local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} sub= i\n\
-         \x20   for ((i = 1; i < COMP_CWORD; i++)); do\n\
+/// `-c|--config`, of the flags for which this holds.
+fn patterns(wanted: impl Fn(&Flag) -> bool) -> String {
+    let names = FLAGS.iter().filter(|flag| wanted(flag)).flat_map(|flag| {
+        let short = flag.short.map(|letter| format!("-{letter}"));
+        short.into_iter().chain([format!("--{}", flag.long)])
+    });
+    names.collect::<Vec<_>>().join("|")
+}
+
+/// The part of a bash function that finds `sub`, the subcommand, and completes files behind an option that takes one.
+/// `valued` and `files` are patterns of options.
+pub fn bash_walk(valued: &str, files: &str) -> String {
+    format!(
+        "    for ((i = 1; i < COMP_CWORD; i++)); do\n\
          \x20       case ${{COMP_WORDS[i]}} in\n\
-         \x20           {}) ((i++)) ;;\n\
+         \x20           {valued}) ((i++)) ;;\n\
          \x20           -*) ;;\n\
          \x20           *) sub=${{COMP_WORDS[i]}}; break ;;\n\
          \x20       esac\n\
          \x20   done\n\
          \x20   COMPREPLY=()\n\
          \x20   case $prev in\n\
-         \x20       {}) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); return ;;\n\
+         \x20       {files}) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); return ;;\n"
+    )
+}
+
+fn bash() -> String {
+    let names: Vec<&str> = SUBCOMMANDS.iter().map(|row| row.name).collect();
+    let mut out = format!(
+        "# bash completion of hbd, written by: hbd completions bash\n\
+         _hbd() {{\n\
+         \x20   local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} sub= i\n\
+         {}\
          \x20       --color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- \"$cur\"); return ;;\n\
          \x20   esac\n\
          \x20   local words=\n\
          \x20   case $sub in\n\
          \x20       '') words='{} {}' ;;\n",
-        with_value.join("|"),
-        files.join("|"),
+        bash_walk(&patterns(|flag| !flag.value.is_empty()), &patterns(is_file)),
         names.join(" "),
         longs(Action::Serve),
     );

@@ -2,7 +2,7 @@
 //!
 //! The agents do not write them themselves: hbc-mini has no room for it, and whoever packages has hbd.
 
-use crate::completion::quoted;
+use crate::completion::{bash_walk, quoted};
 use heartbeat::agent::command_line::{OPTIONS, Opt, Sub, subcommands};
 use heartbeat::config::agent::BUILT_IN;
 use std::fmt::Write as _;
@@ -55,21 +55,11 @@ fn bash(program: &str) -> String {
         "# bash completion of {program}, written by: hbd completions bash {program}\n\
          {function}() {{\n\
          \x20   local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} sub= words= i\n\
-         \x20   for ((i = 1; i < COMP_CWORD; i++)); do\n\
-         \x20       case ${{COMP_WORDS[i]}} in\n\
-         \x20           {}) ((i++)) ;;\n\
-         \x20           -*) ;;\n\
-         \x20           *) sub=${{COMP_WORDS[i]}}; break ;;\n\
-         \x20       esac\n\
-         \x20   done\n\
-         \x20   COMPREPLY=()\n\
-         \x20   case $prev in\n\
-         \x20       {}) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); return ;;\n\
+         {}\
          \x20   esac\n\
          \x20   case $sub in\n\
          \x20       '') words='{} {}'; [[ $cur == -* ]] || words+=\" $(compgen -A hostname -- \"$cur\")\" ;;\n",
-        patterns(|option| option.value.is_some()),
-        patterns(is_file),
+        bash_walk(&patterns(|option| option.value.is_some()), &patterns(is_file)),
         words.join(" "),
         longs.join(" "),
     );

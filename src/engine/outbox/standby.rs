@@ -275,17 +275,20 @@ impl Outbox {
         }
         // Of one that began and ended here, and was told of by nobody, the other server tells the end too.
         for id in self.ledger.ended(subject) {
-            let untold = self.ledger.get(id).filter(|trouble| trouble.told.is_empty());
-            let entries = untold.map(|trouble| trouble.entries.clone()).unwrap_or_default();
-            let known = entries.into_iter().filter(|seq| self.is_before(*seq, at));
-            let known: Vec<u64> = known.collect();
-            known.into_iter().for_each(|seq| self.drop_waiting(seq));
+            if self.ledger.get(id).is_some_and(|trouble| trouble.told.is_empty()) {
+                self.drop_before(id, at);
+            }
         }
         self.check_invariants();
     }
 
-    fn is_before(&self, seq: u64, at: Wall) -> bool {
-        self.entries.get(&seq).is_some_and(|entry| entry.notice.time <= at + SKEW)
+    /// What waits of a trouble and is no younger than what the other server told then.
+    fn drop_before(&mut self, id: u64, at: Wall) {
+        let entries = self.ledger.get(id).map(|t| t.entries.clone()).unwrap_or_default();
+        let is_known =
+            |seq: &u64| self.entries.get(seq).is_some_and(|entry| entry.notice.time <= at + SKEW);
+        let known: Vec<u64> = entries.into_iter().filter(is_known).collect();
+        known.into_iter().for_each(|seq| self.drop_waiting(seq));
     }
 
     /// What waits of an open trouble, up to the level, counts as delivered; what a worker has is not touched.
@@ -320,10 +323,7 @@ impl Outbox {
         self.standby.heard.remove(subject);
         self.standby.doubted.remove(subject);
         for id in self.ledger.ended(subject) {
-            let entries = self.ledger.get(id).map(|t| t.entries.clone()).unwrap_or_default();
-            let known = entries.into_iter().filter(|seq| self.is_before(*seq, at));
-            let known: Vec<u64> = known.collect();
-            known.into_iter().for_each(|seq| self.drop_waiting(seq));
+            self.drop_before(id, at);
             self.sweep(id);
         }
         let Some((id, trouble)) = self.ledger.open(subject) else { return false };
