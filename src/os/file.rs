@@ -6,8 +6,23 @@ use std::path::Path;
 
 /// Reads a whole file of at most `bytes_max` bytes; a longer one is an error, never a cut.
 pub fn read_bounded(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    read(File::open(path)?, bytes_max)
+}
+
+/// The same of a plain file only: no symbolic link is followed, and no pipe waited for.
+pub fn read_plain(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a plain file"));
+    }
+    read(file, bytes_max)
+}
+
+fn read(file: File, bytes_max: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > bytes_max {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,

@@ -5,6 +5,8 @@ use heartbeat::limits;
 use heartbeat::time::Duration;
 use std::io::{Read, Write};
 
+const GOOD: &[u8] = b"GET /good HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
 fn status(answer: &str) -> &str {
     answer.get(9..12).unwrap_or(answer)
 }
@@ -278,4 +280,44 @@ fn stop_ends_though_peers_are_idle_or_slow() {
     assert!(took < Duration::from_secs(10), "{took:?}");
     let mut byte = [0];
     assert!(matches!(idle.stream.read(&mut byte), Ok(0) | Err(_)));
+}
+
+#[test]
+fn pool_is_found_again_after_its_directory_was_taken_away() {
+    let rig = Rig::new();
+    let old = rig.front.pool.door().path;
+    std::fs::remove_dir_all(old.parent().expect("a directory")).expect("removed");
+    assert_eq!(status(&rig.ask(GOOD)), "200");
+    assert_ne!(old, rig.front.pool.door().path);
+    assert_eq!((rig.count("http_pool_failed"), rig.count("http_refused")), (0, 0));
+    rig.front.stop();
+}
+
+#[test]
+fn requests_that_a_lost_server_of_the_pool_has_taken_are_answered() {
+    let rig = Rig::new();
+    let wait = b"GET /wait HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    // More than there are threads: the rest waits in tiny_http's queue.
+    let mut asked: Vec<_> = (0..crate::pool::IN_FLIGHT)
+        .map(|_| {
+            let mut client = rig.connect();
+            client.send(wait);
+            client
+        })
+        .collect();
+    while rig.count("http_requests") < crate::pool::IN_FLIGHT as u64 {
+        std::thread::yield_now();
+    }
+    // Nobody is told that it is gone, and whoever looks finds another.
+    let door = rig.front.pool.door();
+    std::fs::remove_file(&*door.path).expect("removed");
+    assert!(rig.front.pool.revive(&door));
+    rig.app.release();
+    for client in &mut asked {
+        let answer = client.rest();
+        assert!(answer.ends_with("waited, told: true"), "{answer}");
+    }
+    assert_eq!(status(&rig.ask(GOOD)), "200");
+    assert_eq!(rig.count("http_pool_failed"), 0);
+    rig.front.stop();
 }

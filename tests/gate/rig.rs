@@ -13,7 +13,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Condvar, Mutex, OnceLock};
 
 pub const LARGE: usize = 3 << 20;
 /// Two of it are more than may wait for slow peers.
@@ -35,12 +35,20 @@ pub struct TestApp {
     view: Mutex<Arc<View>>,
     /// How far the front's clock is ahead.
     ahead_ms: AtomicU64,
+    /// Requests for `/wait` are answered.
+    free: (Mutex<bool>, Condvar),
 }
 
 impl TestApp {
     /// The front sees it at its next event.
     pub fn advance(&self, span: Duration) {
         self.ahead_ms.fetch_add(span.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    /// Answers all that asked for `/wait`, and whoever asks from now on.
+    pub fn release(&self) {
+        *self.free.0.lock().expect("no test panics with it") = true;
+        self.free.1.notify_all();
     }
 
     /// Publishes a view with `count` more events, each with a text of `len` bytes.
@@ -71,6 +79,11 @@ impl App for TestApp {
     fn respond(&self, request: &Request<'_>) -> Response {
         let text = match request.path {
             "/panic" => panic!("a page that fails"),
+            "/wait" => {
+                let free = self.free.0.lock().expect("no test panics with it");
+                let wait = self.free.1.wait_timeout_while(free, PATIENCE, |free| !*free);
+                format!("waited, told: {}", wait.expect("no test panics with it").0)
+            }
             "/large" => {
                 return Response {
                     status: 200,
@@ -155,7 +168,12 @@ impl Rig {
         make_certificate(dir.path());
         let certificate = Certificate::load(&config).expect("a certificate");
         let view = Mutex::new(Arc::new(view()));
-        let app = Arc::new(TestApp { config: Arc::new(config), view, ahead_ms: AtomicU64::new(0) });
+        let app = Arc::new(TestApp {
+            config: Arc::new(config),
+            view,
+            ahead_ms: AtomicU64::new(0),
+            free: Default::default(),
+        });
         Rig {
             http: http.local_addr().expect("bound"),
             ws: ws.local_addr().expect("bound"),

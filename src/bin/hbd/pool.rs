@@ -1,25 +1,25 @@
 //! The pool that answers complete requests: `http-N` threads behind tiny_http on a private unix
 //! socket.
 //!
-//! Only the gate talks to it, one checked request a connection. It owns the socket's directory
-//! (mode 0700), and brings tiny_http up again where its accept loop ended, which it does for good
-//! at the first error.
+//! Only the gate talks to it, one checked request a connection. It brings tiny_http up again where
+//! its accept loop ended, which it does for good at the first error, and answers what the old one
+//! had taken.
+
+mod dir;
 
 use crate::agent_file;
 use crate::gate::App;
 use crate::gate::counter::{Count, Counters};
 use crate::gate::exchange::{CONTROL, PEER_FIELD, SECURE_FIELD};
 use crate::{fault, pulse};
+use dir::Dir;
 use heartbeat::limits;
 use heartbeat::os;
 use heartbeat::time::Duration;
 use heartbeat::web::{Body, Method, Peer, Request, Response};
 use std::io::{self, Cursor, Read};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -33,36 +33,40 @@ pub const LOGIN_MAX: usize = WORKERS - 2;
 pub const IN_FLIGHT: usize = 8;
 /// Bytes; templates recurse.
 const STACK: usize = 1 << 20;
-const DIR_PREFIX: &str = "hbd-pool-";
-/// Entries of a directory looked at.
-const SWEEP_MAX: usize = 4096;
-/// Longest path of a unix socket on every supported system, with its zero.
-const SOCKET_PATH_MAX: usize = 100;
+/// How long the first thread that leaves a server that ended stays for what that one is just taking.
+const LINGER: Duration = Duration::from_millis(100);
+/// Between two attempts to bring the socket up.
+const PAUSE: Duration = Duration::from_millis(100);
 
 pub struct Pool {
-    dir: PathBuf,
     current: Mutex<Current>,
     stopping: AtomicBool,
 }
 
+/// tiny_http as it listens now.
 #[derive(Clone)]
 struct Current {
-    generation: u32,
-    path: Arc<Path>,
+    door: Door,
     server: Arc<tiny_http::Server>,
+    /// Some thread has stayed for its last requests.
+    emptied: Arc<AtomicBool>,
+    dir: Arc<Dir>,
+}
+
+/// Where requests are taken; a later one has a greater generation.
+#[derive(Clone)]
+pub struct Door {
+    generation: u32,
+    pub path: Arc<Path>,
 }
 
 /// The pool and its threads.
 pub type Started = (Arc<Pool>, Vec<JoinHandle<()>>);
 
-/// Binds the private socket and starts the threads. The pool's last owner removes the directory.
+/// Binds the private socket and starts the threads.
 pub fn start(app: &Arc<dyn App>, counters: &Arc<Counters>) -> io::Result<Started> {
-    let dir = make_dir()?;
-    let pool = Arc::new(Pool {
-        current: Mutex::new(open(&dir, 0)?),
-        dir,
-        stopping: AtomicBool::new(false),
-    });
+    let first = open(&Arc::new(Dir::make()?), 0)?;
+    let pool = Arc::new(Pool { current: Mutex::new(first), stopping: AtomicBool::new(false) });
     let mut threads = Vec::new();
     for n in 0..WORKERS {
         let (pool, app, counters) = (pool.clone(), app.clone(), counters.clone());
@@ -78,139 +82,128 @@ pub fn start(app: &Arc<dyn App>, counters: &Arc<Counters>) -> io::Result<Started
 
 impl Pool {
     /// Where a request is taken now.
-    pub fn path(&self) -> Arc<Path> {
-        self.current().path.clone()
+    pub fn door(&self) -> Door {
+        self.current().door.clone()
     }
 
-    /// Brings the socket up again after nobody listened on it.
-    pub fn revive(&self) {
-        let generation = self.current().generation;
-        self.revive_from(generation);
+    /// Brings the socket up again after nobody listened at `door`. Whether there is another now; whoever comes later
+    /// finds it replaced.
+    pub fn revive(&self, door: &Door) -> bool {
+        let mut current = self.current();
+        if current.door.generation != door.generation {
+            return true;
+        }
+        if self.stopping.load(Ordering::Acquire) {
+            return false;
+        }
+        match open_next(&current) {
+            Ok(next) => {
+                let generation = next.door.generation;
+                log::warn!(
+                    "the HTTP pool's socket was lost and is up again generation={generation}"
+                );
+                let old = std::mem::replace(&mut *current, next);
+                drop(current);
+                unblock_all(&old.server);
+                true
+            }
+            Err(e) => {
+                log::error!("the HTTP pool's socket cannot be brought up error={e}");
+                false
+            }
+        }
     }
 
     /// Lets the threads end once they have answered what they have taken.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.unblock_all(&self.current().server);
+        unblock_all(&self.current().server);
     }
 
     fn current(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whoever saw `generation` fail replaces it; the others find it replaced.
-    fn revive_from(&self, generation: u32) {
-        let mut current = self.current();
-        if current.generation != generation || self.stopping.load(Ordering::Acquire) {
-            return;
-        }
-        match open(&self.dir, generation + 1) {
-            Ok(next) => {
-                log::warn!(
-                    "the HTTP pool's socket was lost and is up again generation={}",
-                    generation + 1
-                );
-                let old = std::mem::replace(&mut *current, next);
-                drop(current);
-                self.unblock_all(&old.server);
-            }
-            Err(e) => log::error!("the HTTP pool's socket cannot be brought up error={e}"),
-        }
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
-    fn unblock_all(&self, server: &tiny_http::Server) {
-        for _ in 0..WORKERS {
-            server.unblock();
-        }
-    }
-
+    /// A thread leaves a server only where that one's queue tells it to, and so never before what was queued is
+    /// answered.
     fn work(&self, app: &dyn App, counters: &Counters) {
-        while !self.stopping.load(Ordering::Acquire) {
-            let current = self.current().clone();
+        let mut own = self.current().clone();
+        while !self.is_stopping() {
             pulse::waits();
-            let received = current.server.recv();
+            let received = own.server.recv();
             pulse::works();
             match received {
                 Ok(request) => answer(request, app, counters),
-                Err(_) if self.stopping.load(Ordering::Acquire) => return,
-                Err(_) => self.renew(&current),
+                Err(_) => {
+                    self.leave(&own, app, counters);
+                    own = self.current().clone();
+                }
             }
         }
     }
 
     /// `recv` failed: somebody replaced the server, or its accept loop ended.
-    fn renew(&self, seen: &Current) {
-        self.revive_from(seen.generation);
-        if self.current().generation == seen.generation {
-            // Descriptors are short, most likely: a pause, and another attempt.
-            let _ = seen.server.recv_timeout(Duration::from_millis(100));
+    fn leave(&self, own: &Current, app: &dyn App, counters: &Counters) {
+        // Descriptors are short, most likely, where it cannot be replaced.
+        while !self.is_stopping() && !self.revive(&own.door) {
+            answer_late(&own.server, PAUSE, app, counters);
         }
+        if own.emptied.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // It may have accepted requests that it has not queued yet.
+        let end = app.now().mono + LINGER;
+        while !self.is_stopping() && app.now().mono < end {
+            answer_late(&own.server, LINGER / 4, app, counters);
+        }
+        // What told another thread to leave may have been taken here.
+        unblock_all(&own.server);
     }
 }
 
-impl Drop for Pool {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.dir);
+/// One request of a server that ended, where one comes within `span`.
+fn answer_late(server: &tiny_http::Server, span: Duration, app: &dyn App, counters: &Counters) {
+    pulse::waits();
+    let received = server.recv_timeout(span);
+    pulse::works();
+    if let Ok(Some(request)) = received {
+        answer(request, app, counters);
     }
 }
 
-fn open(dir: &Path, generation: u32) -> io::Result<Current> {
-    let path = dir.join(format!("pool-{generation}"));
+fn unblock_all(server: &tiny_http::Server) {
+    for _ in 0..WORKERS {
+        server.unblock();
+    }
+}
+
+/// The one after `current`, in another directory where its own was taken away.
+fn open_next(current: &Current) -> io::Result<Current> {
+    let generation = current.door.generation + 1;
+    match open(&current.dir, generation) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => open(&Arc::new(Dir::make()?), generation),
+        other => other,
+    }
+}
+
+fn open(dir: &Arc<Dir>, generation: u32) -> io::Result<Current> {
+    let path = dir.socket(generation);
+    // An attempt that failed half-way may have left it.
+    let _ = std::fs::remove_file(&path);
     // tiny_http panics where it cannot start a thread.
     let server = catch_unwind(AssertUnwindSafe(|| tiny_http::Server::http_unix(&path)))
         .map_err(|_| io::Error::other("no thread for tiny_http"))?
-        .map_err(io::Error::other)?;
-    Ok(Current { generation, path: path.into(), server: Arc::new(server) })
-}
-
-/// A directory that only we can enter, in `$RUNTIME_DIRECTORY` or where temporary files go.
-fn make_dir() -> io::Result<PathBuf> {
-    let runtime = std::env::var_os("RUNTIME_DIRECTORY")
-        .and_then(|list| std::env::split_paths(&list).next())
-        .filter(|dir| dir.is_absolute());
-    let mut last = io::Error::from(io::ErrorKind::NotFound);
-    for base in runtime.into_iter().chain([std::env::temp_dir(), PathBuf::from("/tmp")]) {
-        if base.as_os_str().len() > SOCKET_PATH_MAX - 40 {
-            continue;
-        }
-        sweep(&base);
-        for attempt in 0..64 {
-            let dir = base.join(format!("{DIR_PREFIX}{}-{attempt}", std::process::id()));
-            match std::fs::DirBuilder::new().mode(0o700).create(&dir) {
-                Ok(()) => return Ok(dir),
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => last = e,
-                Err(e) => {
-                    last = e;
-                    break;
-                }
-            }
-        }
-    }
-    Err(last)
-}
-
-/// Removes what servers that were killed left behind: our own directories in which nobody listens.
-fn sweep(base: &Path) {
-    let Ok(entries) = std::fs::read_dir(base) else { return };
-    for entry in entries.flatten().take(SWEEP_MAX) {
-        let ours = entry.file_name().as_bytes().starts_with(DIR_PREFIX.as_bytes())
-            && entry
-                .metadata()
-                .is_ok_and(|meta| meta.is_dir() && meta.uid() == nix::unistd::geteuid().as_raw());
-        if ours && is_deserted(&entry.path()) {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-/// Whether there are sockets, and none of them is listened on. (An empty one is just being made.)
-fn is_deserted(dir: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(dir) else { return false };
-    let mut sockets = entries.flatten().take(SWEEP_MAX).peekable();
-    let refused = |path: PathBuf| {
-        UnixStream::connect(path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
-    };
-    sockets.peek().is_some() && sockets.all(|socket| refused(socket.path()))
+        .map_err(|e| e.downcast().map_or_else(io::Error::other, |e| *e))?;
+    Ok(Current {
+        door: Door { generation, path: path.into() },
+        server: Arc::new(server),
+        emptied: Arc::default(),
+        dir: Arc::clone(dir),
+    })
 }
 
 fn answer(mut request: tiny_http::Request, app: &dyn App, counters: &Counters) {
@@ -332,27 +325,4 @@ fn render(response: Response) -> tiny_http::Response<Cursor<Bytes>> {
         None,
     )
     .with_chunked_threshold(usize::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::net::UnixListener;
-
-    #[test]
-    fn directory_of_a_killed_server_is_swept_and_others_stay() {
-        let base = tempfile::tempdir().expect("a directory");
-        let make = |name: &str| {
-            let dir = base.path().join(name);
-            std::fs::create_dir(&dir).expect("made");
-            dir
-        };
-        let (dead, alive) = (make("hbd-pool-1-0"), make("hbd-pool-2-0"));
-        let (empty, foreign) = (make("hbd-pool-3-0"), make("other"));
-        drop(UnixListener::bind(dead.join("pool-0")).expect("bound"));
-        drop(UnixListener::bind(foreign.join("pool-0")).expect("bound"));
-        let _listener = UnixListener::bind(alive.join("pool-0")).expect("bound");
-        sweep(base.path());
-        assert!(!dead.exists() && alive.exists() && empty.exists() && foreign.exists());
-    }
 }

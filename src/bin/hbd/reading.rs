@@ -275,14 +275,36 @@ fn overrides(dir: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
+/// Only plain files with plain names: whatever is read here is served to everybody.
 fn read_template(entry: &std::fs::DirEntry, files: &mut BTreeMap<String, Vec<u8>>) {
     let path = entry.path();
     let Ok(name) = entry.file_name().into_string() else { return };
-    if !path.is_file() {
+    if name.starts_with('.') || entry.file_type().is_ok_and(|kind| kind.is_dir()) {
         return;
     }
-    match file::read_bounded(&path, TEMPLATE_BYTES_MAX) {
+    match file::read_plain(&path, TEMPLATE_BYTES_MAX) {
         Ok(bytes) => drop(files.insert(name, bytes)),
         Err(error) => log::warn!("templates_dir: {}: {error}", path.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h9_templates_dir_gives_plain_files_of_its_own_only() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path();
+        std::fs::write(path.join("hb.css"), "own").expect("written");
+        std::fs::write(path.join(".htpasswd"), "secret").expect("written");
+        std::fs::create_dir(path.join("below")).expect("made");
+        std::fs::write(path.join("below/x.css"), "secret").expect("written");
+        std::os::unix::fs::symlink("/etc/passwd", path.join("link.css")).expect("linked");
+        nix::unistd::mkfifo(&path.join("pipe.css"), nix::sys::stat::Mode::S_IRUSR).expect("made");
+        let files = overrides(path);
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["hb.css"]);
+        let pages = Pages::with_overrides(files);
+        assert!(pages.problems().is_empty(), "{:?}", pages.problems());
     }
 }

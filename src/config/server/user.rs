@@ -99,7 +99,7 @@ fn avatar(at: &At<'_>) -> Result<String, Fault> {
         return Ok(text);
     }
     let what = format!("{} is not a path on this server", quoted(&text));
-    let fix = "put the picture under templates_dir/static and write /static/name.png".to_owned();
+    let fix = "put the picture under templates_dir and write /static/name.png".to_owned();
     Err(Fault { code: "E0106", what, fix })
 }
 

@@ -36,6 +36,8 @@ pub struct Ask {
     bytes: Vec<u8>,
     /// The request was HEAD: no body follows the answer's head.
     pub bodiless: bool,
+    /// It can be asked twice.
+    is_safe: bool,
     /// The connection stays after the answer.
     pub keep: bool,
 }
@@ -58,7 +60,9 @@ impl Ask {
         head.push_str("Connection: close\r\n\r\n");
         let mut bytes = head.into_bytes();
         bytes.extend_from_slice(&request.body);
-        Ask { bytes, bodiless: request.method() == "HEAD", keep }
+        let bodiless = request.method() == "HEAD";
+        let is_safe = ["GET", "HEAD", "OPTIONS"].contains(&request.method());
+        Ask { bytes, bodiless, is_safe, keep }
     }
 }
 
@@ -74,6 +78,7 @@ pub struct Exchange {
     pub writable: bool,
     pub keep: bool,
     bodiless: bool,
+    is_safe: bool,
     ask: Vec<u8>,
     sent: usize,
     /// The answer's head as far as it came; once it was read, what is to be handed out of it.
@@ -102,6 +107,7 @@ impl Exchange {
             writable: true,
             keep: ask.keep,
             bodiless: ask.bodiless,
+            is_safe: ask.is_safe,
             ask: ask.bytes,
             sent: 0,
             head: Vec::new(),
@@ -122,6 +128,11 @@ impl Exchange {
 
     pub fn is_bodiless(&self) -> bool {
         self.bodiless
+    }
+
+    /// Asking again changes nothing.
+    pub fn is_safe(&self) -> bool {
+        self.is_safe
     }
 
     /// Moves what can be moved without blocking: at most `scratch.len()` bytes, handed to `out`.

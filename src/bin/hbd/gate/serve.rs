@@ -259,16 +259,25 @@ impl Gate {
             Err(e) => {
                 self.counters.add(Count::PoolFailed);
                 self.work.warn("the HTTP pool cannot be reached", &e, now);
-                if matches!(e.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) {
-                    self.pool.revive();
-                }
                 self.refuse_as(slot, 503, "the server is busy", bodiless, now);
             }
         }
     }
 
     fn connect(&self, slot: usize) -> io::Result<UnixStream> {
-        let mut stream = UnixStream::connect(&*self.pool.path())?;
+        let door = self.pool.door();
+        let mut stream = match UnixStream::connect(&*door.path) {
+            // Nobody listens there any more.
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
+                ) && self.pool.revive(&door) =>
+            {
+                UnixStream::connect(&*self.pool.door().path)?
+            }
+            other => other?,
+        };
         let token = Token(FIRST_CONN + 2 * slot + 1);
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, token, interest)?;
@@ -330,7 +339,9 @@ impl Gate {
         match &conn.phase {
             Phase::Asking(exchange) if exchange.is_unanswered() && !conn.gone => {
                 let bodiless = exchange.is_bodiless();
-                self.refuse_as(slot, 502, "the answer was lost", bodiless, now)
+                // Whether anything was changed is not known; where nothing can be, it may be asked again.
+                let status = if exchange.is_safe() { 503 } else { 502 };
+                self.refuse_as(slot, status, "the answer was lost", bodiless, now)
             }
             _ => Next::Close,
         }
