@@ -110,6 +110,8 @@ struct Outage {
     to: Mono,
     /// For each server: when in it that one was last dead, or heard no host at all.
     blind: [Mono; 2],
+    /// For each server: how long at a stretch it could see it.
+    clear: [Duration; 2],
 }
 
 /// A silence or a window that somebody made, and whether it was taken back.
@@ -236,12 +238,20 @@ impl World {
             let heard = |host: usize| {
                 self.away[host] <= self.now && self.cuts.host[host][server] <= self.now
             };
-            if self.sides[server].engine.is_some() && (0..HOSTS).any(heard) {
+            let sees = self.sides[server].engine.is_some() && (0..HOSTS).any(heard);
+            let now = self.now;
+            // The end of the storm cuts it short.
+            if now >= at(0) + STORMY {
                 continue;
             }
-            let now = self.now;
-            let under_way = self.outages.iter_mut().filter(|outage| now < outage.to);
-            under_way.for_each(|outage| outage.blind[server] = now);
+            for outage in self.outages.iter_mut().filter(|outage| now < outage.to) {
+                if sees {
+                    let clear = now.since(outage.blind[server]);
+                    outage.clear[server] = outage.clear[server].max(clear);
+                } else {
+                    outage.blind[server] = now;
+                }
+            }
         }
     }
 
@@ -521,7 +531,8 @@ impl World {
             return;
         }
         self.away[host] = until;
-        self.outages.push(Outage { host, from: self.now, to: until, blind: [self.now; 2] });
+        let (blind, clear) = ([self.now; 2], [Duration::ZERO; 2]);
+        self.outages.push(Outage { host, from: self.now, to: until, blind, clear });
         self.note(format!("h{host} is away until {:.0}", until.since(at(0)).as_secs_f64()));
     }
 
@@ -560,10 +571,9 @@ impl World {
         if let Some(host) = (0..HOSTS).find(|host| self.believed[*host]) {
             self.fail(&format!("h{host} is up, and the reader believes it down"));
         }
-        for Outage { host, from, to, blind } in self.outages.clone() {
-            // The end of the storm may have cut it short. A server that hears nobody cannot tell it from its own cut.
-            let end = to.min(at(0) + STORMY);
-            if blind.iter().all(|blind| end.since(*blind) < LONG) {
+        for Outage { host, from, to, clear, .. } in self.outages.clone() {
+            // A server that hears nobody cannot tell an outage from its own cut.
+            if clear.iter().all(|clear| *clear < LONG) {
                 continue;
             }
             self.report.outages += 1;
