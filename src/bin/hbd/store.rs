@@ -93,12 +93,6 @@ enum Key {
     Notice(Arc<str>),
 }
 
-impl Key {
-    fn is_of(&self, host: &str) -> bool {
-        matches!(self, Key::Host(name) | Key::Sample(name, _) if &**name == host)
-    }
-}
-
 #[derive(Default)]
 struct Inbox {
     waiting: Mutex<Waiting>,
@@ -115,10 +109,14 @@ impl Handle {
     /// Takes over `records`; never waits for a disk.
     pub fn save(&self, records: Vec<Saved>) {
         let mut waiting = self.0.lock();
+        let sleeps = waiting.is_empty();
         for record in records {
             waiting.put(record);
         }
-        self.0.changed.notify_one();
+        // Where something waits already, the thread knows when it is due.
+        if sleeps {
+            self.0.changed.notify_one();
+        }
     }
 
     /// Has `promise` called as soon as everything saved so far is on disk, or could not be written.
@@ -214,13 +212,26 @@ impl Waiting {
     }
 
     fn delete_host(&mut self, name: Arc<str>) {
-        self.records.retain(|key, _| !key.is_of(&name));
+        self.records.remove(&Key::Host(name.clone()));
+        let first = Key::Sample(name.clone(), "".into());
+        self.delete_from(first, |key| matches!(key, Key::Sample(host, _) if *host == name));
         self.gone.insert(name);
     }
 
     fn delete_events(&mut self, before: u64) {
         self.events_before = self.events_before.max(before);
-        self.records.retain(|key, _| !matches!(key, Key::Event(id) if *id < before));
+        self.delete_from(Key::Event(0), |key| matches!(key, Key::Event(id) if *id < before));
+    }
+
+    /// What stands at `first` and after it without a gap. Not by a walk through everything: a fleet that reports for
+    /// the first time deletes as many events as it makes.
+    fn delete_from(&mut self, first: Key, is_gone: impl Fn(&Key) -> bool) {
+        while let Some(next) = self.records.range(&first..).next().map(|(key, _)| key)
+            && is_gone(next)
+        {
+            let next = next.clone();
+            self.records.remove(&next);
+        }
     }
 }
 
