@@ -176,7 +176,10 @@ impl Request {
         }
         let first = words.first().and_then(|word| word.to_str()).unwrap_or_default();
         let sub = SUBCOMMANDS.iter().find(|sub| sub.word == first && self.action == Action::Run);
-        let Some(sub) = sub.filter(|sub| !mini || sub.word != WRAP) else {
+        if mini && sub.is_some_and(|sub| sub.word == WRAP) {
+            return Err("there is no wrap in this agent, only in hbc".to_owned());
+        }
+        let Some(sub) = sub else {
             self.servers = words.into_iter().map(text).collect::<Result<_, _>>()?;
             return Ok(());
         };
@@ -414,8 +417,9 @@ mod tests {
 
     #[test]
     fn small_agent_has_no_wrap() {
-        let words = ["wrap", "x"].map(OsString::from);
-        assert_eq!(parse(words, true).expect("two servers").servers, ["wrap", "x"]);
+        let words = ["wrap", "x", "--", "ls"].map(OsString::from);
+        let refused = parse(words, true).expect_err("it would report to servers of these names");
+        assert_eq!(refused, "there is no wrap in this agent, only in hbc");
         assert!(!help("hbc-mini", "hbc.json", true).contains("wrap"));
     }
 
