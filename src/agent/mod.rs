@@ -147,12 +147,14 @@ impl Agent {
     }
 
     /// Until when no answer is urgent, where that is so: samples were sent, whose round trip nobody
-    /// measures, and no heartbeat is under way. A shell that leaves its sockets alone until then
-    /// wakes once for all answers.
+    /// measures, and no heartbeat and no message is under way. A shell that leaves its sockets alone
+    /// until then, or until something is due, reads all answers in the turn in which it wakes anyway.
     #[must_use]
     pub fn quiet_until(&self) -> Option<Mono> {
-        let beating = || self.peers.iter().flat_map(|p| &p.links).any(Link::is_beating);
-        self.quiet.filter(|_| self.stopping.is_none() && !beating())
+        let waited_for = |peer: &Peer| {
+            peer.outbox.has_message() || peer.links.iter().any(Link::is_beating)
+        };
+        self.quiet.filter(|_| self.stopping.is_none() && !self.peers.iter().any(waited_for))
     }
 
     #[must_use]

@@ -11,9 +11,9 @@ pub(super) const SAMPLE_TRIES: u8 = 8;
 /// looked
 /// up anew.
 pub(super) const FAILURES: u32 = 3;
-/// Answers to samples may lie this long before they are read: most come within, and are read in one
-/// go.
-pub(super) const QUIET: Duration = Duration::from_millis(100);
+/// Answers to samples may lie this long before they are read, all in one go: until the first sample would be
+/// sent again.
+pub(super) const QUIET: Duration = Duration::from_secs(1);
 /// How long a shutdown message may take.
 pub(super) const GOODBYE: Duration = Duration::from_secs(2);
 

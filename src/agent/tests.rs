@@ -779,7 +779,11 @@ fn answers_may_wait_a_moment_while_only_samples_are_under_way() {
     assert_eq!(rig.count("PLG"), 1);
     let until = rig.agent.quiet_until().unwrap();
     assert!(until > rig.now.mono && until <= rig.now.mono + retry::QUIET);
-    rig.run_secs(0.2);
+    // The first sample is due again no sooner than that.
+    assert!(rig.agent.poll_timeout() <= Some(until));
+    rig.handle(Event::Message { kind: Kind::Text, text: "somebody waits for its answer" });
+    assert_eq!(rig.agent.quiet_until(), None, "a message is under way");
+    rig.run_secs(1.2);
     rig.handle(Event::Tick);
     assert_eq!(rig.agent.quiet_until(), None);
 }

@@ -62,6 +62,11 @@ impl KernelFile {
             .map_err(|error| CollectError(format!("cannot read {}: {error}", self.path.display())))
     }
 
+    /// For a list of mounts: whether [`mounts_changed`](KernelFile::mounts_changed) can be asked.
+    pub fn tells_of_changes(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| system::is_of_proc(file.as_fd()))
+    }
+
     /// For a list of mounts: whether it may differ from what the last read gave.
     pub fn mounts_changed(&self) -> bool {
         self.file.as_ref().is_none_or(|file| system::mounts_changed(file.as_fd()))

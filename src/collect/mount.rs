@@ -203,6 +203,8 @@ pub struct Table {
     text: Vec<u8>,
     length: usize,
     reused: u32,
+    /// The kernel says when it has changed.
+    tells: bool,
     parse_line: fn(&[u8]) -> Option<Mount<'_>>,
 }
 
@@ -221,7 +223,8 @@ impl Table {
             match file.require(&mut buffer) {
                 Ok(bytes) => {
                     let length = bytes.len();
-                    return Ok(Table { file, text: buffer, length, reused: 0, parse_line });
+                    let tells = file.tells_of_changes();
+                    return Ok(Table { file, text: buffer, length, reused: 0, tells, parse_line });
                 }
                 Err(error) => first_error = first_error.or(Some(error)),
             }
@@ -236,7 +239,7 @@ impl Table {
     /// It cannot be read.
     pub fn read(&mut self) -> Result<impl Iterator<Item = Mount<'_>>, CollectError> {
         self.reused += 1;
-        if self.reused > REUSE_MAX || self.file.mounts_changed() {
+        if self.reused > REUSE_MAX || !self.tells || self.file.mounts_changed() {
             self.reused = 0;
             self.length = self.file.require(&mut self.text)?.len();
         }

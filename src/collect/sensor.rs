@@ -12,8 +12,9 @@ const SENSORS_MAX: usize = 64;
 const INPUTS_MAX: usize = 4;
 const THERMOMETERS_MAX: usize = 32;
 const CHIP_INPUTS_MAX: usize = 12;
-/// The first processor's entry is in here; reading on would make the kernel print all of them.
-const CPUINFO_HEAD: usize = 2048;
+/// The first processor's clock is in here, in all of 300 bytes; reading on would make the kernel print the next
+/// processor as well, which takes it as long again.
+const CPUINFO_HEAD: usize = 512;
 /// Colder or hotter than this (millidegrees) is a sensor without a sensor.
 const MILLIDEGREES: std::ops::Range<f64> = -60_000.0..200_000.0;
 

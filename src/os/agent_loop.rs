@@ -199,7 +199,15 @@ impl Shell {
             if self.drain() {
                 return self.outcome();
             }
-            self.collect_one();
+            // One plugin a turn, so that answers are read in between; all that are due, where none is urgent.
+            while self.collect_one() {
+                if self.drain() {
+                    return self.outcome();
+                }
+                if self.agent.quiet_until().is_none() {
+                    break;
+                }
+            }
             if self.is_done() {
                 return self.outcome();
             }
@@ -215,7 +223,7 @@ impl Shell {
             self.receive(ready);
             self.poll_errands();
             self.commands.poll(clock::now_awake().mono).into_iter().for_each(|ran| self.ran(&ran));
-            if self.poll_extras() {
+            if self.poll_extras(ready.others) {
                 return Outcome::Restart;
             }
             self.agent.handle(clock::now_awake(), Event::Tick);
@@ -285,10 +293,10 @@ impl Shell {
     }
 
     /// Goes on with one-off calls and with an update; whether to run another file now.
-    fn poll_extras(&mut self) -> bool {
+    fn poll_extras(&mut self, readable: bool) -> bool {
         let now = clock::now_awake();
         if let Some(mut desk) = self.extras.desk.take() {
-            desk.poll(now.mono, |call| self.take_call(&call));
+            desk.poll(now.mono, readable, |call| self.take_call(&call));
             self.extras.desk = Some(desk);
         }
         if let Some(note) = self.extras.notes.as_mut().and_then(|notes| notes.poll(now.mono)) {
@@ -442,14 +450,14 @@ impl Shell {
         }
     }
 
-    /// One plugin a turn where they run on this thread, so that answers are read in between.
-    fn collect_one(&mut self) {
-        let Work::Inline { plugins, due } = &mut self.work else { return };
-        let Some(plugin) = due.pop_front() else { return };
-        let Some(slot) = plugins.get_mut(plugin) else { return };
+    /// Runs the next plugin, where they run on this thread; says whether there was one.
+    fn collect_one(&mut self) -> bool {
+        let Work::Inline { plugins, due } = &mut self.work else { return false };
+        let Some(plugin) = due.pop_front() else { return false };
+        let Some(slot) = plugins.get_mut(plugin) else { return false };
         let result = runner::collect(slot.as_mut(), std::mem::take(&mut self.spare));
         self.collected(plugin, result);
-        self.drain();
+        true
     }
 
     fn collected(&mut self, plugin: usize, result: Result<String, String>) {

@@ -91,9 +91,11 @@ impl Desk {
         self.callers.iter().map(due).min()
     }
 
-    /// Takes in callers and their lines; `take` gives each whole call to the agent.
-    pub fn poll(&mut self, now: Mono, mut take: impl FnMut(Call) -> Taken) {
-        while self.callers.len() < limits::AGENT_CALLERS
+    /// Takes in callers, where something `watch` named may be read, and their lines; `take` gives each whole call
+    /// to the agent.
+    pub fn poll(&mut self, now: Mono, readable: bool, mut take: impl FnMut(Call) -> Taken) {
+        while readable
+            && self.callers.len() < limits::AGENT_CALLERS
             && let Ok((stream, _)) = self.listener.accept()
         {
             if is_trusted(&stream) && stream.set_nonblocking(true).is_ok() {
@@ -313,7 +315,7 @@ mod tests {
     fn take(desk: &mut Desk, now: Mono, sent: bool) {
         let mut taken = false;
         while !taken {
-            desk.poll(now, |call| {
+            desk.poll(now, true, |call| {
                 assert_eq!(call.what, OneOff::Boot);
                 taken = true;
                 Taken::Waiting { id: 7, servers: 2, sent }
@@ -346,7 +348,7 @@ mod tests {
             (0..told).for_each(|_| desk.told(7));
             let at = desk.watch(&mut Vec::new()).expect("somebody waits");
             assert_eq!(at, Mono::from_secs(after));
-            desk.poll(at, |_| unreachable!());
+            desk.poll(at, true, |_| unreachable!());
             assert_eq!(caller.join().expect("joined"), Handed::Answer(want));
             assert!(desk.callers.is_empty());
         }
@@ -379,8 +381,8 @@ mod tests {
         let mut stream = UnixStream::connect(&path).expect("connected");
         stream.write_all(b"reboot\n").expect("written");
         let mut quiet = UnixStream::connect(&path).expect("connected");
-        desk.poll(Mono::ZERO, |_| unreachable!());
-        desk.poll(Mono::from_secs(5), |_| unreachable!());
+        desk.poll(Mono::ZERO, true, |_| unreachable!());
+        desk.poll(Mono::from_secs(5), true, |_| unreachable!());
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("read");
         assert_eq!(answer, "refused\n");

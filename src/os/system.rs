@@ -49,24 +49,34 @@ pub fn space(path: &Path) -> io::Result<Space> {
     })
 }
 
-/// Whether the mounts in an open `/proc/PID/mountinfo` or `/proc/PID/mounts` have changed since it
-/// was opened or this was asked last (proc(5)); also where that cannot be told.
+/// Whether a file is the kernel's own, below `/proc`. Copies of it never report a change.
 #[cfg(target_os = "linux")]
 #[allow(clippy::unnecessary_cast, reason = "the width of the field differs by target")]
-pub fn mounts_changed(list: BorrowedFd<'_>) -> bool {
+pub fn is_of_proc(file: BorrowedFd<'_>) -> bool {
     let mut about = MaybeUninit::<libc::statfs>::zeroed();
-    let mut asked = libc::pollfd { fd: list.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
-    // SAFETY: the descriptor is open; the pointers are to live values of the types that are filled,
-    // and all-zero is a valid `statfs`.
+    // SAFETY: the descriptor is open; the pointer is to a live value of the type that is filled, and all-zero is
+    // a valid one.
     unsafe {
-        let known = libc::fstatfs(asked.fd, about.as_mut_ptr()) == 0;
-        // Others than the kernel's own files never report a change.
-        let tells = known && about.assume_init().f_type as i64 == libc::PROC_SUPER_MAGIC as i64;
-        !tells || libc::poll(&mut asked, 1, 0) != 0
+        libc::fstatfs(file.as_raw_fd(), about.as_mut_ptr()) == 0
+            && about.assume_init().f_type as i64 == libc::PROC_SUPER_MAGIC as i64
     }
 }
 
+/// Whether the mounts in an open `/proc/PID/mountinfo` or `/proc/PID/mounts` have changed since it
+/// was opened or this was asked last (proc(5)).
+#[cfg(target_os = "linux")]
+pub fn mounts_changed(list: BorrowedFd<'_>) -> bool {
+    let mut asked = libc::pollfd { fd: list.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
+    // SAFETY: the pointer and the count are those of one live value.
+    unsafe { libc::poll(&mut asked, 1, 0) != 0 }
+}
+
 /// Nothing tells of a change here.
+#[cfg(not(target_os = "linux"))]
+pub fn is_of_proc(_: BorrowedFd<'_>) -> bool {
+    false
+}
+
 #[cfg(not(target_os = "linux"))]
 pub fn mounts_changed(_: BorrowedFd<'_>) -> bool {
     true
@@ -112,10 +122,12 @@ mod tests {
     }
 
     #[test]
-    fn file_that_is_not_the_kernels_own_may_have_changed() {
+    fn list_of_the_kernel_tells_of_changes_and_a_copy_does_not() {
         use std::os::fd::AsFd;
-        let file = tempfile::tempfile().expect("a file");
-        assert!(mounts_changed(file.as_fd()) && mounts_changed(file.as_fd()));
+        let copy = tempfile::tempfile().expect("a file");
+        assert!(!is_of_proc(copy.as_fd()));
+        let list = std::fs::File::open("/proc/self/mountinfo").expect("the kernel's");
+        assert!(is_of_proc(list.as_fd()));
     }
 
     #[test]

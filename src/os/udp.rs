@@ -140,8 +140,9 @@ mod boottime {
     /// A timer on the clock that counts sleep: on waking, what fell due meanwhile is due at once.
     pub struct Timer {
         fd: OwnedFd,
-        /// What it is set to: setting it again costs a call.
-        armed: Option<Mono>,
+        /// What it is set to: setting it again costs a call. `None`: it has run out, and is readable until it
+        /// is set again.
+        armed: Option<Option<Mono>>,
     }
 
     impl Timer {
@@ -155,16 +156,16 @@ mod boottime {
                 if fd < 0 {
                     return Err(io::Error::last_os_error());
                 }
-                Ok(Timer { fd: OwnedFd::from_raw_fd(fd), armed: None })
+                Ok(Timer { fd: OwnedFd::from_raw_fd(fd), armed: Some(None) })
             }
         }
 
         /// Sets it; gives back what `poll` needs as its own limit, in milliseconds.
         pub(super) fn arm(&mut self, until: Option<Mono>) -> libc::c_int {
-            if self.armed == until {
+            if self.armed == Some(until) {
                 return -1;
             }
-            self.armed = until;
+            self.armed = Some(until);
             let nanos = until.map_or(0, |at| at.as_nanos().max(1));
             // SAFETY: a zeroed itimerspec is valid, and means off; the pointer is to a live value.
             unsafe {
@@ -177,11 +178,9 @@ mod boottime {
             -1
         }
 
+        /// It has run out: the next `arm` sets it, whatever to, which is what empties it.
         pub(super) fn clear(&mut self) {
             self.armed = None;
-            let mut count = [0u8; 8];
-            // SAFETY: eight bytes into a live buffer; nothing to read is not waited for.
-            unsafe { libc::read(self.fd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
         }
 
         pub(super) fn descriptor(&self) -> Option<RawFd> {
