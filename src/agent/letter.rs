@@ -13,6 +13,8 @@ use crate::wire::{self, HtbOut, MaintenanceOut, MsgOut, PlgOut};
 const AGE_MIN: Duration = Duration::from_secs(10);
 /// What a number and an age add to a packed sample.
 const VARYING_MAX: usize = 48;
+/// A packed datagram of the usual length fits in; the room of the longest would be mapped anew for each.
+const ROOM: usize = 640;
 
 /// Under which number something is said, and whether in the clear.
 pub(super) enum Voice<'s> {
@@ -144,7 +146,7 @@ impl Writer {
     }
 
     fn pack(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.json.len().min(limits::SEND_MAX));
+        let mut bytes = Vec::with_capacity(self.json.len().min(ROOM));
         wire::pack(&self.json, &mut bytes);
         bytes
     }

@@ -151,9 +151,8 @@ impl Agent {
     /// until then, or until something is due, reads all answers in the turn in which it wakes anyway.
     #[must_use]
     pub fn quiet_until(&self) -> Option<Mono> {
-        let waited_for = |peer: &Peer| {
-            peer.outbox.has_message() || peer.links.iter().any(Link::is_beating)
-        };
+        let waited_for =
+            |peer: &Peer| peer.outbox.has_message() || peer.links.iter().any(Link::is_beating);
         self.quiet.filter(|_| self.stopping.is_none() && !self.peers.iter().any(waited_for))
     }
 

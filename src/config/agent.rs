@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use address::parse_server;
-pub use plugin::{BUILT_IN, NAGIOS_KEYS, OWN_KEYS};
+pub use plugin::{BUILT_IN, NAGIOS_KEYS, OWN_KEYS, lacking};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Agent {

@@ -61,6 +61,7 @@ pub const DISPLAY_FIX: &str =
 pub const UNKNOWN_KEY: &str = "W0201";
 pub const OLD_KEY: &str = "W0202";
 pub const UNKNOWN_ZONE: &str = "W0207";
+pub const LACKING: &str = "W0208";
 
 impl Problem {
     /// A problem whose code tells its severity.
@@ -185,7 +186,7 @@ impl Problem {
 
     /// What is hidden in the line of a mark.
     fn mask(&self, sign: char, column: u32, length: u32) -> Mask {
-        let of_key = matches!(self.code, UNKNOWN_KEY | OLD_KEY | "W0203");
+        let of_key = matches!(self.code, UNKNOWN_KEY | OLD_KEY | LACKING | "W0203");
         match sign {
             '^' if self.secret => Mask::Hide(column, length),
             '^' if of_key => Mask::HideValueAfter(column),
@@ -512,5 +513,10 @@ pub const TOPICS: &[Topic] = &[
         "an unknown time zone",
         "The machine's database of time zones has none of that name: it is misspelled, or the \
          package tzdata is missing. Times are shown in UTC.",
+    ),
+    topic_of(
+        LACKING,
+        "a plugin that this agent is built without",
+        "hbc-mini has no zfs_monitor and no filesystem_info. The same configuration can be given to both agents.",
     ),
 ];

@@ -134,19 +134,44 @@ mod tests {
     use crate::config::Document;
     use crate::config::agent;
 
+    fn program(mini: bool) -> Program {
+        Program {
+            name: if mini { "hbc-mini" } else { "hbc" },
+            file: "hbc.yaml",
+            read: crate::yaml::read,
+            plugins: if mini { crate::collect::MINI } else { crate::collect::FULL },
+            runtime: crate::os::agent_loop::Runtime::Inline,
+            wrap: None,
+            mini,
+            fetch: crate::os::fetch::fetch,
+        }
+    }
+
+    #[test]
+    fn plugins_that_the_small_agent_lacks_are_named_once_and_fail_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("hbc.yaml");
+        let text = "plugins:\n  zfs_monitor: {pools: [tank]}\n  filesystem_info: {all: true}\n  cpu_monitor: {per_core: true}\n";
+        std::fs::write(&file, text).expect("written");
+        let told = |mini| {
+            let Ok(loaded) = load(&program(mini), Some(&file)) else { panic!("it loads") };
+            assert!(!loaded.problems.iter().any(Problem::fails_check));
+            let lines = loaded.problems.iter().map(Problem::render_line);
+            let name = file.display().to_string();
+            lines.map(|line| line.replace(&name, "FILE")).collect::<Vec<_>>()
+        };
+        assert!(told(false).is_empty());
+        let want = [
+            "FILE:2:3: plugins.zfs_monitor: hbc-mini has no zfs_monitor, ignored - leave it out, or run hbc here",
+            "FILE:3:3: plugins.filesystem_info: hbc-mini has no filesystem_info, ignored - leave it out, or run hbc here",
+        ];
+        assert_eq!(told(true), want);
+    }
+
     #[test]
     fn defaults_are_a_configuration_that_changes_nothing() {
-        for (mini, built_in) in [(false, crate::collect::FULL), (true, crate::collect::MINI)] {
-            let program = Program {
-                name: "hbc",
-                file: "hbc.yaml",
-                read: crate::yaml::read,
-                plugins: built_in,
-                runtime: crate::os::agent_loop::Runtime::Inline,
-                wrap: None,
-                mini,
-                fetch: crate::os::fetch::fetch,
-            };
+        for mini in [false, true] {
+            let program = program(mini);
             let text = defaults(&program);
             for key in KEYS {
                 assert!(text.contains(&format!("{}:", key.name)), "{} in {text}", key.name);

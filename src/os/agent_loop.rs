@@ -204,7 +204,7 @@ impl Shell {
                 if self.drain() {
                     return self.outcome();
                 }
-                if self.agent.quiet_until().is_none() {
+                if self.quiet_until().is_none() {
                     break;
                 }
             }
@@ -230,8 +230,13 @@ impl Shell {
         }
     }
 
+    /// As the agent has it; a task that ends with its answers waits for them.
+    fn quiet_until(&self) -> Option<Mono> {
+        self.agent.quiet_until().filter(|_| self.task == Task::Report)
+    }
+
     fn wait(&mut self, stop: Option<BorrowedFd<'_>>, timer: &mut Timer) -> Ready {
-        let quiet = self.agent.quiet_until();
+        let quiet = self.quiet_until();
         let timeouts = [self.agent.poll_timeout(), self.deadline(), quiet];
         let mut others: Vec<BorrowedFd<'_>> = stop.into_iter().collect();
         let errands = self.errands.watch(&mut others).filter(|at| *at < Mono::MAX);

@@ -241,6 +241,8 @@ pub(super) fn load(program: &Program, asked: Option<&Path>) -> Result<Loaded, Ex
             let document = Document { file: shown, text: text.clone(), root };
             let (agent, more) = config::check(&document);
             problems.extend(more);
+            let has = |name: &str| program.plugins.iter().any(|plugin| plugin.name() == name);
+            problems.extend(config::lacking(&document, program.name, has));
             (agent, problems)
         }
         Err(problem) => (Agent::default(), vec![problem]),

@@ -301,6 +301,83 @@ fn s9_full_disk_is_counted_told_once_and_forgotten_when_freed() {
     assert_eq!(journal_events(&server).len(), 1);
 }
 
+/// Mounts in the name space of a server of [`start_on_small_disk`].
+fn mount_for(server: &Hbd, words: &[&str], dir: &str) {
+    let pid = server.pid().to_string();
+    let enter = ["--preserve-credentials", "-U", "-m", "-t", &pid];
+    let status = Command::new("nsenter").args(enter).args(words).arg(dir).status();
+    assert!(status.is_ok_and(|status| status.success()), "{words:?} {dir}");
+}
+
+#[test]
+fn s9_read_only_file_system_is_counted_told_once_and_forgotten_when_it_is_gone() {
+    let place = Place::new();
+    let dir = place.path().join("small/journal");
+    let dir = dir.display().to_string();
+    place.declare_hosts(40, &format!("journal_min_free: 0\njournal_dir: {dir}\n"));
+    let Some((server, small)) = start_on_small_disk(&place) else { return };
+    let sender = Sender::to(server.udp);
+    let file = small.join("journal/messages.journal");
+    let mut sent = 0;
+    let mut send = || {
+        sender.ask(&numbered(sent, 40, "x"));
+        sent += 1;
+        sent as u64
+    };
+    send();
+    until("it is written", || text_of(file.clone()).contains("\"seq\":0").then_some(()));
+    mount_for(&server, &["mount", "-t", "tmpfs", "-o", "ro", "none"], &dir);
+    until("what cannot be written is counted", || {
+        send();
+        (queue(&server).1 > 0).then_some(())
+    });
+    assert_eq!(journal_events(&server).len(), 1, "{:?}", journal_events(&server));
+    mount_for(&server, &["umount"], &dir);
+    let freed = clock::now().mono;
+    let all = until("it is written again", || {
+        let all = send();
+        text_of(file.clone()).contains(&format!("\"seq\":{}", all - 1)).then_some(all)
+    });
+    assert!(clock::now().mono.since(freed) < Duration::from_secs(10), "within 10 s");
+    let lines = text_of(file);
+    let written = lines.lines().filter(|line| line.contains("\"message\":")).count() as u64;
+    let events = lines.lines().count() as u64 - written;
+    // Each host that was heard for the first time has an event too; some of these were lost as well.
+    let heard = all.min(40);
+    assert_eq!(written + events + queue(&server).1, all + heard);
+    assert_eq!(journal_events(&server).len(), 1, "one event for one trouble");
+}
+
+#[test]
+fn s9_slow_disk_delays_no_ack_and_loses_nothing() {
+    const SENT: usize = 1500;
+    let place = Place::new();
+    place.declare_hosts(40, "");
+    let mut command = place.command(&["-f"]);
+    command.env("HBD_FAULT", "slow:journal_before_write");
+    let mut server = Hbd::start(command);
+    let sender = Sender::to(server.udp);
+    let mut took = Vec::new();
+    for number in 0..SENT {
+        let sent = clock::now().mono;
+        sender.ask(&numbered(number, 40, "x"));
+        took.push(clock::now().mono.since(sent));
+    }
+    took.sort();
+    let high = took[SENT * 99 / 100];
+    println!(
+        "ACK beside a disk that takes 3 s for a write: p50 {:?}, p99 {high:?}",
+        took[SENT / 2]
+    );
+    // What else runs on this machine takes its turns; a wait for the disk would be of seconds.
+    assert!(high < Duration::from_millis(100), "{high:?}");
+    let (depth, dropped) = queue(&server);
+    assert!(depth > 0 && dropped == 0, "it waits for the disk: {depth} {dropped}");
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.wait().0, Some(0));
+    assert_eq!(numbers(&place.lines()), (0..SENT as u64).collect::<Vec<_>>());
+}
+
 #[test]
 fn s10_rotation_works_while_connections_take_every_descriptor() {
     let place = Place::new();

@@ -18,6 +18,7 @@ mod life;
 mod mail;
 mod mini;
 mod one_off;
+mod outside;
 mod pair;
 mod program;
 mod prometheus;

@@ -1,6 +1,6 @@
 //! What a panic means: the end of the process, with a reason in the log. And faults on purpose, for tests:
 //! `HBD_FAULT=exit:POINT` dies at a named point as by SIGKILL, `stall:POINT` stands still there, `panic:POINT`
-//! panics; `exit:POINT:3` at the third time.
+//! panics; `exit:POINT:3` at the third time. `slow:POINT` takes 3 s there each time, as on a disk that is slow.
 //!
 //! A thread that died must never leave a server that looks alive; systemd starts it again. The exceptions are
 //! pure readings of foreign bytes, which run inside [`guard`].
@@ -9,9 +9,12 @@ use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// Exit status after a panic (`EX_SOFTWARE` of sysexits.h).
 const EXIT_PANIC: i32 = 70;
+const SLOW: &str = "slow";
+const SLOW_FOR: Duration = Duration::from_secs(3);
 
 thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
@@ -101,7 +104,7 @@ pub fn arm(text: Option<&str>) -> Result<(), String> {
 fn parse(text: &str) -> Option<Plan> {
     let mut parts = text.split(':');
     let (act, point) = (parts.next()?, parts.next()?);
-    let act = ["exit", "stall", "panic"].into_iter().find(|known| *known == act)?;
+    let act = ["exit", "stall", "panic", SLOW].into_iter().find(|known| *known == act)?;
     let point = POINTS.iter().find(|known| **known == point)?;
     let times: u32 = parts.next().map_or(Some(1), |n| n.parse().ok()).filter(|n| *n > 0)?;
     parts.next().is_none().then_some(Plan { act, point, left: AtomicU32::new(times) })
@@ -109,7 +112,7 @@ fn parse(text: &str) -> Option<Plan> {
 
 fn unknown(text: &str) -> String {
     format!(
-        "HBD_FAULT={text}: write exit, stall or panic, a colon, and one of {}",
+        "HBD_FAULT={text}: write exit, stall, panic or slow, a colon, and one of {}",
         POINTS.join(" ")
     )
 }
@@ -118,8 +121,14 @@ fn unknown(text: &str) -> String {
 pub fn point(name: &'static str) {
     debug_assert!(POINTS.contains(&name), "{name} is not in POINTS");
     let Some(Some(plan)) = PLAN.get() else { return };
-    if plan.point == name && plan.left.fetch_sub(1, Ordering::Relaxed) == 1 {
-        act(plan);
+    if plan.point != name {
+        return;
+    }
+    let less = |left: u32| Some(left.saturating_sub(1));
+    match plan.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
+        Ok(0 | 1) if plan.act == SLOW => heartbeat::os::thread::pause(SLOW_FOR),
+        Ok(1) => act(plan),
+        _ => {}
     }
 }
 
@@ -133,7 +142,7 @@ fn act(plan: &Plan) {
         _ => {}
     }
     loop {
-        heartbeat::os::thread::pause(std::time::Duration::from_secs(3600));
+        heartbeat::os::thread::pause(Duration::from_secs(3600));
     }
 }
 
@@ -146,6 +155,7 @@ mod tests {
         let read = |text| parse(text).map(|p| (p.act, p.point, p.left.into_inner()));
         assert_eq!(read("exit:store"), Some(("exit", "store", 1)));
         assert_eq!(read("stall:notify:3"), Some(("stall", "notify", 3)));
+        assert_eq!(read("slow:journal_before_write"), Some(("slow", "journal_before_write", 1)));
         for text in ["", "exit", "exit:nowhere", "leave:store", "exit:store:0", "exit:store:1:2"] {
             assert_eq!(read(text), None, "{text}");
         }

@@ -2,8 +2,8 @@
 
 use super::command::words;
 use super::{NagiosCommand, PingHost, Plugin, set};
-use crate::config::node::{self, Value};
-use crate::config::problem::{UNKNOWN_KEY, nearest, quoted};
+use crate::config::node::{self, Document, Value};
+use crate::config::problem::{LACKING, Problem, UNKNOWN_KEY, nearest, quoted};
 use crate::config::scalar;
 use crate::config::section::{At, Fault, Key, Kind, Report, Section, fixed};
 use crate::text;
@@ -89,6 +89,22 @@ pub const NAGIOS_KEYS: &[Key] = &[
 /// An entry of `ping_monitor.hosts`.
 pub const PING_KEYS: &[Key] =
     &[fixed("name", Kind::Text(128), "the address"), fixed("address", Kind::Text(255), "required")];
+
+/// Plugins that are configured and that the agent of this name is built without: `has` tells which it has.
+pub fn lacking(document: &Document, agent: &str, has: impl Fn(&str) -> bool) -> Vec<Problem> {
+    let mut report = Report::new(std::slice::from_ref(document));
+    let plugins = document.root.get("plugins").map(|node| &node.value);
+    let Some(Value::Map(entries)) = plugins else { return Vec::new() };
+    for (key, _) in entries {
+        let name = key.text.as_str();
+        if BUILT_IN.iter().any(|(built_in, _)| *built_in == name) && !has(name) {
+            let what = format!("{agent} has no {name}, ignored");
+            let path = format!("plugins.{name}");
+            report.warn(key.span, &path, LACKING, what, "leave it out, or run hbc here");
+        }
+    }
+    report.problems
+}
 
 pub(super) fn check(report: &mut Report<'_>, at: &At<'_>) -> BTreeMap<String, Plugin> {
     let mut plugins = BTreeMap::new();
