@@ -9,6 +9,7 @@ mod alertmanager;
 mod channel;
 mod command;
 mod control;
+mod daemon;
 mod dns;
 mod fault;
 mod history;
