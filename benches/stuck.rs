@@ -57,11 +57,11 @@ fn main() {
     let _ = child.kill();
     let _ = child.wait();
     kinds.iter().flatten().for_each(Kind::print);
-    for troubles in 0..2 {
-        let [quiet, stuck] = [&kinds[0][troubles], &kinds[1][troubles]];
+    let [quiet, stuck] = &kinds;
+    for (quiet, stuck) in quiet.iter().zip(stuck) {
         println!(
             "{}: stuck over quiet: p50 {:.3}, p99 {:.3}, CPU {:.3}",
-            if troubles == 1 { "with troubles" } else { "without" },
+            if stuck.troubles { "with troubles" } else { "without" },
             stuck.median(|phase| phase.ack(50)) / quiet.median(|phase| phase.ack(50)),
             stuck.median(|phase| phase.ack(99)) / quiet.median(|phase| phase.ack(99)),
             stuck.median(Phase::cpu_each) / quiet.median(Phase::cpu_each),
