@@ -256,7 +256,7 @@ impl Engine {
     /// The fleet as it is now. Cheap: what did not change since the last view is shared with it.
     #[must_use]
     pub fn view(&mut self) -> Arc<View> {
-        self.show_touched();
+        self.freshen(usize::MAX);
         if std::mem::take(&mut self.told_stale) {
             self.table.ids().into_iter().for_each(|id| self.show_quiet(id));
         }
@@ -291,24 +291,13 @@ impl Engine {
         })
     }
 
-    fn show_touched(&mut self) {
-        for id in std::mem::take(&mut self.touched) {
-            let Some(record) = self.table.record(id) else { continue };
-            record.touched = false;
-            let Some(record) = self.table.record_ref(id) else { continue };
-            let shown = self.table.host(id).map(|host| {
-                let mut host = (**host).clone();
-                record.show(&mut host);
-                host
-            });
-            if let Some(shown) = shown {
-                self.table.refresh(id, |host| {
-                    (host.connections, host.last_seen, host.rtt_hour) =
-                        (shown.connections, shown.last_seen, shown.rtt_hour);
-                    host.confirmed = shown.confirmed;
-                });
-            }
+    /// Works ahead for the next view, for `most` hosts that reported since the last one, so that after a hundred
+    /// thousand reports nobody has to wait until all of it is done. Says whether nothing is left.
+    pub fn freshen(&mut self, most: usize) -> bool {
+        for id in self.touched.split_off(self.touched.len().saturating_sub(most)) {
+            self.table.show(id);
         }
+        self.touched.is_empty()
     }
 
     /// Notes how long the server was away before this turn, and steps of the wall clock.

@@ -7,7 +7,7 @@
 use super::feed::Entry;
 use super::link::LossWindow;
 use super::session::{Session, Verdict, is_due};
-use super::view::{EventKind, HostId, KeyShown, Level};
+use super::view::{EventKind, HostId, KeyShown, LastUse, Level};
 use super::{Effect, Engine, Path, Record, Reply, Saved};
 use crate::config::server::UdpPolicy;
 use crate::time::{Duration, Now, Wall};
@@ -53,7 +53,7 @@ impl Vault {
                 host: session.host.clone(),
                 id: session.key_id,
                 created: Wall::from_secs_f64(session.created),
-                last_used: session.last_used,
+                used: session.used.clone(),
             });
             self.shown = Arc::new(shown.collect());
         }
@@ -64,7 +64,7 @@ impl Vault {
     fn live(&self, host: &str) -> Option<usize> {
         let places = self.sessions.iter().enumerate().filter(|(_, session)| &*session.host == host);
         let live = places.filter(|(_, session)| session.path().is_some());
-        live.max_by_key(|(_, session)| session.last_used).map(|(place, _)| place)
+        live.max_by_key(|(_, session)| session.used.get()).map(|(place, _)| place)
     }
 }
 
@@ -101,7 +101,7 @@ impl Engine {
                 _ => {
                     let id = slot.key.id();
                     let mut session = Session::new(id, slot.host.clone(), slot.created, now.mono);
-                    session.last_used = uses.get(&id).copied();
+                    session.used = Arc::new(LastUse::new(uses.get(&id).copied()));
                     session
                 }
             })
@@ -326,11 +326,10 @@ impl Engine {
 
     fn note_use(&mut self, now: Now, id: HostId, slot: usize, begins: bool) {
         let session = &mut self.vault.sessions[slot];
-        let before = session.last_used.replace(now.wall);
+        let before = session.used.replace(now.wall);
         let save = before.is_none_or(|at| now.wall.since(at) >= USE_SAVED_EVERY);
         let (key_id, host) = (session.key_id, session.host.clone());
         let cloned = begins && session.is_cloned(now.mono);
-        self.vault.stale = true;
         if save {
             let row = KeyRow { last_used: now.wall.as_secs_f64() };
             if let Ok(json) = serde_json::to_vec(&row) {

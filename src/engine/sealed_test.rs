@@ -361,7 +361,7 @@ fn c10_rotation_with_two_keys_tells_the_first_use_of_each() {
     let told = pair.events(EventKind::Key);
     assert_eq!(told, ["web1: key 0909090909090909 is used for the first time"]);
     let keys = pair.engine.view().keys.clone();
-    assert!(keys.iter().all(|key| key.last_used.is_some()));
+    assert!(keys.iter().all(|key| key.last_used().is_some()));
     assert_eq!(keys.len(), 2);
 }
 
@@ -540,7 +540,7 @@ fn c7_queue_survives_a_restart_and_no_number_is_given_twice() {
         engine.view().host("web1").unwrap().commands.iter().map(|c| (c.id, c.state)).collect();
     let (accepted, sent) = (CommandState::Accepted, CommandState::Sent);
     assert_eq!(states, [(1, accepted), (2, sent), (3, CommandState::Queued)]);
-    assert!(engine.view().keys[0].last_used.is_some());
+    assert!(engine.view().keys[0].last_used().is_some());
     pair.engine = engine;
     pair.effects.clear();
     pair.sid = 0;

@@ -5,8 +5,8 @@
 
 use super::Path;
 use super::admit::Bucket;
-use super::view::Family;
-use crate::time::{Duration, Mono, Wall};
+use super::view::{Family, LastUse};
+use crate::time::{Duration, Mono};
 use crate::wire::seal::token;
 use crate::wire::{Header, Key, KeyId, SealKind, SessionKey, Window};
 use std::collections::VecDeque;
@@ -61,7 +61,7 @@ pub struct Session {
     pub host: Arc<str>,
     /// Unix seconds.
     pub created: f64,
-    pub last_used: Option<Wall>,
+    pub used: Arc<LastUse>,
     generation: u64,
     current: Option<Current>,
     sent: u64,
@@ -81,7 +81,7 @@ impl Session {
             key_id,
             host,
             created,
-            last_used: None,
+            used: Arc::new(LastUse::new(None)),
             generation: 0,
             current: None,
             sent: 0,

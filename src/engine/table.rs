@@ -106,15 +106,25 @@ impl Table {
 
     /// Changes what every viewer is told of a host.
     pub fn change(&mut self, id: HostId, edit: impl FnOnce(&mut Host)) {
-        self.edit(id, edit, true);
+        self.edit(id, |_, host| edit(host), true);
     }
 
     /// Changes the fast columns only: last seen, round trip, gauges.
     pub fn refresh(&mut self, id: HostId, edit: impl FnOnce(&mut Host)) {
-        self.edit(id, edit, false);
+        self.edit(id, |_, host| edit(host), false);
     }
 
-    fn edit(&mut self, id: HostId, edit: impl FnOnce(&mut Host), slow: bool) {
+    /// Shows what the record has of the fast columns.
+    pub fn show(&mut self, id: HostId) {
+        let show = |record: Option<&mut Record>, host: &mut Host| {
+            let Some(record) = record else { return };
+            record.touched = false;
+            record.show(host);
+        };
+        self.edit(id, show, false);
+    }
+
+    fn edit(&mut self, id: HostId, edit: impl FnOnce(Option<&mut Record>, &mut Host), slow: bool) {
         let Some(chunk) = self.shown.chunks.get_mut(id as usize / CHUNK) else { return };
         let chunk = Arc::make_mut(chunk);
         let Some(Some((key, host))) = chunk.slots.get_mut(id as usize % CHUNK) else { return };
@@ -122,7 +132,7 @@ impl Table {
         self.ver += 1;
         self.counts[host.severity.code() as usize] -= 1;
         let standing = slow.then(|| Standing::of(host));
-        edit(host);
+        edit(self.records.get_mut(id as usize).and_then(Option::as_mut), host);
         if standing.is_some_and(|before| before != Standing::of(host)) {
             self.turned.push(id);
         }

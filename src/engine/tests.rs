@@ -478,6 +478,26 @@ fn view_is_shared_where_nothing_changed() {
 }
 
 #[test]
+fn view_worked_for_ahead_in_steps_says_the_same() {
+    let views = [0, 3].map(|step| {
+        let mut rig = Rig::new(Server::default());
+        for host in 0..10 {
+            rig.htb(V4, &format!("h{host}"));
+        }
+        let mut steps = 0;
+        while step > 0 && !rig.engine.freshen(step) {
+            steps += 1;
+        }
+        assert_eq!(steps, step);
+        let view = rig.engine.view();
+        let seen = |host: &view::Host| (host.name.clone(), host.last_seen, host.fast_ver > 0);
+        view.hosts.iter().map(|host| seen(host)).collect::<Vec<_>>()
+    });
+    assert_eq!(views[0], views[1]);
+    assert!(views[0].iter().all(|(_, seen, _)| seen.is_some()));
+}
+
+#[test]
 fn reload_declares_describes_and_forgets_what_never_came() {
     let mut rig = Rig::new(declared(&[("gone", Host::default()), ("kept", Host::default())]));
     rig.htb(V4, "kept");

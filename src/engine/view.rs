@@ -11,6 +11,7 @@ use crate::wire::LeafValue;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// A host's place in the tables. Never used again within an epoch.
 pub type HostId = u32;
@@ -661,12 +662,43 @@ pub struct CommandShown {
 }
 
 /// A pre-shared key.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct KeyShown {
     pub host: Arc<str>,
     pub id: crate::wire::KeyId,
     pub created: Wall,
-    pub last_used: Option<Wall>,
+    pub used: Arc<LastUse>,
+}
+
+impl KeyShown {
+    pub fn last_used(&self) -> Option<Wall> {
+        self.used.get()
+    }
+}
+
+/// When a key was used last. The one thing in a view that goes on being true: the list of a hundred thousand keys
+/// would be made anew for each view otherwise, since all of them are in use.
+#[derive(Debug)]
+pub struct LastUse(AtomicI64);
+
+impl LastUse {
+    const NEVER: i64 = i64::MIN;
+
+    pub fn new(at: Option<Wall>) -> LastUse {
+        LastUse(AtomicI64::new(at.map_or(LastUse::NEVER, Wall::as_micros)))
+    }
+
+    pub fn get(&self) -> Option<Wall> {
+        let micros = self.0.load(Ordering::Relaxed);
+        (micros != LastUse::NEVER).then(|| Wall::from_micros(micros))
+    }
+
+    /// Returns what it was before.
+    pub fn replace(&self, at: Wall) -> Option<Wall> {
+        let before = self.get();
+        self.0.store(at.as_micros(), Ordering::Relaxed);
+        before
+    }
 }
 
 /// A name that was refused and may be accepted.

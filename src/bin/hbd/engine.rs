@@ -45,6 +45,8 @@ const DRAIN_MAX: usize = 16_384;
 /// so that views cost at most a part of `PUBLISH_SHARE` of the thread's time.
 const PUBLISH_PAUSE_MAX: Duration = Duration::from_millis(100);
 const PUBLISH_SHARE: u32 = 32;
+/// A view is worked for so many hosts at a time, a millisecond or so: datagrams come in between.
+const FRESHEN_MAX: usize = 1024;
 const WAKE: Token = Token(usize::MAX);
 /// Of it 36 KiB became resident with 10,000 hosts (smaps, x86_64).
 const STACK: usize = 512 << 10;
@@ -201,6 +203,10 @@ struct Loop {
     messages: Vec<Box<Message>>,
     command_id: u64,
     publish_at: Mono,
+    /// What the next view has cost so far.
+    publish_cost: Duration,
+    /// An order was carried out whose answer waits for a view with it.
+    obeyed: bool,
     tick_due: bool,
     /// Datagrams read since it is.
     drained: usize,
@@ -240,6 +246,8 @@ impl Loop {
             messages: Vec::new(),
             command_id: 0,
             publish_at: Mono::ZERO,
+            publish_cost: Duration::ZERO,
+            obeyed: false,
             tick_due: false,
             drained: 0,
             kernel_drops: 0,
@@ -270,7 +278,7 @@ impl Loop {
         self.engine.handle(now, Event::Stop);
         self.carry_out();
         self.flush();
-        self.publish();
+        while !self.publish() {}
     }
 
     /// In this order: (1) effects, drained after every single mutation and sent at the end of each batch, so that
@@ -284,14 +292,14 @@ impl Loop {
         self.tick(now, due);
         self.hand_over_messages(now);
         self.flush();
-        if self.shared.is_view_wanted() && now.mono >= self.publish_at {
+        if self.obeyed || self.shared.is_view_wanted() && now.mono >= self.publish_at {
             self.publish();
         }
     }
 
     /// How long nothing will happen by itself.
     fn timeout(&self, now: Mono) -> Option<Duration> {
-        if !self.orders.is_empty() || self.ports.iter().any(|port| port.readable) {
+        if self.obeyed || !self.orders.is_empty() || self.ports.iter().any(|port| port.readable) {
             return Some(Duration::ZERO);
         }
         let publish = self.shared.is_view_wanted().then_some(self.publish_at);
@@ -363,11 +371,10 @@ impl Loop {
     }
 
     fn obey(&mut self, now: Now) {
-        let mut obeyed = false;
         for _ in 0..ORDERS_PER_TURN {
             let Ok(order) = self.orders.try_recv() else { break };
             // Nobody waits for an answer to this one.
-            obeyed |= !matches!(order, Order::Delivered { .. });
+            self.obeyed |= !matches!(order, Order::Delivered { .. });
             let done = matches!(order, Order::Delivered { outcome: OutboxOutcome::Done, .. });
             match order {
                 Order::Command { command, answer } => {
@@ -400,10 +407,6 @@ impl Loop {
                 // On disk at once: until then a kill would send it again.
                 self.store.promise(Box::new(|_| ()));
             }
-        }
-        if obeyed {
-            self.publish();
-            self.answer();
         }
     }
 
@@ -509,12 +512,23 @@ impl Loop {
         }
     }
 
-    fn publish(&mut self) {
+    /// A step towards the next view. Says whether it is there, and with it the answers that waited for it.
+    fn publish(&mut self) -> bool {
         let before = clock::now().mono;
-        self.shared.set_view(self.engine.view());
+        let fresh = self.engine.freshen(FRESHEN_MAX);
+        if fresh {
+            self.shared.set_view(self.engine.view());
+        }
         let after = clock::now().mono;
-        let pause = after.since(before).saturating_mul(PUBLISH_SHARE);
-        self.publish_at = after + pause.min(PUBLISH_PAUSE_MAX);
+        self.publish_cost += after.since(before);
+        if fresh {
+            let pause = std::mem::take(&mut self.publish_cost).saturating_mul(PUBLISH_SHARE);
+            self.publish_at = after + pause.min(PUBLISH_PAUSE_MAX);
+            if std::mem::take(&mut self.obeyed) {
+                self.answer();
+            }
+        }
+        fresh
     }
 
     /// What changed something is told once it is on disk, anything else at once. Nobody may be waiting any more:

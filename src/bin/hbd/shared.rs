@@ -20,6 +20,8 @@ const FRESH_WITHIN: Duration = Duration::from_millis(200);
 struct Slot {
     view: Arc<View>,
     count: u64,
+    /// The one before, for whoever waited for this one to drop: it may be large, and the engine has no time for that.
+    old: Option<Arc<View>>,
 }
 
 pub struct Shared {
@@ -48,7 +50,7 @@ pub struct Shared {
 impl Shared {
     pub fn new(view: Arc<View>, config: Arc<Server>, facts: Facts) -> Shared {
         Shared {
-            slot: Mutex::new(Slot { view, count: 0 }),
+            slot: Mutex::new(Slot { view, count: 0, old: None }),
             fresh: Condvar::new(),
             stale: AtomicBool::new(false),
             wanted: AtomicBool::new(false),
@@ -83,8 +85,11 @@ impl Shared {
             log::error!("the engine cannot be woken error={error}");
         }
         let waited = self.fresh.wait_timeout_while(slot, FRESH_WITHIN, |slot| slot.count == seen);
-        let (slot, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&slot.view)
+        let (mut slot, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (view, old) = (Arc::clone(&slot.view), slot.old.take());
+        drop(slot);
+        drop(old);
+        view
     }
 
     /// The last view where nothing has changed since. Never waits.
@@ -103,17 +108,19 @@ impl Shared {
         self.wanted.load(Ordering::Acquire)
     }
 
-    /// The old view is dropped outside the lock: it may be large.
+    /// For the engine's thread.
     pub fn set_view(&self, view: Arc<View>) {
-        let old = {
+        let older = {
             let mut slot = self.slot();
             self.stale.store(false, Ordering::Release);
             self.wanted.store(false, Ordering::Release);
             slot.count += 1;
-            std::mem::replace(&mut slot.view, view)
+            let old = std::mem::replace(&mut slot.view, view);
+            slot.old.replace(old)
         };
         self.fresh.notify_all();
-        drop(old);
+        // Still there only where nobody waited for its successor.
+        drop(older);
     }
 
     pub fn config(&self) -> Arc<Server> {

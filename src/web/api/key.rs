@@ -23,7 +23,7 @@ pub fn list(call: &Call<'_>, _: &Admin) -> Answer {
         host: &key.host,
         id: key.id.to_string(),
         created: key.created.as_secs_f64(),
-        last_used: key.last_used.map(crate::time::Wall::as_secs_f64),
+        last_used: key.last_used().map(crate::time::Wall::as_secs_f64),
     });
     ok(&List { keys: keys.collect() })
 }

@@ -463,7 +463,7 @@ fn keys(call: &Call<'_>, clock: &Clock) -> Section {
     let sealed = call.context.view.hosts.iter().filter(|host| host.sealed).count();
     let known = &call.context.view.keys;
     let rows = known.iter().take(HOSTS_MAX).map(|key| {
-        let used = key.last_used.map_or("never".to_owned(), |at| clock.ago(at).text);
+        let used = key.last_used().map_or("never".to_owned(), |at| clock.ago(at).text);
         vec![
             Cell::text(&*key.host).link(format!("/plugins/{}", query::encode(&key.host))),
             Cell::code(key.id.to_string()),
