@@ -83,6 +83,7 @@ impl Fleet {
         chunk.slots[slot] = host.map(|host| {
             let key = Key {
                 severity: host.severity,
+                watch: host.watch,
                 since: host.since,
                 slow_ver: host.slow_ver,
                 fast_ver: host.fast_ver,
@@ -149,6 +150,8 @@ fn random_host(id: HostId, prng: &mut Prng) -> Host {
         alert_list: Default::default(),
         first_seen: Default::default(),
         flapping: false,
+        outage_silenced: false,
+        outage_taken: false,
         id,
         name: format!("host-{id}").into(),
         state: State::Up,
@@ -541,7 +544,7 @@ fn client_with_a_broken_rule_is_found_out() {
     }
 }
 
-/// What the reducer in the browser is held against (`static/live.js`).
+/// What the reducer in the browser is held against (`static/reduce.js`).
 #[test]
 fn vectors_are_what_the_reducer_does() {
     for (seed, file) in [

@@ -17,7 +17,9 @@ struct Rate {
     every: f64,
 }
 
-const ACCOUNT: Rate = Rate { burst: 5.0, every: 30.0 };
+/// How long somebody waits at most for the next try with a name.
+pub const PAUSE_S: u64 = 30;
+const ACCOUNT: Rate = Rate { burst: 5.0, every: PAUSE_S as f64 };
 const ADDRESS: Rate = Rate { burst: 20.0, every: 180.0 };
 /// Of a user at an address where that user is signed in: not the account's limit, so that nobody
 /// can lock the user out from elsewhere.

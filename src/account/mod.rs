@@ -9,7 +9,7 @@ mod book;
 pub mod password;
 mod row;
 
-pub use attempt::{Attempts, Denied};
+pub use attempt::{Attempts, Denied, PAUSE_S};
 pub use book::{
     Book, Key, NewToken, Policy, Row, SessionNote, SessionShown, TokenShown, digest, stamp,
 };

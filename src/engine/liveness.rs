@@ -361,6 +361,7 @@ impl Engine {
                 host.flapping = flapping;
             });
         }
+        self.show_quiet_outage(id);
     }
 
     fn why(&self, now: Now, id: HostId, state: State) -> Arc<str> {

@@ -167,6 +167,8 @@ impl Engine {
             alerts: AlertCounts::default(),
             alert_list: Arc::default(),
             flapping: false,
+            outage_silenced: false,
+            outage_taken: false,
             gauges: Gauges::default(),
             rtt_hour: None,
             dns: None,

@@ -189,6 +189,7 @@ impl Table {
 fn key_of(host: &Host) -> Key {
     Key {
         severity: host.severity,
+        watch: host.watch,
         since: host.since,
         slow_ver: host.slow_ver,
         fast_ver: host.fast_ver,

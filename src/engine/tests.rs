@@ -586,10 +586,18 @@ fn acknowledgement_of_an_outage_ends_with_it() {
     rig.htb(V4, "pc");
     rig.elapse(200.0);
     assert_eq!(rig.host("pc").state, State::Down);
+    assert_eq!(rig.host("pc").flags() & 4, 0);
+    let before = rig.host("pc").slow_ver;
     acknowledge(&mut rig, "pc/host");
     assert_eq!(&*rig.engine.view().acknowledgements[0].alert, "pc/host");
+    assert_eq!(rig.host("pc").flags() & 4, 4, "its row says so");
+    assert!(rig.host("pc").slow_ver > before, "every viewer is told");
+    rig.elapse(2.0);
+    rig.restart(1);
+    assert_eq!(rig.host("pc").flags() & 4, 4);
     rig.htb(V4, "pc");
     assert!(rig.engine.view().acknowledgements.is_empty());
+    assert_eq!(rig.host("pc").flags() & 4, 0);
 }
 
 #[test]

@@ -383,6 +383,9 @@ pub struct Host {
     /// It has a key: nothing plain counts for it.
     pub sealed: bool,
     pub maintenance: bool,
+    /// A silence is over its outages; somebody has taken on the one that there is.
+    pub outage_silenced: bool,
+    pub outage_taken: bool,
     pub connections: [Option<Connection>; 2],
     /// By family, the address that a sealed host has twice shown to be reached at, an interval apart:
     /// the only one that may move its DNS record (THREATS U12). `None` for plain hosts.
@@ -440,12 +443,15 @@ impl Host {
     }
 
     /// The modifier bits of the live protocol (SPEC section 13): 1 unwatched, 2 silenced, 4 acknowledged, 8 degraded,
-    /// 16 sealed, 32 flapping, 64 stale; 2, 4 and 64 where an alert is.
+    /// 16 sealed, 32 flapping, 64 stale; 2, 4 and 64 where an alert is, 2 and 4 also where the outage is.
     pub fn flags(&self) -> u32 {
+        let is_down = self.state == State::Down;
         let raised = || self.alert_list.iter().filter(|alert| alert.level != alert::Level::Ok);
+        let silenced = is_down && self.outage_silenced;
+        let taken = is_down && self.outage_taken;
         u32::from(!self.watch)
-            | (u32::from(raised().any(|alert| alert.silenced.is_some())) << 1)
-            | (u32::from(raised().any(|alert| alert.acknowledged.is_some())) << 2)
+            | (u32::from(silenced || raised().any(|alert| alert.silenced.is_some())) << 1)
+            | (u32::from(taken || raised().any(|alert| alert.acknowledged.is_some())) << 2)
             | (u32::from(raised().any(|alert| alert.stale)) << 6)
             | (u32::from(self.degraded) << 3)
             | (u32::from(self.sealed) << 4)
@@ -457,6 +463,7 @@ impl Host {
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
     pub severity: Severity,
+    pub watch: bool,
     pub since: Wall,
     pub slow_ver: u64,
     pub fast_ver: u64,

@@ -13,9 +13,29 @@ const BUILT_IN: &[(&str, &[u8])] = &[
     ("hb.css", include_bytes!("../../templates/static/hb.css")),
     ("more.css", include_bytes!("../../templates/static/more.css")),
     ("base.js", include_bytes!("../../templates/static/base.js")),
+    ("canvas.js", include_bytes!("../../templates/static/canvas.js")),
     ("chart.js", include_bytes!("../../templates/static/chart.js")),
-    ("map.js", include_bytes!("../../templates/static/map.js")),
+    ("clock.js", include_bytes!("../../templates/static/clock.js")),
+    ("copy.js", include_bytes!("../../templates/static/copy.js")),
+    ("dialog.js", include_bytes!("../../templates/static/dialog.js")),
+    ("dress.js", include_bytes!("../../templates/static/dress.js")),
+    ("feed.js", include_bytes!("../../templates/static/feed.js")),
+    ("filter.js", include_bytes!("../../templates/static/filter.js")),
+    ("find.js", include_bytes!("../../templates/static/find.js")),
+    ("fresh.js", include_bytes!("../../templates/static/fresh.js")),
+    ("heat.js", include_bytes!("../../templates/static/heat.js")),
+    ("host.js", include_bytes!("../../templates/static/host.js")),
     ("live.js", include_bytes!("../../templates/static/live.js")),
+    ("moment.js", include_bytes!("../../templates/static/moment.js")),
+    ("poll.js", include_bytes!("../../templates/static/poll.js")),
+    ("reduce.js", include_bytes!("../../templates/static/reduce.js")),
+    ("rest.js", include_bytes!("../../templates/static/rest.js")),
+    ("row.js", include_bytes!("../../templates/static/row.js")),
+    ("scroll.js", include_bytes!("../../templates/static/scroll.js")),
+    ("table.js", include_bytes!("../../templates/static/table.js")),
+    ("text.js", include_bytes!("../../templates/static/text.js")),
+    ("toast.js", include_bytes!("../../templates/static/toast.js")),
+    ("told.js", include_bytes!("../../templates/static/told.js")),
     ("favicon.svg", include_bytes!("../../templates/static/favicon.svg")),
 ];
 
@@ -38,6 +58,8 @@ struct Asset {
 #[derive(Debug)]
 pub struct Assets {
     files: BTreeMap<String, Asset>,
+    /// Addresses of the modules that `live.js` imports.
+    live: Vec<String>,
 }
 
 impl Assets {
@@ -48,14 +70,19 @@ impl Assets {
             let bytes = script.map_or_else(|| bytes.to_vec(), |js| compact_js(js).into_bytes());
             ((*name).to_owned(), bytes)
         });
-        let files = built_in
-            .chain(overrides)
-            .map(|(name, bytes)| {
-                let asset = Asset::new(&name, bytes);
-                (name, asset)
-            })
-            .collect();
-        Assets { files }
+        let mut sources: BTreeMap<String, Vec<u8>> = built_in.chain(overrides).collect();
+        let mut files = BTreeMap::new();
+        while let Some(name) = sources.keys().next().cloned() {
+            make(&name, &mut sources, &mut files);
+        }
+        let mut live = Vec::new();
+        imports("live.js", &files, &mut live);
+        Assets { files, live }
+    }
+
+    /// What `live.js` imports before it runs: to be fetched beside it.
+    pub fn imports_of_live(&self) -> Vec<String> {
+        self.live.clone()
     }
 
     /// The path under which pages refer to the file: with its hash, so that it may be kept for
@@ -104,6 +131,44 @@ impl Assets {
         let asset = self.files.get(&format!("{stem}.{extension}"))?;
         // A page of before an update asks for the old hash: better the new file than none.
         Some((asset, asset.hash == hash))
+    }
+}
+
+/// The file `name` and before it what it imports: those are named by their hashes in it, so that a module and its
+/// imports are of one build, and may be kept for ever. Modules that import each other in a circle keep plain names.
+fn make(name: &str, sources: &mut BTreeMap<String, Vec<u8>>, files: &mut BTreeMap<String, Asset>) {
+    let Some(mut bytes) = sources.remove(name) else { return };
+    let script = std::str::from_utf8(&bytes).ok().filter(|_| name.ends_with(".js"));
+    if let Some(script) = script {
+        let mut parts = script.split("'./");
+        let mut named = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            named.push_str("'./");
+            let (file, rest) = part.split_once('\'').unwrap_or((part, ""));
+            make(file, sources, files);
+            match (files.get(file), file.strip_suffix(".js")) {
+                (Some(asset), Some(stem)) => {
+                    named.push_str(&format!("{stem}.{}.js'{rest}", asset.hash));
+                }
+                _ => named.push_str(part),
+            }
+        }
+        bytes = named.into_bytes();
+    }
+    files.insert(name.to_owned(), Asset::new(name, bytes));
+}
+
+/// Addresses of what a module imports, and what that imports, each once.
+fn imports(name: &str, files: &BTreeMap<String, Asset>, urls: &mut Vec<String>) {
+    let Some(text) = files.get(name).map(|asset| String::from_utf8_lossy(&asset.bytes)) else {
+        return;
+    };
+    for file in text.split("from './").skip(1).filter_map(|rest| Some(rest.split_once('\'')?.0)) {
+        let url = format!("/static/{file}");
+        if !urls.contains(&url) {
+            urls.push(url);
+            imports(&format!("{}.js", file.split('.').next().unwrap_or_default()), files, urls);
+        }
     }
 }
 
@@ -199,6 +264,45 @@ mod tests {
     fn compact_js_drops_lines_of_comment_only() {
         let js = "// a\nlet a = 1; // b\n\n/** c\n * d */\n  f('//');\n/* e */\ng();\n";
         assert_eq!(compact_js(js), "let a = 1; // b\nf('//');\ng();\n");
+    }
+
+    #[test]
+    fn module_names_what_it_imports_by_hash_and_a_circle_ends() {
+        let files = [
+            ("a.js", "import './b.js';\nimport { c } from './c.js';\nimport('./d.js');"),
+            ("b.js", "import { a } from './a.js';"),
+            ("c.js", "export const c = 'not/./a.js';"),
+            ("live.js", "import { c } from './c.js';\nimport * as a from './a.js';\n"),
+        ];
+        let own = |text: &str| text.as_bytes().to_vec();
+        let assets = Assets::new(files.map(|(name, text)| (name.to_owned(), own(text))).into());
+        let text = |name: &str| String::from_utf8(assets.files[name].bytes.to_vec()).unwrap();
+        let url = |name: &str| assets.url(name).unwrap().replace("/static/", "./");
+        assert_eq!(text("b.js"), "import { a } from './a.js';", "the circle keeps its plain name");
+        let (b, c) = (url("b.js"), url("c.js"));
+        assert_eq!(
+            text("a.js"),
+            format!("import '{b}';\nimport {{ c }} from '{c}';\nimport('./d.js');")
+        );
+        let absolute = |name: &str| assets.url(name).unwrap();
+        assert_eq!(assets.imports_of_live(), [absolute("c.js"), absolute("a.js")]);
+    }
+
+    /// ui/UI.md 4.13: each module 6 KB at most, and 20 KB what follows the fleet.
+    #[test]
+    fn own_scripts_are_small() {
+        let assets = Assets::new(BTreeMap::new());
+        let size = |name: &str| assets.files[name].bytes.len();
+        for name in assets.files.keys().filter(|name| name.ends_with(".js")) {
+            assert!(size(name) <= 6 << 10, "{name}: {}", size(name));
+        }
+        let of_url = |url: &String| {
+            let name = url.trim_start_matches("/static/").split('.').next().unwrap().to_owned();
+            size(&format!("{name}.js"))
+        };
+        let live: usize =
+            assets.imports_of_live().iter().map(of_url).sum::<usize>() + size("live.js");
+        assert!(live <= 20 << 10, "{live} bytes: {:?}", assets.imports_of_live());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{
     Refused, Request, Response, SignedIn, respond,
 };
 use super::{
-    ChannelFact, ConfigChange, JournalFact, JournalFile, TestRefusal, TestResult, TestTarget,
+    ChannelFact, ConfigChange, JournalFact, JournalFile, Pulse, TestRefusal, TestResult, TestTarget,
 };
 use crate::account::{Denied, Key as SessionKey, NewToken, Reach, SessionShown, TokenShown};
 use crate::config::server::Server;
@@ -223,6 +223,7 @@ impl Bench {
             accounts: &self.accounts,
             reload_fault: self.reload_fault.clone(),
             starting: self.starting,
+            pulse: Pulse { rate: Some(41.3), p99: Some(Duration::from_micros(320)), viewers: 3 },
         };
         then(&context)
     }
@@ -339,6 +340,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 fn key(host: &Host) -> Key {
     Key {
         severity: host.severity,
+        watch: host.watch,
         since: host.since,
         slow_ver: host.slow_ver,
         fast_ver: host.fast_ver,
@@ -482,6 +484,8 @@ pub fn host(id: HostId, name: &str, severity: Severity, prng: &mut Prng) -> Host
         alert_list: Arc::default(),
         first_seen: NOW.wall,
         flapping: false,
+        outage_silenced: false,
+        outage_taken: false,
         id,
         name: Arc::from(name),
         state,

@@ -44,20 +44,26 @@ pub fn fields<'a>(call: &Call<'a>) -> Result<Query<'a>, Problem> {
 /// `POST` of a page's form to the page's own path.
 pub fn respond(call: &Call<'_>) -> Answer {
     let form = fields(call)?;
-    if let Some("theme" | "zone" | "keys" | "live") = form.get("do") {
+    if let Some("theme" | "zone" | "keys" | "notices" | "live") = form.get("do") {
         return page::choose(call);
     }
     authz::may_change(call, authz::Unowned::Open)?;
     let mut response = Err(missing("host"));
+    let mut made = Vec::new();
     for order in orders(call, &form)? {
-        response = Ok(carry_out(call, &order)?);
+        let answer = carry_out(call, &order)?;
+        made.push(serde_json::from_slice(answer.body.as_bytes()).unwrap_or_default());
+        response = Ok(answer);
     }
     let response = response?;
     match (response.status, form.get("do")) {
         // It is shown once, and nowhere afterwards.
         (201, Some("token-new")) => page::token(call, response.body.as_bytes()),
         (200, Some("notify-test")) => page::test_result(call, response.body.as_bytes()),
-        _ => Ok(api::see_other(&back(call, &form), None)),
+        _ => {
+            let told = page::told_cookie(call, &form, &made);
+            Ok(api::see_other(&back(call, &form), told))
+        }
     }
 }
 
@@ -103,6 +109,10 @@ fn orders(call: &Call<'_>, form: &Query<'_>) -> Result<Vec<Order>, Problem> {
             Ok(hosts.iter().map(one).collect())
         }
         Some("tag-hosts") => hosts.iter().map(|host| tagged(call, form, host)).collect(),
+        // What was done to several is taken back from each.
+        Some("unack" | "unsilence" | "end") if form.all("id").count() > 1 => {
+            form.all("id").map(|id| over(form.get("do").unwrap_or_default(), id)).collect()
+        }
         _ => Ok(vec![order(call, form)?]),
     }
 }
@@ -120,8 +130,7 @@ fn tagged(call: &Call<'_>, form: &Query<'_>, name: &str) -> Result<Order, Proble
 }
 
 fn order(call: &Call<'_>, form: &Query<'_>) -> Result<Order, Problem> {
-    use Method::{Delete, Post};
-    let id = || form.get("id").map(query::encode).ok_or_else(|| missing("id"));
+    use Method::Post;
     let text = |name: &str| form.get(name).map(Value::from).unwrap_or_default();
     let action = form.get("do").unwrap_or("");
     Ok(match action {
@@ -131,11 +140,11 @@ fn order(call: &Call<'_>, form: &Query<'_>) -> Result<Order, Problem> {
             let body = json!({ "ids": ids, "until": until, "reason": text("reason") });
             Order::new(Post, "alerts/ack", body)
         }
-        "unack" => Order::new(Delete, format!("alerts/ack/{}", id()?), Value::Null),
+        "unack" | "unsilence" | "end" => {
+            over(action, form.get("id").ok_or_else(|| missing("id"))?)?
+        }
         "silence" => Order::new(Post, "silences", silence(call, form, None)),
-        "unsilence" => Order::new(Delete, format!("silences/{}", id()?), Value::Null),
         "maintenance" => Order::new(Post, "maintenance", maintenance(call, form)),
-        "end" => Order::new(Delete, format!("maintenance/{}", id()?), Value::Null),
         "ghost" => {
             let name = form.get("name").ok_or_else(|| missing("name"))?;
             let body = json!({ "do": text("to") });
@@ -162,6 +171,16 @@ fn order(call: &Call<'_>, form: &Query<'_>) -> Result<Order, Problem> {
                 .field("do"));
         }
     })
+}
+
+/// Takes back an acknowledgement, a silence, a window of maintenance.
+fn over(action: &str, id: &str) -> Result<Order, Problem> {
+    let list = match action {
+        "unack" => "alerts/ack",
+        "unsilence" => "silences",
+        _ => "maintenance",
+    };
+    Ok(Order::new(Method::Delete, format!("{list}/{}", query::encode(id)), Value::Null))
 }
 
 /// What is done to one host: that of the page, or the one that the form names.
@@ -344,7 +363,7 @@ fn missing(name: &'static str) -> Problem {
 /// `POST /login`: `username`, `password`, `remember`, `next`.
 pub fn login(call: &Call<'_>) -> Answer {
     let form = fields(call)?;
-    if let Some("theme" | "zone" | "keys") = form.get("do") {
+    if let Some("theme" | "zone" | "keys" | "notices") = form.get("do") {
         return page::choose(call);
     }
     let next = form.get("next").or(call.query.get("next"));

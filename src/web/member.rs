@@ -5,7 +5,7 @@
 
 use super::Identity;
 use super::problem::Problem;
-use crate::account::{Denied, Key, NewToken, SessionShown, TokenShown};
+use crate::account::{Denied, Key, NewToken, PAUSE_S, SessionShown, TokenShown};
 use crate::config::server::{HostOverlay, UserOverlay};
 use crate::time::Duration;
 use std::net::IpAddr;
@@ -83,8 +83,8 @@ impl Refused {
             Refused::Wrong { left } => {
                 let hint = match left {
                     0 => "The next try has to wait.".to_owned(),
-                    1 => "One try left before a pause.".to_owned(),
-                    left => format!("{left} tries left before a pause."),
+                    1 => format!("One try left before a {PAUSE_S} s pause."),
+                    left => format!("{left} tries left before a {PAUSE_S} s pause."),
                 };
                 Problem::new(401, "wrong_password", "User name or password is wrong.").hint(hint)
             }

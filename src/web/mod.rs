@@ -52,7 +52,7 @@ use crate::config;
 use crate::engine::view::{self, View};
 use crate::engine::{Command, Outcome, Package};
 use crate::history;
-use crate::time::{Now, Wall};
+use crate::time::{Duration, Now, Wall};
 pub use problem::Problem;
 use query::Query;
 use route::{Handle, Route};
@@ -162,6 +162,18 @@ pub struct Context<'a> {
     pub reload_fault: Option<Arc<str>>,
     /// The saved state is not loaded yet: `/healthz` says 503.
     pub starting: bool,
+    pub pulse: Pulse,
+}
+
+/// How busy the server is, for the foot of its pages; of the last ten seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pulse {
+    /// Messages accepted a second.
+    pub rate: Option<f64>,
+    /// What 99 of 100 datagrams took at most, from when they could be read to when they were answered.
+    pub p99: Option<Duration>,
+    /// Live connections.
+    pub viewers: usize,
 }
 
 /// The message journal: its files, and what became of its lines since the start.
@@ -174,6 +186,9 @@ pub struct JournalFact {
     pub dropped: u64,
     /// The disk takes it.
     pub ok: bool,
+    /// How full its disk is, percent. Told on the pages.
+    #[serde(skip)]
+    pub disk: Option<u8>,
 }
 
 /// One request on its way through the routes.

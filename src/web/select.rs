@@ -4,9 +4,9 @@
 //! The default order (severity, then newest change, then name) reads only the dense keys of the
 //! view: a page of 50 out of 100,000 hosts touches 50 hosts.
 
-use crate::engine::view::{Host, HostId, Severity, State, View};
+use crate::engine::view::{Gauges, Host, HostId, Severity, State, View};
 use crate::time::Wall;
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::sync::Arc;
 
 /// What a host must fulfil; all parts must fit, empty ones fit all.
@@ -25,12 +25,15 @@ pub struct Filter {
     pub systems: Vec<String>,
     /// Plugins or beginnings of metric paths of which an alert is raised.
     pub alerts: Vec<String>,
+    /// Leaves out what is not watched.
+    pub watched_only: bool,
 }
 
 /// The keys of the filter.
 pub const KEYS: [&str; 7] = ["tag", "group", "state", "owner", "agent", "os", "alert"];
 
-/// In which order; `Severity` is worst first, `Since`, `Seen` and `Rtt` newest or longest first.
+/// In which order; `Severity` is worst first, `Since`, `Seen` and `Boot` newest, `Rtt` and `Slow` longest, `Load`
+/// highest first. Names are in the order of the numbers in them: `db-2` before `db-10`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
     #[default]
@@ -39,11 +42,17 @@ pub enum Sort {
     Since,
     Seen,
     Rtt,
+    /// By the slowest but one in twenty of the last hour's round trips.
+    Slow,
     Alerts,
+    Boot,
+    /// By the fullest of processor, memory and disk.
+    Load,
 }
 
 impl Sort {
-    pub const NAMES: &'static str = "severity, name, since, last_seen, rtt, alerts";
+    pub const NAMES: &'static str =
+        "severity, name, since, last_seen, rtt, rtt_p95, alerts, boot, load";
 
     pub fn parse(text: &str) -> Option<Sort> {
         Some(match text {
@@ -52,7 +61,10 @@ impl Sort {
             "since" => Sort::Since,
             "last_seen" => Sort::Seen,
             "rtt" => Sort::Rtt,
+            "rtt_p95" => Sort::Slow,
             "alerts" => Sort::Alerts,
+            "boot" => Sort::Boot,
+            "load" => Sort::Load,
             _ => return None,
         })
     }
@@ -64,7 +76,10 @@ impl Sort {
             Sort::Since => "since",
             Sort::Seen => "last_seen",
             Sort::Rtt => "rtt",
+            Sort::Slow => "rtt_p95",
             Sort::Alerts => "alerts",
+            Sort::Boot => "boot",
+            Sort::Load => "load",
         }
     }
 }
@@ -95,8 +110,9 @@ pub fn parse_state(text: &str) -> Option<State> {
 }
 
 impl Filter {
+    /// Nobody has asked for anything.
     pub fn is_empty(&self) -> bool {
-        *self == Filter::default()
+        *self == Filter { watched_only: self.watched_only, ..Filter::default() }
     }
 
     /// Reads `word tag:web group:basel state:down,crit owner:alice agent:<0.1.3 os:debian
@@ -136,18 +152,21 @@ impl Filter {
     }
 
     fn needs_hosts(&self) -> bool {
-        !(Filter { severities: self.severities.clone(), ..Filter::default() } == *self)
+        let (severities, watched_only) = (self.severities.clone(), self.watched_only);
+        Filter { severities, watched_only, ..Filter::default() } != *self
     }
 
-    fn takes_severity(&self, severity: Severity) -> bool {
-        self.severities.is_empty() || self.severities.contains(&severity)
+    /// What the dense keys tell.
+    fn takes_key(&self, severity: Severity, watch: bool) -> bool {
+        (self.severities.is_empty() || self.severities.contains(&severity))
+            && (watch || !self.watched_only)
     }
 
     fn takes(&self, host: &Host) -> bool {
         let among = |list: &[String], own: Option<&str>| {
             list.is_empty() || own.is_some_and(|own| list.iter().any(|l| l == own))
         };
-        self.takes_severity(host.severity)
+        self.takes_key(host.severity, host.watch)
             && (self.states.is_empty() || self.states.contains(&host.state))
             && (self.tags.is_empty()
                 || host.tags.iter().any(|tag| self.tags.iter().any(|t| **t == **tag)))
@@ -215,7 +234,7 @@ pub fn select<'a>(
         let hosts = view.hosts.iter().filter(|host| filter.takes(host));
         hosts.map(|host| (sort.host_key(host), ranks[host.id as usize], host.id)).collect()
     } else {
-        let keys = view.hosts.keys().filter(|(_, key)| filter.takes_severity(key.severity));
+        let keys = view.hosts.keys().filter(|(_, key)| filter.takes_key(key.severity, key.watch));
         keys.map(|(id, key)| (sort.key(key.severity, key.since), ranks[id as usize], id)).collect()
     };
     let total = entries.len();
@@ -254,6 +273,13 @@ impl Sort {
                 let longest = host.connections().filter_map(|c| c.rtt_ms).reduce(f32::max);
                 descending(longest.map(|rtt| (rtt * 1000.0) as i64))
             }
+            Sort::Slow => descending(slow(host).map(|rtt| (rtt * 1000.0) as i64)),
+            Sort::Boot => descending(host.boot_time.map(Wall::as_micros)),
+            Sort::Load => {
+                let Gauges { cpu, memory, disk } = host.gauges;
+                let fullest = [cpu, memory, disk].into_iter().flatten().reduce(f32::max);
+                descending(fullest.map(|percent| (percent * 1000.0) as i64))
+            }
             Sort::Alerts => {
                 let weight =
                     i64::from(host.alerts.critical) * 1000 + i64::from(host.alerts.warning);
@@ -277,16 +303,99 @@ fn name_ranks(view: &View) -> Vec<u32> {
 
 fn by_name<'a>(view: &'a View, filter: &Filter, offset: usize, limit: usize) -> Selection<'a> {
     let all = view.names.iter().filter_map(|(_, id)| view.hosts.get(*id));
-    if filter.is_empty() {
-        return Selection { hosts: all.skip(offset).take(limit).collect(), total: view.hosts.len };
+    let mut hosts: Vec<_> = all.filter(|host| filter.takes(host)).collect();
+    let total = hosts.len();
+    let end = offset.saturating_add(limit).min(total);
+    if end < total && end > 0 {
+        hosts.select_nth_unstable_by(end - 1, |a, b| natural(&a.name, &b.name));
     }
-    let mut total = 0;
-    let mut hosts = Vec::new();
-    for host in all.filter(|host| filter.takes(host)) {
-        if total >= offset && hosts.len() < limit {
-            hosts.push(host);
+    hosts.truncate(end);
+    hosts.sort_unstable_by(|a, b| natural(&a.name, &b.name));
+    Selection { hosts: hosts.split_off(offset.min(end)), total }
+}
+
+/// By letters, and by the numbers among them as numbers.
+fn natural(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (a.as_bytes(), b.as_bytes());
+    while let (Some(x), Some(y)) = (left.first(), right.first()) {
+        let order = if x.is_ascii_digit() && y.is_ascii_digit() {
+            let (m, n) = (number(&mut left), number(&mut right));
+            m.len().cmp(&n.len()).then_with(|| m.cmp(n))
+        } else {
+            (left, right) = (&left[1..], &right[1..]);
+            x.cmp(y)
+        };
+        if order != Ordering::Equal {
+            return order;
         }
-        total += 1;
     }
-    Selection { hosts, total }
+    left.len().cmp(&right.len()).then_with(|| a.cmp(b))
+}
+
+/// Takes the digits at the beginning; those that count, without zeros before them.
+fn number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    *text = rest;
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    &digits[zeros..]
+}
+
+/// The 95th percentile of the round trips of the last hour.
+fn slow(host: &Host) -> Option<f32> {
+    let hour = host.rtt_hour.as_ref()?;
+    let mut known: Vec<f32> = hour.slots.iter().copied().filter(|rtt| rtt.is_finite()).collect();
+    let at = (known.len() * 95).div_ceil(100).checked_sub(1)?;
+    known.sort_unstable_by(f32::total_cmp);
+    known.get(at).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_in_the_order_of_their_numbers() {
+        let mut names = [
+            "db-10",
+            "db-2",
+            "db-02",
+            "db",
+            "db-1a",
+            "db-1",
+            "web-9",
+            "db-b",
+            "10.0.0.9",
+            "10.0.0.10",
+        ];
+        names.sort_unstable_by(|a, b| natural(a, b));
+        let want = [
+            "10.0.0.9",
+            "10.0.0.10",
+            "db",
+            "db-1",
+            "db-1a",
+            "db-02",
+            "db-2",
+            "db-10",
+            "db-b",
+            "web-9",
+        ];
+        assert_eq!(names, want);
+    }
+
+    #[test]
+    fn order_of_names_is_one_order() {
+        let mut prng = crate::prng::Prng::new(7);
+        let mut name = || {
+            (0..4).map(|_| ['0', '1', '9', 'a', '-'][prng.below(5) as usize]).collect::<String>()
+        };
+        for _ in 0..2000 {
+            let (a, b, c) = (name(), name(), name());
+            assert_eq!(natural(&a, &b), natural(&b, &a).reverse());
+            if natural(&a, &b).is_le() && natural(&b, &c).is_le() {
+                assert!(natural(&a, &c).is_le(), "{a} {b} {c}");
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::alert::Level;
 use crate::alert::format;
-use crate::engine::view::{Alert, Host, Severity, Value};
+use crate::engine::view::{Alert, AlertCounts, Host, Severity, Value};
 use crate::text;
 use crate::time::{Duration, Wall};
 use std::borrow::Cow;
@@ -23,12 +23,16 @@ pub fn why(host: &Host, now: Wall) -> Cow<'_, str> {
     }
 }
 
-/// The worst reason alone; empty for a host that is well.
+/// The worst reason alone, and how many more there are; empty for a host that is well.
 pub fn reason(host: &Host) -> Cow<'_, str> {
     let by_alert = matches!(host.severity, Severity::Critical | Severity::Warning);
-    match host.worst_alert().filter(|_| by_alert) {
-        Some(alert) => Cow::Owned(words(alert)),
-        None => Cow::Borrowed(&host.why),
+    let Some(alert) = host.worst_alert().filter(|_| by_alert) else {
+        return Cow::Borrowed(&host.why);
+    };
+    let AlertCounts { warning, critical, unknown } = host.alerts;
+    match (warning + critical + unknown).saturating_sub(1) {
+        0 => Cow::Owned(words(alert)),
+        more => Cow::Owned(format!("{}, +{more} more", words(alert))),
     }
 }
 

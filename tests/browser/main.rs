@@ -9,6 +9,7 @@
 mod actions;
 mod axe;
 mod fleet;
+mod follow;
 mod hostile;
 mod live;
 mod pages;
@@ -22,7 +23,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The page follows the server by its live connection, and its keys and dialogs are there, which come a little later.
 pub const LIVE: &str = "document.querySelector('#link').dataset.link === 'live' && \
-    (document.querySelector('[data-find]')?.role ?? 'combobox') === 'combobox'";
+    'keys' in document.documentElement.dataset";
 
 /// One browser at a time: two of them would measure each other.
 static TURN: Mutex<()> = Mutex::new(());

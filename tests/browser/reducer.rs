@@ -35,7 +35,7 @@ const freeze = (value) => {
   return value;
 };
 async function replay(vector) {
-  const { initial, reduce } = await import('/static/live.js');
+  const { initial, reduce } = await import('/static/reduce.js');
   let state = initial();
   for (const [at, step] of vector.steps.entries()) {
     const made = reduce(state, freeze(step.frame));

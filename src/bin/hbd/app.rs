@@ -18,7 +18,7 @@ use heartbeat::web::{
     Pages, Peer, Problem, QueueFact, Reduced, Refused, Request, Response, Shelf, SignedIn,
     identify_as,
 };
-use heartbeat::web::{ConfigChange, JournalFile, TestRefusal, TestResult, TestTarget};
+use heartbeat::web::{ConfigChange, JournalFile, Pulse, TestRefusal, TestResult, TestTarget};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -129,7 +129,13 @@ impl App {
             written: self.journal.written(),
             dropped: self.journal.dropped(),
             ok: !failing,
+            disk: self.journal.disk(),
         })
+    }
+
+    fn pulse(&self) -> Pulse {
+        let (rate, p99) = *self.shared.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        Pulse { rate, p99, viewers: self.shared.viewers.load(Ordering::Relaxed) }
     }
 
     fn queues(&self) -> [QueueFact; 4] {
@@ -191,6 +197,7 @@ impl gate::App for App {
                     .unwrap_or_else(PoisonError::into_inner)
                     .clone(),
                 starting: false,
+                pulse: self.pulse(),
             };
             match Reduced::of(request) {
                 Some(asked) => self.respond_and_keep(&context, &pages, &asked),
@@ -204,6 +211,10 @@ impl gate::App for App {
             (None, Some(response)) => response,
             (None, None) => failed(request, &pages),
         }
+    }
+
+    fn note_viewers(&self, open: usize) {
+        self.shared.viewers.store(open, Ordering::Relaxed);
     }
 
     fn kept(&self, request: &Request<'_>) -> Option<Arc<Kept>> {

@@ -326,6 +326,10 @@ impl Loop {
                     self.take(now, at, i);
                 }
                 self.flush();
+                if n > 0 {
+                    // Those of a later batch have waited for the ones before it.
+                    self.shared.handling.note(n, clock::now().mono.since(now.mono));
+                }
             }
         }
     }

@@ -18,6 +18,7 @@ mod effective;
 mod engine;
 mod fault;
 mod gate;
+mod handling;
 mod hasher;
 mod help;
 mod history;

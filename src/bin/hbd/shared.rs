@@ -4,12 +4,13 @@
 //! finds the mark asks for a new one and waits for it. Nobody reads something older than what was answered to
 //! them, and a fleet that nobody looks at costs nothing to show.
 
+use crate::handling::Handling;
 use heartbeat::config::server::Server;
 use heartbeat::engine::view::View;
 use heartbeat::os::notes::Desk;
 use heartbeat::web::Facts;
 use mio::Waker;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -45,6 +46,11 @@ pub struct Shared {
     pub replies_dropped: AtomicU64,
     /// Orders that found the engine's inbox full.
     pub orders_dropped: AtomicU64,
+    pub handling: Handling,
+    /// Live connections that are open.
+    pub viewers: AtomicUsize,
+    /// What the supervisor found at its last look: messages a second, and what 99 of 100 datagrams took at most.
+    pub pace: Mutex<(Option<f64>, Option<Duration>)>,
 }
 
 impl Shared {
@@ -62,6 +68,9 @@ impl Shared {
             stalled: AtomicBool::new(false),
             replies_dropped: AtomicU64::new(0),
             orders_dropped: AtomicU64::new(0),
+            handling: Handling::default(),
+            viewers: AtomicUsize::new(0),
+            pace: Mutex::default(),
         }
     }
 

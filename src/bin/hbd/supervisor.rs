@@ -2,6 +2,7 @@
 
 use crate::accounts::{self, Accounts};
 use crate::app::App;
+use crate::handling::Counts;
 use crate::pulse::Watch;
 use crate::reading::{self, Reading};
 use crate::serve;
@@ -94,7 +95,7 @@ pub struct Supervisor {
 impl Supervisor {
     /// Returns when the process shall end.
     pub fn run(&self) {
-        let (mut status_at, mut heard) = (Mono::ZERO, None);
+        let (mut status_at, mut heard, mut handled) = (Mono::ZERO, None, Counts::default());
         let mut watchdog_at = Mono::ZERO;
         let mut watch = Watch::default();
         let mut stood_still = false;
@@ -130,7 +131,7 @@ impl Supervisor {
             let now = clock::now().mono;
             if now >= status_at {
                 status_at = now + STATUS_EVERY;
-                self.notifier.tell(&self.status(&mut heard));
+                self.notifier.tell(&self.status(&mut heard, &mut handled));
             }
             self.look_at_certificate();
             fault::point("supervisor");
@@ -254,16 +255,20 @@ impl Supervisor {
         }
     }
 
-    /// `before`: when and how much had been accepted at the last look.
-    fn status(&self, before: &mut Option<(Mono, u64)>) -> String {
+    /// `before`: when and how much had been accepted at the last look, `handled` what had been handled by then.
+    fn status(&self, before: &mut Option<(Mono, u64)>, handled: &mut Counts) -> String {
         let view = self.shared.view();
         let down = view.counts[usize::from(Severity::Down.code())];
         let (now, accepted) = (clock::now().mono, view.counters.accepted);
-        let rate = before.replace((now, accepted)).map_or(0.0, |(at, count)| {
+        let rate = before.replace((now, accepted)).map(|(at, count)| {
             let secs = now.since(at).as_secs_f64().max(0.001);
             accepted.saturating_sub(count) as f64 / secs
         });
-        format!("STATUS={} hosts, {down} down, {rate:.0} hb/s", view.hosts.len)
+        let counts = self.shared.handling.counts();
+        let p99 = counts.p99_since(handled);
+        *handled = counts;
+        *self.shared.pace.lock().unwrap_or_else(PoisonError::into_inner) = (rate, p99);
+        format!("STATUS={} hosts, {down} down, {:.0} hb/s", view.hosts.len, rate.unwrap_or(0.0))
     }
 }
 

@@ -160,7 +160,9 @@ impl Live {
                 self.say_bye(now);
             }
             self.serve(now);
-            let empty = self.clients.iter().all(Option::is_none);
+            let open = self.clients.iter().flatten().count();
+            self.app.note_viewers(open);
+            let empty = open == 0;
             if stop_at.is_some_and(|at| empty || now.mono >= at) {
                 return;
             }

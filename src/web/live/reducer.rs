@@ -1,5 +1,5 @@
 //! The client's side: frames in, rows out. A pure function over frames, mirrored by
-//! `static/live.js`.
+//! `static/reduce.js`.
 
 use serde::Deserialize;
 use serde_json::Value;

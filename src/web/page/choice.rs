@@ -18,7 +18,7 @@ pub const COLUMNS: [(&str, &str, bool); 18] = [
     ("alerts", "Alerts", true),
     ("v4", "IPv4", true),
     ("v6", "IPv6", true),
-    ("rtt", "Round trip, 1 h", true),
+    ("rtt", "RTT, 1 h", true),
     ("seen", "Last seen", true),
     ("up", "Uptime", true),
     ("res", "CPU Mem Disk", true),

@@ -96,6 +96,24 @@ impl Clock {
         self.format(at, if is_today { "%H:%M" } else { "%-d %b %H:%M" })
     }
 
+    /// A moment as forms and presets send it: with its zone, by this clock, or in Unix seconds.
+    pub fn moment(&self, text: &str) -> Option<Wall> {
+        match text.parse::<Timestamp>() {
+            Ok(at) => Some(Wall::from_micros(at.as_microsecond())),
+            Err(_) => self.parse(text),
+        }
+    }
+
+    /// `16:20`, within a week `Mon 09:00`, else `20 Nov 14:02`.
+    pub fn weekday(&self, at: Wall) -> String {
+        const WEEK: Duration = Duration::from_secs(6 * 86_400);
+        match self.day(at) == self.today() {
+            true => self.format(at, "%H:%M"),
+            false if at.since(self.now) < WEEK => self.format(at, "%a %H:%M"),
+            false => self.format(at, "%-d %b %H:%M"),
+        }
+    }
+
     /// Nine o'clock of the next day, or of the next such day of the week (1 is Monday), by this clock.
     pub fn next_morning(&self, weekday: Option<i8>) -> Wall {
         let fallback = self.now + Duration::from_secs(86_400);

@@ -28,7 +28,8 @@ const PLAIN: [(&str, &[&str]); 8] = [
 /// `GET /live.csv?q=&state=&group=&owner=&sort=&cols=`
 pub fn respond(call: &Call<'_>) -> Answer {
     let view = live::listed(call);
-    let (filter, sort, _) = live::wish(call);
+    let (mut filter, sort, _) = live::wish(call);
+    filter.watched_only = false;
     let choice = Choice::of(call);
     let clock = shell::clock(call);
     let plain: Vec<_> = PLAIN.iter().filter(|(key, _)| choice.shows(key)).collect();

@@ -5,24 +5,28 @@ use super::feed::{self, Item};
 use super::map::{Map, map};
 use super::mark::{Mark, mark};
 use super::panel::{self, Panel};
-use super::row::{Row, row};
-use super::shell::{self, Shell, alarm, here_with};
+use super::row::{Row, RttLimits, row};
+use super::shell::{self, Shell, alarm, here_with, icon};
 use super::{empty, number, page};
 use crate::engine::view::{EventKind, Severity, View};
 use crate::time::{Duration, Wall};
 use crate::web::authz::{self, Level};
 use crate::web::near;
+use crate::web::query;
 use crate::web::select::{Filter, Sort, parse_severity, select};
 use crate::web::{Answer, Call};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const ROWS: usize = 50;
+/// So many where somebody scrolls on; more are on the next pages.
+const ROWS_MAX: usize = 300;
 const MESSAGES: usize = 14;
 /// The trend of a tile looks back this far.
 const TREND: Duration = Duration::from_secs(600);
 const GROUPS_MAX: usize = 200;
+const GHOSTS_MAX: usize = 12;
 /// Offers in place of a filter that finds nothing.
 const MEANT_MAX: usize = 3;
 
@@ -42,18 +46,42 @@ struct Live {
     /// The form in which columns are chosen: its address, and whether this is it.
     columns: String,
     is_choosing: bool,
+    /// The heads of the table: where they sort it, and how it is sorted now.
+    heads: BTreeMap<&'static str, Head>,
+    /// Hosts that are not watched and not shown, and the way to them.
+    hidden: Option<Hidden>,
+    /// The same hosts from the API.
+    json: String,
     /// Somebody may act on the rows.
     may_act: bool,
     tiles: Vec<Tile>,
     map: Map,
     form: Form,
     rows: Vec<Row>,
+    /// Rows that there may be at most.
+    size: usize,
     pager: Pager,
     chips: Vec<(&'static str, String, bool)>,
     /// Kinds that the messages show; empty: all.
     kinds: String,
     feed: Vec<Item>,
     ghosts: Vec<String>,
+    /// The reader may take them, or have them forgotten.
+    may_accept: bool,
+}
+
+/// A head of the table that sorts it.
+#[derive(Serialize)]
+struct Head {
+    href: String,
+    /// `ascending` or `descending`, where the table is sorted by it.
+    order: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Hidden {
+    count: String,
+    href: String,
 }
 
 /// A column that may be chosen.
@@ -123,7 +151,7 @@ fn is_all(call: &Call<'_>) -> bool {
     call.query.get("owner") == Some("all")
 }
 
-/// `GET /live?q=&state=&group=&owner=&sort=&page=&map=&colour=&cols=&density=&act=`
+/// `GET /live?q=&state=&group=&owner=&unwatched=&sort=&page=&rows=&map=&colour=&cols=&density=&act=`
 pub fn respond(call: &Call<'_>) -> Answer {
     let listed = listed(call);
     let view = &listed;
@@ -135,13 +163,15 @@ pub fn respond(call: &Call<'_>) -> Answer {
     let choice = Choice::of(call);
     let (filter, sort, mut form) = filter(call, view);
     let total_pages = |total: usize| total.div_ceil(ROWS).max(1);
-    let wish = call.query.get("page").and_then(|p| p.parse::<usize>().ok()).unwrap_or(1).max(1);
-    let mut selection = select(view, &filter, sort, (wish - 1).saturating_mul(ROWS), ROWS);
+    let number = |name: &str| call.query.get(name).and_then(|text| text.parse::<usize>().ok());
+    let wish = number("page").unwrap_or(1).max(1);
+    let size = number("rows").filter(|_| wish == 1).unwrap_or(ROWS).clamp(ROWS, ROWS_MAX);
+    let mut selection = select(view, &filter, sort, (wish - 1).saturating_mul(ROWS), size);
     let current = wish.min(total_pages(selection.total));
     if current != wish {
         selection = select(view, &filter, sort, (current - 1) * ROWS, ROWS);
     }
-    if selection.total == 0 {
+    if selection.total == 0 || !form.unknown.is_empty() {
         form.meant = meant(call, view, &filter);
     }
     let kind = call.query.get("feed").unwrap_or_default();
@@ -149,13 +179,25 @@ pub fn respond(call: &Call<'_>) -> Answer {
     let title = if alarm.is_empty() { "Live".to_owned() } else { format!("({alarm}) Live") };
     let extra = choice.extra();
     let back = here_with(call, &["act", "host", "id"], &[]);
+    let config = Arc::clone(&call.context.config);
+    let mut limits = RttLimits::of(&config);
+    let mut shell = Shell::new(call, "live", &title);
+    shell.icon = icon(&view.counts);
     let context = Live {
-        shell: Shell::new(call, "live", &title),
+        shell,
         panel: panel::of_query(call, &clock, &back),
         hosts: number::count(view.hosts.len as u64),
         tiles: tiles(view, &filter, call.context.now.wall),
         map: map(call, view, &choice),
-        rows: selection.hosts.iter().map(|host| row(call, host, &brief, &extra)).collect(),
+        rows: selection
+            .hosts
+            .iter()
+            .map(|host| row(call, host, &brief, &extra, &mut limits))
+            .collect(),
+        size,
+        heads: heads(call, sort),
+        hidden: hidden(call, view, &filter),
+        json: json(call),
         pager: pager(call, current, selection.hosts.len(), selection.total),
         cols: choice.shown(),
         extra,
@@ -174,9 +216,51 @@ pub fn respond(call: &Call<'_>) -> Answer {
             &clock,
             view.events.iter().rev().filter(|e| feed::is_of(kind, e.kind)).take(MESSAGES),
         ),
-        ghosts: view.ghosts.iter().map(|g| g.name.to_string()).collect(),
+        ghosts: view.ghosts.iter().take(GHOSTS_MAX).map(|g| g.name.to_string()).collect(),
+        may_accept: call.caller.sees_all(),
     };
     page(call, 200, "live.html", &context)
+}
+
+/// Each head sorts by what it says, the highest, the newest or the first letter first.
+fn heads(call: &Call<'_>, sort: Sort) -> BTreeMap<&'static str, Head> {
+    const HEADS: [(&str, Sort, &str); 9] = [
+        ("state", Sort::Severity, "descending"),
+        ("host", Sort::Name, "ascending"),
+        ("alerts", Sort::Alerts, "descending"),
+        ("v4", Sort::Rtt, "descending"),
+        ("v6", Sort::Rtt, "descending"),
+        ("rtt", Sort::Slow, "descending"),
+        ("seen", Sort::Seen, "descending"),
+        ("up", Sort::Boot, "ascending"),
+        ("res", Sort::Load, "descending"),
+    ];
+    let head = |(key, by, order): (&'static str, Sort, &'static str)| {
+        let href = here_with(call, &["sort", "page", "act"], &[("sort", by.as_str())]);
+        (key, Head { href, order: (sort == by).then_some(order) })
+    };
+    HEADS.into_iter().map(head).collect()
+}
+
+/// What the table leaves out unless it is asked for.
+fn hidden(call: &Call<'_>, view: &View, filter: &Filter) -> Option<Hidden> {
+    let count = view.hosts.keys().filter(|(_, key)| !key.watch).count();
+    (filter.watched_only && count > 0).then(|| Hidden {
+        count: number::count(count as u64),
+        href: here_with(call, &["unwatched", "page", "act"], &[("unwatched", "1")]),
+    })
+}
+
+/// The API's words for what the table shows.
+fn json(call: &Call<'_>) -> String {
+    let names = [("q", "q"), ("state", "severity"), ("group", "group"), ("sort", "sort")];
+    let word = |(own, theirs): (&str, &str)| {
+        let value = call.query.get(own)?;
+        Some(format!("{theirs}={}", query::encode(value)))
+    };
+    let words: Vec<String> = names.into_iter().filter_map(word).collect();
+    let question = if words.is_empty() { "" } else { "?" };
+    format!("/api/0/hosts{question}{}", words.join("&"))
 }
 
 /// Which entries the messages show: name, address, whether it is so now.
@@ -200,7 +284,11 @@ pub fn wish(call: &Call<'_>) -> (Filter, Sort, Vec<String>) {
     let unknown = filter.parse(call.query.get("q").unwrap_or(""));
     let state = call.query.get("state").unwrap_or("");
     filter.severities.extend(state.split(',').filter_map(parse_severity));
-    filter.groups.extend(call.query.get("group").map(str::to_owned));
+    filter
+        .groups
+        .extend(call.query.get("group").filter(|name| !name.is_empty()).map(str::to_owned));
+    // Who looks for something shall find it.
+    filter.watched_only = filter.is_empty() && call.query.get("unwatched").is_none();
     let sort = call.query.get("sort").and_then(Sort::parse).unwrap_or_default();
     (filter, sort, unknown)
 }
@@ -336,7 +424,8 @@ fn share(count: u32, total: usize) -> String {
 fn pager(call: &Call<'_>, current: usize, shown: usize, total: usize) -> Pager {
     let pages = total.div_ceil(ROWS).max(1);
     let start = (current - 1) * ROWS;
-    let href = |page: usize| here_with(call, &["page", "act"], &[("page", &page.to_string())]);
+    let href =
+        |page: usize| here_with(call, &["page", "rows", "act"], &[("page", &page.to_string())]);
     let mut numbers: Vec<usize> = [1, current.saturating_sub(1), current, current + 1, pages]
         .into_iter()
         .filter(|page| (1..=pages).contains(page))
@@ -353,6 +442,6 @@ fn pager(call: &Call<'_>, current: usize, shown: usize, total: usize) -> Pager {
         first: number::count((start + usize::from(shown > 0)) as u64),
         last: number::count((start + shown) as u64),
         total: number::count(total as u64),
-        links: if pages > 1 { links.collect() } else { Vec::new() },
+        links: if shown < total { links.collect() } else { Vec::new() },
     }
 }

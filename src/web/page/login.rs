@@ -5,19 +5,25 @@ use super::shell::Shell;
 use crate::time::Duration;
 use crate::web::form::local;
 use crate::web::problem::Problem;
-use crate::web::{Answer, Call, redirect};
+use crate::web::{Answer, Call, guard, redirect};
 use serde::Serialize;
 use serde_json::Value;
 
 #[derive(Serialize)]
 struct Login {
     shell: Shell,
+    /// The server, as it was asked for.
+    host: String,
     user: String,
     next: String,
     /// Days of "keep me signed in"; `None`: there is no such box.
     remember: Option<String>,
     problem: Option<String>,
     hint: Option<String>,
+    /// Seconds of a pause, which a script counts down.
+    wait: Option<u64>,
+    /// Somebody signed in, and the browser did not keep it.
+    blocked: bool,
     /// The password would go over the network as it is.
     is_plain: bool,
 }
@@ -42,14 +48,28 @@ fn render(call: &Call<'_>, user: &str, next: Option<&str>, problem: Option<&Prob
     let remember = call.context.config.session_remember;
     let context = Login {
         shell: Shell::new(call, "login", "Sign in"),
+        host: guard::host(call.context, call.request).map_or_else(
+            || call.context.config.site_name.clone(),
+            |authority| authority.url_host(),
+        ),
         user: user.chars().take(64).collect(),
         next: local(next),
         remember: (!remember.is_zero()).then(|| length(remember)),
         problem: problem.map(|problem| problem.detail.clone()),
         hint: problem.and_then(|problem| problem.hint.as_ref().map(|hint| hint.to_string())),
+        wait: problem.and_then(Problem::wait),
+        blocked: problem.is_none() && has_just_signed_in(call),
         is_plain: !call.request.secure && !call.request.peer.is_loopback(),
     };
     page(call, problem.map_or(200, |problem| problem.status), "login.html", &context)
+}
+
+/// The way from a form that was taken leads back here only where the browser has not kept the session: a refused one is
+/// answered without a redirect, and this page has no links.
+fn has_just_signed_in(call: &Call<'_>) -> bool {
+    let Some(from) = call.request.header("referer") else { return false };
+    let path = from.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
+    path.is_some_and(|(_, path)| path == "login" || path.starts_with("login?"))
 }
 
 fn length(length: Duration) -> String {

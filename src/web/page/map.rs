@@ -204,22 +204,31 @@ type Drawn = (usize, usize, Vec<(&'static str, String)>);
 fn draw(members: &[Spot], rows: usize) -> Drawn {
     let mut paths: [String; 8] = Default::default();
     let mut crosses = String::new();
+    let is_up = |spot: &Spot| spot.severity == Severity::Up;
     for (i, Spot { severity, .. }) in members.iter().enumerate() {
         let (x, y) = (i / rows * PITCH, i % rows * PITCH);
+        if *severity == Severity::Up && i % rows > 0 && is_up(&members[i - 1]) {
+            continue;
+        }
         let path = &mut paths[usize::from(severity.code())];
         let (x5, y5) = (x as f32 + 3.5, y as f32 + 3.5);
         // Writing to a String cannot fail.
         let _ = match severity {
-            Severity::Up => write!(path, "M{x} {y}h7v7h-7z"),
+            Severity::Up => {
+                // Those below it in its column with it: a line that the sheet draws as cells.
+                let below = &members[i..members.len().min(i + rows - i % rows)];
+                let run = below.iter().take_while(|spot| is_up(spot)).count();
+                write!(path, "M{x5} {y}v{}", run * PITCH - 1)
+            }
             Severity::Warning => write!(path, "M{x5} {}l4 8h-8z", y as f32 - 0.5),
             Severity::Critical => {
-                write!(path, "M{x5} {}l4.500 4.500-4.500 4.500-4.500-4.500z", y as f32 - 1.0)
+                write!(path, "M{x5} {}l4.5 4.5-4.5 4.5-4.5-4.5z", y as f32 - 1.0)
             }
             Severity::Down => {
                 let _ = write!(crosses, "M{} {}l4 4m0-4l-4 4", x as f32 + 1.5, y as f32 + 1.5);
                 write!(path, "M{} {}h8v8h-8z", x as f32 - 0.5, y as f32 - 0.5)
             }
-            Severity::Unreachable => write!(path, "M{}.6 {}.6h5.800v5.800h-5.800z", x, y),
+            Severity::Unreachable => write!(path, "M{}.6 {}.6h5.8v5.8h-5.8z", x, y),
             Severity::Late | Severity::Unknown | Severity::Maintenance => {
                 write!(path, "M{}.5 {y5}a3 3 0 1 0 6 0a3 3 0 1 0-6 0z", x)
             }
@@ -229,6 +238,7 @@ fn draw(members: &[Spot], rows: usize) -> Drawn {
         .into_iter()
         .rev()
         .map(|s| (mark(s).key, std::mem::take(&mut paths[usize::from(s.code())])))
+        .map(|(key, path)| (if key == "up" { "ups" } else { key }, path))
         .filter(|(_, path)| !path.is_empty())
         .collect();
     if !crosses.is_empty() {

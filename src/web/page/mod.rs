@@ -33,6 +33,7 @@ mod shell;
 mod spark;
 mod status;
 mod strip;
+mod told;
 mod value;
 mod wall;
 
@@ -48,6 +49,7 @@ pub use map::cells as live_map;
 pub use settings::respond as settings;
 pub use shell::{choose, here};
 pub use status::{badge, respond as status};
+pub use told::cookie as told_cookie;
 pub use wall::respond as wall;
 
 use super::asset::Assets;
@@ -179,15 +181,15 @@ impl Pages {
 /// Renders a page for the reader of `call`.
 fn page(call: &Call<'_>, status: u16, template: &str, context: &impl Serialize) -> Answer {
     let text = call.context.pages.render(template, context)?;
-    Ok(Response {
-        status,
-        headers: vec![
-            ("Content-Type", "text/html; charset=utf-8".to_owned()),
-            ("Cache-Control", "no-store".to_owned()),
-            ("Vary", "Accept-Encoding, Cookie".to_owned()),
-        ],
-        body: Body::Owned(text.into_bytes()),
-    })
+    let mut headers = vec![
+        ("Content-Type", "text/html; charset=utf-8".to_owned()),
+        ("Cache-Control", "no-store".to_owned()),
+        ("Vary", "Accept-Encoding, Cookie".to_owned()),
+    ];
+    if call.request.cookie(told::COOKIE).is_some() {
+        headers.push(("Set-Cookie", told::over()));
+    }
+    Ok(Response { status, headers, body: Body::Owned(text.into_bytes()) })
 }
 
 /// Writes text into HTML, between tags or in a quoted attribute; characters that mislead a reader

@@ -4,13 +4,19 @@ use super::choice;
 use super::clock::{Clock, When, span};
 use super::mark::{Mark, mark};
 use super::number;
-use super::spark::{Spark, spark};
-use crate::engine::view::{ConnState, Connection, DnsState, Family, Host, Severity};
+use super::spark::{self, Spark};
+use crate::alert::{self, Question, Ruleset};
+use crate::config::server::{Limit, Server};
+use crate::engine::view::{ConnState, Connection, DnsState, Family, Host, Severity, State};
 use crate::time::{Duration, Wall};
 use crate::web::Call;
 use crate::web::query;
 use crate::web::why::why;
 use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// For so long a machine that has come up says so.
+const REBOOTED: Duration = Duration::from_secs(3600);
 
 #[derive(Serialize)]
 pub struct Row {
@@ -33,10 +39,13 @@ pub struct Row {
     seen: Option<When>,
     is_late: bool,
     boot: Option<When>,
-    gauges: Option<Gauges>,
-    watch: bool,
-    sealed: bool,
-    degraded: bool,
+    /// It came up less than an hour ago.
+    is_fresh: bool,
+    gauges: Gauges,
+    /// Icon and word of what else is to be known of the state.
+    modifiers: Vec<(&'static str, &'static str)>,
+    /// Its alerts.
+    alerts: String,
     /// What stands in the columns that somebody chose beside the usual ones.
     extra: Vec<String>,
     menu: String,
@@ -53,9 +62,48 @@ pub struct Cell {
 #[derive(Serialize)]
 pub struct Gauges {
     label: String,
-    /// Name, top and height in a box of 18.
+    /// Name, place, top and height in a box of 16; without height where nothing is known.
     bars: Vec<(&'static str, usize, String, String)>,
     worst: String,
+    title: &'static str,
+}
+
+/// The limits of round trips: the rules of each list of profiles, compiled once.
+pub struct RttLimits<'a> {
+    config: &'a Server,
+    rules: BTreeMap<&'a [String], Ruleset>,
+    /// No rule is about a round trip.
+    is_empty: bool,
+}
+
+impl<'a> RttLimits<'a> {
+    pub fn of(config: &'a Server) -> RttLimits<'a> {
+        let mut layers =
+            std::iter::once(&config.thresholds).chain(config.threshold_configs.values());
+        let is_empty = !layers.any(|layer| layer.keys().any(|path| path.starts_with("rtt.")));
+        RttLimits { config, rules: BTreeMap::new(), is_empty }
+    }
+
+    /// The lowest limit of a host's round trip, milliseconds.
+    fn lowest(&mut self, host: &Host) -> Option<f64> {
+        if self.is_empty {
+            return None;
+        }
+        let declared = self.config.hosts.get(&*host.name);
+        let profiles = declared.map_or(&[][..], |declared| &declared.threshold_config);
+        let compiled = || Ruleset::compile(self.config, profiles);
+        let rules = self.rules.entry(profiles).or_insert_with(compiled);
+        let question = Question {
+            host: &host.name,
+            metric: &format!("rtt.{}", host.name),
+            value: None,
+            before: alert::Level::Ok,
+            data: &serde_json::Value::Null,
+        };
+        let rule = alert::explain(rules, &question).rule.filter(|rule| rule.enabled)?;
+        let number = |limit: &Option<Limit>| limit.as_ref().and_then(Limit::as_number);
+        [number(&rule.warning), number(&rule.critical)].into_iter().flatten().reduce(f64::min)
+    }
 }
 
 /// `extra` are the keys of the columns beside the usual ones.
@@ -64,8 +112,11 @@ pub fn row(
     host: &Host,
     clock: &Clock,
     extra: &[(&'static str, &'static str)],
+    limits: &mut RttLimits<'_>,
 ) -> Row {
     let now = call.context.now.wall;
+    let boot = host.boot_time.filter(|_| host.severity != Severity::Down);
+    let is_fresh = boot.is_some_and(|at| now.since(at) < REBOOTED);
     let is_late = matches!(host.severity, Severity::Down | Severity::Late | Severity::Unreachable);
     Row {
         id: host.id,
@@ -83,14 +134,17 @@ pub fn row(
         unknown: host.alerts.unknown,
         r4: cell(host, Family::V4),
         r6: cell(host, Family::V6),
-        spark: rtt_spark(host, now),
+        spark: rtt_spark(host, now, limits),
         seen: host.last_seen.map(|at| clock.ago(at)),
         is_late,
-        boot: host.boot_time.filter(|_| host.severity != Severity::Down).map(|at| clock.since(at)),
+        boot: boot.map(|at| match is_fresh {
+            true => When { text: format!("rebooted {}", clock.ago(at).text), ..clock.since(at) },
+            false => clock.since(at),
+        }),
+        is_fresh,
         gauges: gauges(host),
-        watch: host.watch,
-        sealed: host.sealed,
-        degraded: host.degraded,
+        modifiers: modifiers(call, host),
+        alerts: format!("/alerts?q={}", query::encode(&format!("host:{}", host.name))),
         extra: extra.iter().map(|(key, _)| column(call, host, clock, key)).collect(),
         menu: format!("/live?act=menu&host={}#act", query::encode(&host.name)),
     }
@@ -153,13 +207,33 @@ pub fn has_family(host: &Host, family: Family) -> bool {
     host.connections().any(|c| c.family == family)
 }
 
-/// The round trip over one family.
+/// Somebody has taken it on, something keeps it quiet, nobody is told.
+fn modifiers(call: &Call<'_>, host: &Host) -> Vec<(&'static str, &'static str)> {
+    let flags = host.flags();
+    let is_down = host.state == State::Down;
+    let is_own = |id: &str| id.strip_prefix(&*host.name) == Some("/host");
+    let is_taken =
+        is_down && call.context.view.acknowledgements.iter().any(|ack| is_own(&ack.alert));
+    [
+        (flags & 4 != 0 || is_taken, ("tick", "acknowledged")),
+        (flags & 2 != 0, ("hush", "silenced")),
+        (flags & 1 != 0, ("mute", "not watched")),
+    ]
+    .into_iter()
+    .filter_map(|(is_so, modifier)| is_so.then_some(modifier))
+    .collect()
+}
+
+/// The round trip over one family; of one that alone works, with a mark.
 pub fn cell(host: &Host, family: Family) -> Cell {
     let found: Option<&Connection> = host.connections().find(|c| c.family == family);
     let (text, class, title) = match found {
         None => ("–".to_owned(), "ink3", "never heard over this family"),
         Some(c) if c.state == ConnState::Down => ("lost".to_owned(), "t-down", "no heartbeat"),
         Some(c) => match c.rtt_ms {
+            Some(ms) if ms.is_finite() && host.degraded => {
+                (format!("{} !", number::round_trip(ms)), "t-warn", "only this family works")
+            }
             Some(ms) if ms.is_finite() => (number::round_trip(ms), "", ""),
             _ => ("–".to_owned(), "ink3", "heard; the agent has not measured the round trip"),
         },
@@ -167,7 +241,7 @@ pub fn cell(host: &Host, family: Family) -> Cell {
     Cell { text, class, title }
 }
 
-fn rtt_spark(host: &Host, now: Wall) -> Option<Spark> {
+fn rtt_spark(host: &Host, now: Wall, limits: &mut RttLimits<'_>) -> Option<Spark> {
     let hour = host.rtt_hour.as_ref()?;
     // Two minutes a point: the picture is 84 pixels wide, and a page has fifty of them.
     let series: Vec<Option<f64>> = hour
@@ -175,25 +249,23 @@ fn rtt_spark(host: &Host, now: Wall) -> Option<Spark> {
         .chunks(2)
         .map(|pair| pair.iter().flatten().copied().reduce(f32::max).map(f64::from))
         .collect();
-    spark("Round trip, last hour", "ms", &series)
+    spark::limited("Round trip, last hour", "ms", &series, limits.lowest(host))
 }
 
-fn gauges(host: &Host) -> Option<Gauges> {
-    let named = [("cpu", host.gauges.cpu), ("mem", host.gauges.memory), ("disk", host.gauges.disk)];
-    let known: Vec<(&str, usize, f32)> = named
-        .iter()
-        .enumerate()
-        .filter_map(|(i, (name, value))| Some((*name, i * 8, value.filter(|v| v.is_finite())?)))
-        .collect();
-    let worst = known.iter().max_by(|a, b| a.2.total_cmp(&b.2))?;
-    let label: Vec<_> = known.iter().map(|(name, _, v)| format!("{name} {v:.0} %")).collect();
-    let bars = known.iter().map(|(name, x, value)| {
-        let height = (value.clamp(0.0, 100.0) * 0.18).max(0.5);
-        (*name, *x, format!("{:.1}", 18.0 - height), format!("{height:.1}"))
+fn gauges(host: &Host) -> Gauges {
+    let named = [("cpu", host.gauges.cpu), ("mem", host.gauges.memory), ("disk", host.gauges.disk)]
+        .map(|(name, value)| (name, value.filter(|value| value.is_finite())));
+    let known = || named.iter().filter_map(|(name, value)| Some((*name, (*value)?)));
+    let worst = known().max_by(|a, b| a.1.total_cmp(&b.1));
+    let label: Vec<_> = known().map(|(name, value)| format!("{name} {value:.0} %")).collect();
+    let bars = named.iter().enumerate().map(|(i, (name, value))| {
+        let height = value.map_or(0.0, |value| (value.clamp(0.0, 100.0) * 0.16).max(0.5));
+        (*name, i * 8, format!("{:.1}", 16.0 - height), format!("{height:.1}"))
     });
-    Some(Gauges {
-        label: label.join(", "),
+    Gauges {
+        label: if label.is_empty() { "not reported".to_owned() } else { label.join(", ") },
         bars: bars.collect(),
-        worst: format!("{} {:.0}", worst.0, worst.2),
-    })
+        worst: worst.map_or_else(|| "–".to_owned(), |(name, value)| format!("{name} {value:.0}")),
+        title: if worst.is_none() { "not reported by the agent" } else { "" },
+    }
 }

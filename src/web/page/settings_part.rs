@@ -19,10 +19,20 @@ const HOSTS_MAX: usize = 100;
 #[derive(Serialize)]
 pub struct Preferences {
     pub keys_off: bool,
+    /// Field, what the key does, and which it is.
+    pub keys: Vec<(&'static str, &'static str, String)>,
+    /// The browser shall tell of hosts that are down or critical.
+    pub notices: bool,
 }
 
 pub fn preferences(call: &Call<'_>) -> Preferences {
-    Preferences { keys_off: call.request.cookie("hb_keys") == Some("off") }
+    let (keys_on, own) = super::shell::own_keys(call);
+    let keys = super::shell::KEYS.into_iter().zip(own);
+    Preferences {
+        keys_off: !keys_on,
+        keys: keys.map(|((field, _, word), own)| (field, word, own)).collect(),
+        notices: call.request.cookie("hb_notices") == Some("on"),
+    }
 }
 
 /// Every key: its value where it is known, where it was written, or what holds without it.

@@ -5,16 +5,19 @@ use super::attention::Pie;
 use super::choice::{self, Choice};
 use super::clock::{Clock, When, span};
 use super::number;
+use super::told::{self, Told};
 use crate::config::server::is_zone_name;
 use crate::engine::view::Severity;
 use crate::web::http::{Body, Response};
 use crate::web::problem::Problem;
 use crate::web::query::{self, Query};
-use crate::web::{Answer, Call, channel_banner, form, guard};
+use crate::web::{Answer, Call, Pulse, channel_banner, form, guard};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
 const YEAR_S: u32 = 31_536_000;
+/// From this many percent on the disk of the journal is told of.
+const DISK_FULL: u8 = 95;
 
 /// The part of a template's context that `base.html` reads.
 #[derive(Serialize)]
@@ -31,14 +34,15 @@ pub struct Shell {
     /// Of the pages beside `/live`.
     pub more: String,
     pub icon: String,
-    /// Keys, dialogs, filters as one types: on every page.
+    /// Keys, and what comes with the first touch of a page.
     pub base: Option<String>,
-    /// The live module, where this build has it.
+    /// The live module, where this build has it, and what it imports.
     pub script: Option<String>,
-    /// Of the fleet map, fetched when somebody points at it.
-    pub map: Option<String>,
+    pub modules: Vec<String>,
     /// Of pages with charts.
     pub chart: Option<String>,
+    /// What was just done, and how it is taken back.
+    pub told: Option<Told>,
     pub pie: Pie,
     pub account: Option<Account>,
     pub as_of: When,
@@ -49,8 +53,8 @@ pub struct Shell {
     pub banner: Option<Banner>,
     pub version: &'static str,
     pub started: When,
-    pub received: String,
-    pub refused: Option<String>,
+    /// How busy the server is: what is known of it, a few words each.
+    pub facts: Vec<String>,
     pub is_open: bool,
 }
 
@@ -102,7 +106,6 @@ impl Shell {
         let assets = &context.pages.assets;
         let url = |name: &str| assets.url(name).unwrap_or_default();
         let site = context.config.site_name.clone();
-        let rejected: u64 = view.counters.rejected.values().sum();
         Shell {
             title: format!("{title} – {site}"),
             site,
@@ -116,11 +119,15 @@ impl Shell {
             },
             css: url("hb.css"),
             more: url("more.css"),
-            icon: url("favicon.svg"),
+            icon: match call.caller {
+                crate::web::Caller::Anonymous => url("favicon.svg"),
+                _ => icon(&view.counts),
+            },
             base: assets.url("base.js"),
             script: assets.url("live.js"),
-            map: assets.url("map.js"),
+            modules: assets.imports_of_live(),
             chart: assets.url("chart.js"),
+            told: told::of(call),
             pie: Pie::of(view),
             account: account(call),
             as_of: clock.time(context.now.wall),
@@ -130,11 +137,43 @@ impl Shell {
             banner: banner(call),
             version: context.facts.version,
             started: clock.since(view.started.wall),
-            received: number::count(view.counters.received),
-            refused: (rejected > 0).then(|| number::count(rejected)),
+            facts: facts(call),
             is_open: context.config.users.is_empty(),
         }
     }
+}
+
+/// The mark with a badge of what is wrong; the live module writes the same address.
+pub fn icon(counts: &[u32; 8]) -> String {
+    let of = |severity: Severity| counts[usize::from(severity.code())];
+    let (down, critical) = (of(Severity::Down), of(Severity::Critical));
+    format!("/favicon.svg?d={down}&c={critical}&w={}", of(Severity::Warning))
+}
+
+/// `41.3 heartbeats/s · 0.3 ms p99`, `journal 71 MB of 1.1 GB`, `3 viewers`
+fn facts(call: &Call<'_>) -> Vec<String> {
+    if call.caller == crate::web::Caller::Anonymous {
+        return Vec::new();
+    }
+    let context = call.context;
+    let Pulse { rate, p99, viewers } = context.pulse;
+    let rate = rate.map(|rate| format!("{} heartbeats/s", number::short(rate)));
+    let p99 = p99.map(|took| {
+        let ms = took.as_secs_f32() * 1000.0;
+        format!("{} p99", number::round_trip(ms.max(0.1)))
+    });
+    let pace: Vec<String> = rate.into_iter().chain(p99).collect();
+    let journal = context.journal.map(|journal| {
+        let bytes = |bytes: u64| number::bytes(bytes as f64);
+        format!("journal {} of {}", bytes(journal.bytes), bytes(journal.bytes_max))
+    });
+    let plural = if viewers == 1 { "" } else { "s" };
+    let viewers = Some(format!("{viewers} viewer{plural}"));
+    let pace = (!pace.is_empty()).then(|| pace.join(" · "));
+    let refused: u64 = context.view.counters.rejected.values().sum();
+    let datagrams = if refused == 1 { "datagram" } else { "datagrams" };
+    let refused = (refused > 0).then(|| format!("{} {datagrams} refused", number::count(refused)));
+    [pace, journal, viewers, refused].into_iter().flatten().collect()
 }
 
 fn account(call: &Call<'_>) -> Option<Account> {
@@ -187,16 +226,73 @@ pub fn choose(call: &Call<'_>) -> Answer {
     if form.get("do") == Some("live") {
         return Ok(choose_live(call, &form));
     }
+    if let Some(own) = keys(&form)? {
+        return Ok(chosen(call, "hb_keys", &own, here(call)));
+    }
     let (name, allowed): (_, &[&str]) = match form.get("do") {
         Some("theme") => ("hb_theme", &["system", "light", "dark"]),
         Some("zone") => ("hb_tz", &["server", "utc"]),
         Some("keys") => ("hb_keys", &["on", "off"]),
+        Some("notices") => ("hb_notices", &["on", "off"]),
         _ => return Err(bad_choice("do")),
     };
     let is_zone = |to: &str| to.strip_prefix("browser:").is_some_and(is_zone_name);
     let fits = |to: &&str| allowed.contains(to) || (name == "hb_tz" && is_zone(to));
     let wish = form.get("to").filter(fits).ok_or_else(|| bad_choice("to"))?;
     Ok(chosen(call, name, wish, here(call)))
+}
+
+/// The reader's own keys: the fields of [`KEYS`], where they are not what they usually are. One key for one thing.
+fn keys(form: &Query<'_>) -> Result<Option<String>, Problem> {
+    if form.get("do") != Some("keys") || form.has("to") {
+        return Ok(None);
+    }
+    let mut taken: Vec<&str> = Vec::new();
+    let mut own = Vec::new();
+    for (field, usual, _) in KEYS {
+        let wish = form.get(field).map_or(usual, str::trim);
+        let is_key = wish.len() == 1 && wish.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_key || wish.bytes().all(|byte| byte.is_ascii_digit()) || taken.contains(&wish) {
+            let detail = match is_key {
+                true => {
+                    format!("{wish} cannot be the key for two things, and digits choose ranges.")
+                }
+                false => format!("\"{wish}\" is no key: give one letter or sign."),
+            };
+            return Err(Problem::new(422, "bad_choice", detail).field(field));
+        }
+        taken.push(wish);
+        if wish != usual {
+            own.push(format!("{}={}", query::encode(usual), query::encode(wish)));
+        }
+    }
+    Ok(Some(if own.is_empty() { "on".to_owned() } else { own.join("&") }))
+}
+
+/// The keys that can be others: field of the form, the usual key, what it does.
+pub const KEYS: [(&str, &str, &str); 14] = [
+    ("key-find", "/", "Find"),
+    ("key-go", "g", "Go to a page"),
+    ("key-next", "j", "Next row"),
+    ("key-previous", "k", "Previous row"),
+    ("key-open", "o", "Open"),
+    ("key-select", "x", "Select"),
+    ("key-ack", "a", "Acknowledge"),
+    ("key-silence", "s", "Silence"),
+    ("key-maintenance", "m", "Maintenance"),
+    ("key-host-before", "[", "Previous problem host"),
+    ("key-host-after", "]", "Next problem host"),
+    ("key-times", "t", "Relative or absolute times"),
+    ("key-pause", "p", "Pause"),
+    ("key-help", "?", "The list of keys"),
+];
+
+/// Whether the keys are on, and which they are: those of [`KEYS`] in their order.
+pub fn own_keys(call: &Call<'_>) -> (bool, Vec<String>) {
+    let kept = call.request.cookie("hb_keys").unwrap_or("on");
+    let moved = Query::parse(kept);
+    let own = |(_, usual, _): (_, &str, _)| moved.get(usual).unwrap_or(usual).to_owned();
+    (kept != "off", KEYS.map(own).to_vec())
 }
 
 /// How `/live` shall look: what the address says of it is said no longer.
@@ -270,8 +366,12 @@ pub fn here_with(call: &Call<'_>, drop: &[&str], put: &[(&str, &str)]) -> String
     if text.is_empty() { format!("/{path}") } else { format!("/{path}?{}", text.join("&")) }
 }
 
-/// The journal cannot write: its queue is nearly full, and soon lines are lost.
+/// The journal cannot write, or soon will not: its disk is nearly full, or its queue, and then lines are lost.
 fn journal_trouble(call: &Call<'_>) -> Option<String> {
+    let disk = call.context.journal.and_then(|journal| journal.disk);
+    if let Some(percent) = disk.filter(|percent| *percent >= DISK_FULL) {
+        return Some(format!("Journal disk {percent} % full."));
+    }
     let queue = call.context.queues.iter().find(|queue| queue.name == "journal")?;
     let is_stuck = call.context.config.journal_enabled && queue.depth * 10 > queue.capacity * 9;
     is_stuck.then(|| {
@@ -300,9 +400,11 @@ fn of_the_fleet(call: &Call<'_>) -> Option<Banner> {
     let since = view.isolated_since?;
     let (down, all) = (view.counts[usize::from(Severity::Down.code())], view.hosts.len as u64);
     let text = format!(
-        "{} of {} hosts are silent since {}: this looks like the server's own network. Notices of it are held.",
+        "{} of {} hosts fell silent within {}: this looks like the server's own network. Notifications are held \
+         since {}.",
         number::count(u64::from(down)),
         number::count(all),
+        span(context.config.isolation_window),
         clock(call).short(since)
     );
     Some(Banner::new("down", text).more("/live?state=down", "Details"))

@@ -5,6 +5,8 @@ use super::number;
 use serde::Serialize;
 
 pub const HEIGHT: f64 = 20.0;
+/// A limit so many times as high as the highest value leaves the line nothing of the box.
+const LIMIT_SHOWN: f64 = 4.0;
 
 /// A line over equally spaced points with the area under it, in a box of `width` × 20.
 #[derive(Clone, Debug, Serialize)]
@@ -14,12 +16,24 @@ pub struct Spark {
     pub path: String,
     /// Where nothing came until now: start and width.
     pub gap: Option<(usize, usize)>,
+    /// How high the limit lies, where the box reaches that far.
+    pub limit: Option<i64>,
     /// What a reader hears.
     pub label: String,
 }
 
 /// `None` where there are fewer than two values.
 pub fn spark(name: &str, unit: &str, series: &[Option<f64>]) -> Option<Spark> {
+    limited(name, unit, series, None)
+}
+
+/// As [`spark`], with a limit that the values are held against. It is drawn where they come near it.
+pub fn limited(
+    name: &str,
+    unit: &str,
+    series: &[Option<f64>],
+    limit: Option<f64>,
+) -> Option<Spark> {
     let known: Vec<f64> = series.iter().flatten().copied().collect();
     if known.len() < 2 {
         return None;
@@ -27,7 +41,7 @@ pub fn spark(name: &str, unit: &str, series: &[Option<f64>]) -> Option<Spark> {
     let (low, high) = known.iter().fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
     let mean = known.iter().sum::<f64>() / known.len() as f64;
     let label = format!(
-        "{name}: least {}, mean {}, most {}{}{unit}",
+        "{name}: min {}, avg {}, max {}{}{unit}",
         number::short(low),
         number::short(mean),
         number::short(high),
@@ -36,13 +50,15 @@ pub fn spark(name: &str, unit: &str, series: &[Option<f64>]) -> Option<Spark> {
     let last = series.iter().rposition(Option::is_some).unwrap_or(0);
     let width = series.len() - 1;
     let gap = (width - last >= 3).then_some((last, width - last));
+    let near = limit.filter(|limit| *limit > 0.0 && *limit <= high * LIMIT_SHOWN);
+    let high = near.map_or(high, |limit| high.max(limit));
     let top = if high > 0.0 { high * 1.1 } else { 1.0 };
     let floor = low.min(0.0);
     let y = |value: f64| {
         let share = (value - floor) / (top - floor);
         (HEIGHT - 1.0 - share * (HEIGHT - 3.0)).round() as i64
     };
-    Some(Spark { width, path: path(series, y), gap, label })
+    Some(Spark { width, path: path(series, y), gap, limit: near.map(y), label })
 }
 
 fn path(series: &[Option<f64>], y: impl Fn(f64) -> i64) -> String {
@@ -93,7 +109,17 @@ mod tests {
         let spark = spark("RTT", "ms", &series).unwrap();
         assert_eq!(spark.path, "M-2 22V15H0l1-4V22M3 22V4l1 0V22");
         assert_eq!(spark.gap, Some((4, 4)));
-        assert_eq!(spark.label, "RTT: least 1, mean 2.75, most 4 ms");
+        assert_eq!(spark.label, "RTT: min 1, avg 2.75, max 4 ms");
+    }
+
+    #[test]
+    fn spark_shows_a_limit_that_its_values_come_near() {
+        let series = [Some(50.0), Some(100.0)];
+        let of = |limit| limited("RTT", "ms", &series, limit).unwrap().limit;
+        assert_eq!(of(None), None);
+        assert_eq!(of(Some(80.0)), Some(7));
+        assert_eq!(of(Some(200.0)), Some(4));
+        assert_eq!(of(Some(401.0)), None, "so far above that the line would be flat");
     }
 
     #[test]

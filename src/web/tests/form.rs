@@ -215,7 +215,7 @@ const TOLD: [(&str, [Told; 9]); 6] = {
 };
 
 /// What `do` may be, the page it is posted to, the other fields (`H` is the host), and the right that it takes.
-const ACTIONS: [(&str, &str, &str, &str); 28] = [
+const ACTIONS: [(&str, &str, &str, &str); 29] = [
     ("watch", "/plugins/H", "to=off", "manager"),
     ("watch", "/live", "host=H&to=off", "manager"),
     ("dns", "/plugins/H", "", "manager"),
@@ -242,6 +242,7 @@ const ACTIONS: [(&str, &str, &str, &str); 28] = [
     ("session-end", "/settings", "id=9", "own"),
     ("theme", "/live", "to=dark", "public"),
     ("zone", "/live", "to=utc", "public"),
+    ("notices", "/settings", "to=off", "public"),
     ("keys", "/live", "to=on", "public"),
     ("live", "/live", "to=on", "public"),
 ];

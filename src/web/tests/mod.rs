@@ -2,11 +2,14 @@
 
 mod alert;
 mod api;
+mod deed;
 mod form;
 mod guard;
 mod kept;
 mod live;
+mod login;
 mod page;
 mod right;
+mod row;
 mod shown;
 mod token;

@@ -75,7 +75,7 @@ fn banner_tells_each_trouble_and_the_worst_of_several() {
                 Arc::make_mut(&mut b.view).isolated_since = Some(NOW.wall - Duration::from_secs(30))
             },
             "b-down",
-            "2 of 16 hosts are silent since ",
+            "2 of 16 hosts fell silent within ",
         ),
         (
             |b| Arc::make_mut(&mut b.view).hold_until = Some(NOW.mono + Duration::from_secs(50)),

@@ -18,6 +18,24 @@ fn tokens() -> BTreeMap<&'static str, [Rgb; 2]> {
         .collect()
 }
 
+/// Browsers without light-dark() get the same colours, in either theme.
+#[test]
+fn older_browsers_have_every_colour_in_light_and_dark() {
+    let (first, rest) = CSS.split_once("@supports not").unwrap();
+    let mut count = 0;
+    for line in first.lines() {
+        let Some((name, pair)) = line.trim().split_once(": light-dark(") else { continue };
+        let Some((light, dark)) = pair.strip_suffix(");").and_then(|pair| pair.split_once(", "))
+        else {
+            continue;
+        };
+        let want = format!("{name}: var(--l, {light}) var(--k, {dark});");
+        assert!(rest.contains(&want), "{want}");
+        count += 1;
+    }
+    assert!(count > 50, "{count}");
+}
+
 fn parse(hex: &str) -> Option<Rgb> {
     let digits = hex.strip_prefix('#').filter(|d| d.len() == 6)?;
     let channel = |at: usize| {

@@ -84,6 +84,8 @@ pub trait App: Send + Sync {
     fn caller(&self, _secret: Option<&str>) -> Caller {
         Caller::Open
     }
+    /// So many live connections are open now.
+    fn note_viewers(&self, _open: usize) {}
     /// Who that is by now.
     fn again(&self, caller: &Caller) -> Caller {
         caller.clone()

@@ -51,6 +51,14 @@ impl Book {
         self.file = None;
     }
 
+    /// How full the journal's disk is, percent: of what others than root may use.
+    pub fn disk(&self) -> Option<u8> {
+        let space = system::space(&self.settings.dir).ok()?;
+        let used = space.total.saturating_sub(space.free);
+        let all = used.saturating_add(space.available);
+        (all > 0).then(|| (used as f64 * 100.0 / all as f64).floor() as u8)
+    }
+
     /// Bytes of the journal and its backups.
     pub fn bytes(&mut self) -> u64 {
         let size = |n| std::fs::metadata(self.settings.path(n)).ok().map(|found| found.len());

@@ -10,7 +10,7 @@ use heartbeat::os::clock;
 use heartbeat::time::{Duration, Mono, Wall};
 use heartbeat::web::JournalFile;
 use std::fs::Metadata;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
@@ -54,6 +54,8 @@ struct Inbox {
     /// Of the files, as far as the thread has looked.
     bytes: AtomicU64,
     failing: AtomicBool,
+    /// Percent; 255 where nobody knows.
+    disk: AtomicU8,
 }
 
 impl Inbox {
@@ -137,6 +139,15 @@ impl Handle {
     pub(super) fn set_standing(&self, bytes: u64, failing: bool) {
         self.0.bytes.store(bytes, Ordering::Relaxed);
         self.0.failing.store(failing, Ordering::Relaxed);
+    }
+
+    /// How full the journal's disk is, percent.
+    pub fn disk(&self) -> Option<u8> {
+        Some(self.0.disk.load(Ordering::Relaxed)).filter(|percent| *percent <= 100)
+    }
+
+    pub(super) fn set_disk(&self, percent: Option<u8>) {
+        self.0.disk.store(percent.unwrap_or(u8::MAX), Ordering::Relaxed);
     }
 
     pub(super) fn stop(&self) {

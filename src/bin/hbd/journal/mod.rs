@@ -21,6 +21,8 @@ use std::thread::JoinHandle;
 
 /// Records are gathered this long, so that a quiet server does not write each by itself.
 const LINGER: Duration = Duration::from_millis(20);
+/// How often the fill of the disk is asked for.
+const DISK_EVERY: Duration = Duration::from_secs(10);
 /// Of it 12 KiB became resident while rotating under load (smaps, x86_64).
 const STACK: usize = 128 << 10;
 
@@ -86,6 +88,7 @@ pub fn start(handle: Handle, settings: Option<Settings>, tell: Tell) -> io::Resu
         overflow: 0,
         ended: false,
         untold: None,
+        disk_at: Mono::ZERO,
         tell,
     };
     let thread = thread::spawn("journal", STACK, move || scribe.run())?;
@@ -108,6 +111,8 @@ struct Scribe {
     ended: bool,
     /// An event that the engine had no room for.
     untold: Option<String>,
+    /// When the fill of the disk is asked for again.
+    disk_at: Mono,
     tell: Tell,
 }
 
@@ -118,6 +123,7 @@ impl Scribe {
             let busy = !self.held.is_empty() || self.untold.is_some();
             let bytes = self.book.as_mut().map_or(0, Book::bytes);
             self.handle.set_standing(bytes, self.health.retry_at().is_some());
+            self.look_at_disk();
             pulse::waits();
             let orders = self.handle.take(not_before, self.health.retry_at(), busy, &mut self.held);
             pulse::works();
@@ -138,6 +144,15 @@ impl Scribe {
                 return;
             }
             not_before = self.health.retry_at().unwrap_or(clock::now().mono + LINGER);
+        }
+    }
+
+    /// At most every ten seconds; the network mount on which it hangs is one on which writing hangs too.
+    fn look_at_disk(&mut self) {
+        let now = clock::now().mono;
+        if now >= self.disk_at {
+            self.disk_at = now + DISK_EVERY;
+            self.handle.set_disk(self.book.as_ref().and_then(Book::disk));
         }
     }
 

@@ -1,0 +1,161 @@
+//! What a page does by itself while it stays open, and what it leaves to its reader: rows that come and go under a
+//! filter, a pause, what was done and its undo, keys of one's own, a table that goes on, notices of the browser.
+
+use crate::fleet;
+use crate::rig::until;
+use crate::webdriver::Browser;
+use crate::{LIVE, turn};
+use serde_json::json;
+
+#[test]
+fn table_under_a_filter_takes_the_hosts_that_come_to_fit_it() {
+    let Some(_turn) = turn() else { return };
+    let server = fleet::small();
+    let browser = Browser::start();
+    browser.go(&server.url("/live?state=down&sort=name"));
+    browser.wait_for(LIVE);
+    browser.run("window.same = 'page'");
+    let names =
+        "[...document.querySelectorAll('#hosts tbody th a')].map((a) => a.textContent).join()";
+    assert_eq!(browser.text(names), "rtr-aarau,web-12.bsl");
+    server.send(&json!({ "ID": "MSG", "name": "cache-01.bsl", "kind": "shutdown", "text": "" }));
+    browser.wait_for(&format!("{names} === 'cache-01.bsl,rtr-aarau,web-12.bsl'"));
+    browser.wait_for("document.querySelector('[data-pager]').textContent.includes('1–3 of 3')");
+    server.heartbeat("web-12.bsl", 30);
+    browser.wait_for(&format!("{names} === 'cache-01.bsl,rtr-aarau'"));
+    assert_eq!(browser.text("window.same"), "page");
+}
+
+#[test]
+fn pause_keeps_the_page_as_it_is_and_says_what_waits() {
+    let Some(_turn) = turn() else { return };
+    let server = fleet::small();
+    let browser = Browser::start();
+    browser.go(&server.url("/live"));
+    browser.wait_for(LIVE);
+    // By keyboard alone: the link state is a button.
+    browser.run("document.querySelector('#link button').focus()");
+    browser.press(&["Enter"]);
+    browser.wait_for("document.querySelector('#link').innerText.trim() === 'Paused'");
+    server.send(&json!({ "ID": "MSG", "name": "web-01.bsl", "kind": "shutdown", "text": "" }));
+    browser.wait_for(
+        "/^Paused, [0-9]+ changes waiting$/.test(document.querySelector('#link').innerText.trim())",
+    );
+    assert_eq!(browser.text("document.querySelector('[data-state=down] b').textContent"), "2");
+    browser.click("#link button");
+    browser.wait_for("document.querySelector('[data-state=down] b').textContent === '3'");
+    assert_eq!(browser.text("document.querySelector('#link').innerText.trim()"), "Live");
+}
+
+#[test]
+fn what_was_done_is_told_with_its_undo() {
+    let Some(_turn) = turn() else { return };
+    let server = fleet::small();
+    let browser = Browser::start();
+    browser.go(&server.url("/live"));
+    browser.wait_for(LIVE);
+    browser.press(&["j", "j", "s"]);
+    browser.wait_for("document.querySelector('dialog[open] h2')");
+    let silences = || server.get("/api/0/silences")["silences"].as_array().map_or(0, Vec::len);
+    browser.click("dialog[open] button.main");
+    browser.wait_for("/ silenced until /.test(document.querySelector('.toast')?.textContent)");
+    until("it is silenced", || (silences() == 1).then_some(()));
+    browser.wait_for("document.querySelector('.toast .close')");
+    // It waits while somebody reaches for it.
+    browser.run("document.querySelector('.toast').dispatchEvent(new PointerEvent('pointerenter'))");
+    browser.click(".toast button:not(.close)");
+    until("it is taken back", || (silences() == 0).then_some(()));
+    browser.wait_for(
+        "document.querySelector('.toast')?.textContent.startsWith('The silence is over')",
+    );
+    browser.wait_for("!document.querySelector('.toast')");
+}
+
+#[test]
+fn keys_are_those_that_the_reader_chose() {
+    let Some(_turn) = turn() else { return };
+    let server = fleet::small();
+    let browser = Browser::start();
+    browser.go(&server.url("/settings?part=preferences"));
+    browser.wait_for("'keys' in document.documentElement.dataset");
+    browser.run(
+        "document.querySelector('.own-keys').open = true;\
+         document.querySelector('[name=key-help]').value = 'h'; document.querySelector('[name=key-next]').value = 'n'",
+    );
+    browser.click(".own-keys .btn.main");
+    browser.wait_for("document.querySelector('[name=key-next]')?.value === 'n'");
+    browser.go(&server.url("/live"));
+    browser.wait_for(LIVE);
+    browser.press(&["j"]);
+    assert_eq!(browser.text("document.activeElement.tagName"), "BODY", "j is no key any more");
+    browser.press(&["n", "n"]);
+    browser.wait_for("document.activeElement.matches('#hosts tbody tr:nth-child(2)')");
+    browser.press(&["h"]);
+    browser.wait_for("document.querySelector('dialog[open] .help-keys')");
+    let keys = browser.text("document.querySelector('.help-keys').textContent");
+    assert!(keys.contains("Next, previous rownk") && keys.contains("This listh"), "{keys}");
+}
+
+#[test]
+fn table_goes_on_where_it_is_scrolled_to_its_end() {
+    let Some(_turn) = turn() else { return };
+    let server = fleet::of_size(1212);
+    let browser = Browser::start();
+    browser.go(&server.url("/live"));
+    browser.wait_for(LIVE);
+    let count = "document.querySelectorAll('#hosts tbody tr').length";
+    assert_eq!(browser.text(count), "50");
+    browser.run("scrollTo(0, document.body.scrollHeight)");
+    browser.wait_for(&format!("{count} >= 100"));
+    browser
+        .wait_for("document.querySelector('[data-pager]').textContent.includes('of 1\u{2009}212')");
+    // They follow the fleet as the first ones do.
+    let name =
+        browser.text("document.querySelector('#hosts tbody tr:nth-child(80) th a').textContent");
+    browser.run("scrollTo(0, 0)");
+    server.send(&json!({ "ID": "MSG", "name": name, "kind": "shutdown", "text": "" }));
+    browser.wait_for(&format!(
+        "[...document.querySelectorAll('#hosts tbody tr')].slice(0, 8).some((r) => r.textContent.includes('{name}'))"
+    ));
+}
+
+/// Seen by the page before its own code: what the browser would show.
+const NOTICES: &str = "window.shown = []; window.Notification = class { static permission = 'granted'; \
+    constructor(title, more) { window.shown.push([title, more.body]); } close() {} }; \
+    window.AudioContext = undefined;";
+
+#[test]
+fn browser_tells_of_an_outage_where_its_reader_asked_for_it() {
+    let Some(_turn) = turn() else { return };
+    let server = fleet::small();
+    let browser = Browser::start();
+    browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": NOTICES }));
+    for (wish, count) in [("off", 0), ("on", 1)] {
+        browser.cookie(&server.url("/"), "hb_notices", wish);
+        browser.go(&server.url("/live"));
+        browser.wait_for(LIVE);
+        let name = if count == 0 { "web-01.bsl" } else { "web-02.bsl" };
+        server.send(&json!({ "ID": "MSG", "name": name, "kind": "shutdown", "text": "" }));
+        browser.wait_for(&format!(
+            "document.querySelector('#feed li').textContent.includes('{name}')"
+        ));
+        assert_eq!(browser.text("window.shown.length"), count.to_string(), "{wish}");
+    }
+    assert!(browser.text("window.shown[0].join(' ')").starts_with("web-02.bsl "));
+}
+
+#[test]
+fn password_can_be_looked_at_before_it_is_sent() {
+    let Some(_turn) = turn() else { return };
+    let server = fleet::small_with(fleet::USERS);
+    let browser = Browser::start();
+    browser.go(&server.url("/login"));
+    browser.wait_for("document.querySelector('.reveal')");
+    let kind = "document.querySelector('#password').type";
+    assert_eq!(browser.text(kind), "password");
+    browser.click(".reveal");
+    assert_eq!(browser.text(kind), "text");
+    browser.click(".reveal");
+    assert_eq!(browser.text(kind), "password");
+    assert!(browser.text("document.querySelector('[data-blocked]').hidden").contains("true"));
+}
