@@ -39,6 +39,9 @@ const BUILT_IN: &[(&str, &[u8])] = &[
     ("favicon.svg", include_bytes!("../../templates/static/favicon.svg")),
 ];
 
+/// Hex digits of a file's hash in its name.
+const HASH_LEN: usize = 8;
+
 /// `GET /static/{file}`
 pub fn respond(call: &Call<'_>) -> Answer {
     call.context.pages.assets.respond(call, call.param("file"))
@@ -51,7 +54,7 @@ struct Asset {
     /// Where it is text and gets smaller.
     gzip: Option<Arc<[u8]>>,
     kind: &'static str,
-    /// Eight hex digits of the content; a cache key, no protection.
+    /// `HASH_LEN` hex digits of the content; a cache key, no protection.
     hash: String,
 }
 
@@ -128,6 +131,9 @@ impl Assets {
         }
         let (rest, extension) = name.rsplit_once('.')?;
         let (stem, hash) = rest.rsplit_once('.')?;
+        if hash.len() != HASH_LEN || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
         let asset = self.files.get(&format!("{stem}.{extension}"))?;
         // A page of before an update asks for the old hash: better the new file than none.
         Some((asset, asset.hash == hash))

@@ -1,21 +1,17 @@
 //! `/agent/<file>`: the agents' binaries and their signatures, as they lie in `agent_dir`.
 //!
-//! Needs no sign-in: what is served is public, and the signature protects it. Never serves anything
-//! but a plain file of that directory itself: one path component, no leading dot, no symbolic link.
-//! A file is sent piece by piece, and few at a time, since each holds a thread while it lasts.
+//! Needs no sign-in: what is served is public, and the signature protects it. A file is sent piece by piece, and few at a time, since each holds a thread while it lasts.
 
+use crate::agent_dir;
 use crate::gate::App;
 use heartbeat::limits;
 use std::fs::File;
 use std::net::IpAddr;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 pub const PREFIX: &str = "/agent/";
 /// Of the pool's four threads, two stay for everything else.
 const AT_ONCE: usize = 2;
-const NAME_MAX: usize = 128;
 
 /// Who downloads now: each address one file at a time.
 static DOWNLOADS: Mutex<Vec<IpAddr>> = Mutex::new(Vec::new());
@@ -52,7 +48,7 @@ pub fn answer(request: tiny_http::Request, peer: Option<IpAddr>, app: &dyn App) 
     let sent = match (&config.agent_dir, reads) {
         (_, false) => refuse(request, 405, "Only GET and HEAD are answered here."),
         (None, _) => refuse(request, 404, "No agent_dir is configured."),
-        (Some(dir), _) => match open(dir, &name) {
+        (Some(dir), _) => match agent_dir::open(dir, &name) {
             Ok((file, len)) => send(request, file, len, peer),
             Err(why) => {
                 log::debug!("no agent file name={name:?}: {why}");
@@ -63,27 +59,6 @@ pub fn answer(request: tiny_http::Request, peer: Option<IpAddr>, app: &dyn App) 
     if let Err(error) = sent {
         log::debug!("an agent file was not taken name={name:?} error={error}");
     }
-}
-
-fn open(dir: &Path, name: &str) -> Result<(File, u64), String> {
-    if !is_name(name) {
-        return Err("not a plain name".to_owned());
-    }
-    // A pipe would make the open wait, were it not for O_NONBLOCK; a plain file does not care.
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(dir.join(name));
-    let file = file.map_err(|error| error.to_string())?;
-    let meta = file.metadata().map_err(|error| error.to_string())?;
-    match meta.size() {
-        _ if !meta.is_file() => Err("not a plain file".to_owned()),
-        len if len > limits::AGENT_FILE_MAX => Err(format!("{len} bytes are too many")),
-        len => Ok((file, len)),
-    }
-}
-
-fn is_name(name: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-    (1..=NAME_MAX).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(allowed)
 }
 
 fn send(
@@ -141,39 +116,6 @@ fn refuse(request: tiny_http::Request, status: u16, detail: &str) -> std::io::Re
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn h9_only_a_plain_file_of_the_directory_itself_is_opened() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path();
-        std::fs::write(path.join("hbc-linux-x86_64"), "binary").expect("written");
-        std::fs::write(path.join(".hidden"), "secret").expect("written");
-        std::fs::create_dir(path.join("below")).expect("made");
-        std::fs::write(path.join("below/file"), "secret").expect("written");
-        std::os::unix::fs::symlink("/etc/passwd", path.join("link")).expect("linked");
-        let (_, len) = open(path, "hbc-linux-x86_64").expect("it is served");
-        assert_eq!(len, 6);
-        let names = [
-            "",
-            ".",
-            "..",
-            ".hidden",
-            "below",
-            "below/file",
-            "../etc/passwd",
-            "link",
-            "absent",
-            "%2e%2e",
-            "a b",
-            "a\0b",
-            "/etc/passwd",
-            "..%2fx",
-        ];
-        for name in names {
-            assert!(open(path, name).is_err(), "{name:?}");
-        }
-        assert!(open(path, &"x".repeat(NAME_MAX + 1)).is_err());
-    }
 
     #[test]
     fn one_download_for_each_address_and_two_in_all() {

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod agent;
+mod agent_dir;
 mod agent_file;
 mod app;
 mod args;

@@ -9,8 +9,8 @@ mod dir;
 
 use crate::agent_file;
 use crate::gate::App;
+use crate::gate::ask::{CONTROL, PEER_FIELD, SECURE_FIELD};
 use crate::gate::counter::{Count, Counters};
-use crate::gate::exchange::{CONTROL, PEER_FIELD, SECURE_FIELD};
 use crate::{fault, pulse};
 use dir::Dir;
 use heartbeat::limits;

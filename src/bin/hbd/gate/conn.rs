@@ -1,7 +1,8 @@
 //! The table of connections, their phases and their deadlines. Does no I/O beyond handing bytes to
 //! a stream.
 
-use super::exchange::{Ask, Exchange};
+use super::ask::Ask;
+use super::exchange::Exchange;
 use super::peer;
 use super::request::{Decoder, Stage};
 use super::stream::{Stream, unblocked};

@@ -2,74 +2,11 @@
 //! piece by piece.
 
 use super::answer;
-use super::request::Request;
+use super::ask::Ask;
 use super::stream::unblocked;
 use heartbeat::limits;
-use heartbeat::web::Peer;
 use mio::net::UnixStream;
 use std::io::{self, Read, Write};
-
-/// Who asks, for the pool. Fields of these names from outside are dropped.
-pub const PEER_FIELD: &str = "X-Gate-Peer";
-pub const SECURE_FIELD: &str = "X-Gate-Secure";
-const OWN_PREFIX: &str = "x-gate-";
-/// `PEER_FIELD` of the control socket.
-pub const CONTROL: &str = "control";
-
-/// What concerns this connection only, and what the gate has already seen to.
-const HOP_BY_HOP: [&str; 10] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "expect",
-    "content-length",
-    "http2-settings",
-];
-
-/// A checked request as the pool reads it.
-#[derive(Debug)]
-pub struct Ask {
-    bytes: Vec<u8>,
-    /// The request was HEAD: no body follows the answer's head.
-    pub bodiless: bool,
-    /// It can be asked twice.
-    is_safe: bool,
-    /// The connection stays after the answer.
-    pub keep: bool,
-}
-
-impl Ask {
-    pub fn new(request: &Request, peer: Peer, secure: bool, keep: bool) -> Ask {
-        let mut head = format!("{} {} HTTP/1.1\r\n", request.method(), request.target());
-        for (name, value) in request.fields().filter(|(name, _)| passes(name)) {
-            head.push_str(name);
-            head.push_str(": ");
-            head.push_str(value);
-            head.push_str("\r\n");
-        }
-        let peer = match peer {
-            Peer::Control => CONTROL.to_owned(),
-            Peer::Remote(address) => address.to_string(),
-        };
-        head.push_str(&format!("{PEER_FIELD}: {peer}\r\n{SECURE_FIELD}: {}\r\n", u8::from(secure)));
-        head.push_str(&format!("Content-Length: {}\r\n", request.body.len()));
-        head.push_str("Connection: close\r\n\r\n");
-        let mut bytes = head.into_bytes();
-        bytes.extend_from_slice(&request.body);
-        let bodiless = request.method() == "HEAD";
-        let is_safe = ["GET", "HEAD", "OPTIONS"].contains(&request.method());
-        Ask { bytes, bodiless, is_safe, keep }
-    }
-}
-
-fn passes(name: &str) -> bool {
-    let own = name.get(..OWN_PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(OWN_PREFIX));
-    !own && !HOP_BY_HOP.iter().any(|hop| name.eq_ignore_ascii_case(hop))
-}
 
 #[derive(Debug)]
 pub struct Exchange {
@@ -108,7 +45,7 @@ impl Exchange {
             keep: ask.keep,
             bodiless: ask.bodiless,
             is_safe: ask.is_safe,
-            ask: ask.bytes,
+            ask: ask.into_bytes(),
             sent: 0,
             head: Vec::new(),
             body_left: None,

@@ -6,11 +6,12 @@
 //! of them owns state of the fleet: they read views and ask the `App`.
 
 mod answer;
+pub(crate) mod ask;
 mod conn;
 pub(crate) mod counter;
 mod door;
 mod entry;
-pub(crate) mod exchange;
+mod exchange;
 mod front;
 pub(crate) mod peer;
 mod request;

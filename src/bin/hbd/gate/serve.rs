@@ -1,9 +1,10 @@
 //! From a request to the last byte of its answer: one step at a time on one connection.
 
 use super::answer;
+use super::ask::Ask;
 use super::conn::{Kind, Phase};
 use super::counter::Count;
-use super::exchange::{Ask, Exchange, Pump};
+use super::exchange::{Exchange, Pump};
 use super::front::{FIRST_CONN, Gate, Next};
 use super::peer;
 use super::request::{Request, Stage, Step};
