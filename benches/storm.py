@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
 """A whole hbd under the storms of THREATS H1 and H2: what they cost it, and what others notice.
 
-    benches/storm.py [HBD [CONNECTIONS]]        (a release build; 10,000 connections)
+    benches/storm.py [HBD [CONNECTIONS [WORD]]]   (a release build; 10,000 connections; storms whose name has WORD)
 
 For each storm, on the HTTP port and on the WebSocket port: resident memory, the times of good requests on new
 connections, the times of UDP acknowledgements, and how soon the port answers once the storm is over. Everything
-stays on loopback; strangers come from 127.1.0.0/16, good clients from 127.0.0.1.
+stays on loopback; strangers come from 127.1.0.0/16, good clients from 127.0.0.1. Who measures is a process of its own:
+beside the strangers' thread it would measure how Python shares its interpreter, in steps of 5 ms.
 """
-import http.client, os, resource, socket, subprocess, sys, tempfile, threading, time
+import http.client, multiprocessing, os, resource, socket, subprocess, sys, tempfile, time
 
 hbd = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "target/release/hbd")
 COUNT = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
+WORD = sys.argv[3] if len(sys.argv) > 3 else ""
 HOSTS = 1000
+# Hosts that send while it storms, each within what one may.
+SENDERS = 20
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
@@ -57,38 +61,49 @@ def good(to):
     return time.perf_counter() - before
 
 
+def ask(to, ended, told):
+    spans, failures = [], []
+    while not ended.wait(0.02):
+        try:
+            spans.append(good(to))
+        except Exception as error:
+            failures.append(repr(error))
+    told.put((spans, failures))
+
+
+def beat(udp, ended, told):
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.settimeout(2)
+    client.connect(udp)
+    spans, failures = [], []
+    while not ended.wait(0.003):
+        before = time.perf_counter()
+        try:
+            heartbeat(client, b"host-%d" % (len(spans) % SENDERS))
+            spans.append(time.perf_counter() - before)
+        except OSError as error:
+            failures.append(f"ACK: {error!r}")
+    told.put((spans, failures))
+
+
 class Watch:
     """Good requests and heartbeats, until it is told to end."""
 
     def __init__(self, udp, to):
-        self.ended, self.requests, self.acks, self.failures = threading.Event(), [], [], []
-        self.threads = [threading.Thread(target=self.ask, args=(to,)), threading.Thread(target=self.beat, args=(udp,))]
-        for thread in self.threads:
-            thread.start()
-
-    def ask(self, to):
-        while not self.ended.wait(0.02):
-            try:
-                self.requests.append(good(to))
-            except Exception as error:
-                self.failures.append(repr(error))
-
-    def beat(self, udp):
-        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        client.settimeout(2)
-        client.connect(udp)
-        while not self.ended.wait(0.03):
-            before = time.perf_counter()
-            try:
-                heartbeat(client, b"host-0")
-                self.acks.append(time.perf_counter() - before)
-            except OSError as error:
-                self.failures.append(f"ACK: {error!r}")
+        self.ended = multiprocessing.Event()
+        self.queues = [multiprocessing.Queue(), multiprocessing.Queue()]
+        work = zip((ask, beat), (to, udp), self.queues)
+        self.processes = [
+            multiprocessing.Process(target=body, args=(address, self.ended, queue)) for body, address, queue in work]
+        for process in self.processes:
+            process.start()
 
     def end(self):
         self.ended.set()
-        for thread in self.threads:
-            thread.join()
+        (self.requests, failed), (self.acks, unanswered) = (queue.get() for queue in self.queues)
+        self.failures = failed + unanswered
+        for process in self.processes:
+            process.join()
 
 
 def figures(spans):
@@ -110,6 +125,8 @@ def stranger(n, to, window=None):
 
 
 def storm(name, server, udp, http_at, to, count, bytes_sent, window=None, hold=6):
+    if WORD not in name:
+        return
     before = rss(server)
     watch, peers, most = Watch(udp, http_at), [], before
     end = time.monotonic() + hold
@@ -136,28 +153,34 @@ def storm(name, server, udp, http_at, to, count, bytes_sent, window=None, hold=6
           f"answers {after * 1e3:.0f} ms after; failures {len(watch.failures)} {watch.failures[:2]}", flush=True)
 
 
+def greet(udp, hosts):
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.connect(udp)
+    for n in range(hosts):
+        heartbeat(client, b"host-%d" % n)
+        time.sleep(0.021)
+
+
+head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "
 with tempfile.TemporaryDirectory() as directory:
     server, udp, http_at, ws = start(directory, 1024)
     try:
-        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        client.connect(udp)
-        for n in range(HOSTS):
-            heartbeat(client, b"host-%d" % n)
-            time.sleep(0.021)
-        for _ in range(20):
-            good(http_at)
-        head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "
-        storm("slow heads, HTTP", server, udp, http_at, http_at, COUNT, head)
-        storm("half handshakes, WebSocket", server, udp, http_at, ws, COUNT, head)
-        large = b"GET /api/0/hosts HTTP/1.1\r\nHost: localhost\r\n\r\n"
-        storm("peers that never read, HTTP", server, udp, http_at, http_at, min(COUNT, 2000), large, window=2048)
-        opening = (b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                   b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-        storm("peers that never read, WebSocket", server, udp, http_at, ws, min(COUNT, 2000), opening, window=2048)
+        if "descriptors" not in WORD:
+            greet(udp, HOSTS)
+            for _ in range(20):
+                good(http_at)
+            storm("slow heads, HTTP", server, udp, http_at, http_at, COUNT, head)
+            storm("half handshakes, WebSocket", server, udp, http_at, ws, COUNT, head)
+            large = b"GET /api/0/hosts HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            storm("peers that never read, HTTP", server, udp, http_at, http_at, min(COUNT, 2000), large, window=2048)
+            opening = (b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                       b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+            storm("peers that never read, WebSocket", server, udp, http_at, ws, min(COUNT, 2000), opening, window=2048)
         server.terminate()
         server.wait()
         # The fewest with which hbd starts.
         server, udp, http_at, ws = start(directory, 128)
+        greet(udp, SENDERS)
         for _ in range(3):
             storm("128 descriptors, 200 connections", server, udp, http_at, http_at, 200, head, hold=2)
         # And fewer than it was started with: then only UDP goes on, and the port as soon as the storm is over.

@@ -100,7 +100,15 @@ pub fn duration(at: &At<'_>, min: u64, max: u64) -> Result<Duration, Fault> {
 /// As a number is written in JSON, without an empty fraction; its writer is linked anyway.
 fn float(value: f64) -> String {
     let text = serde_json::Number::from_f64(value).map(|number| number.to_string());
-    let text = text.unwrap_or_else(|| "not a number".to_owned());
+    // As YAML writes it; JSON has no way to.
+    let other = if value.is_nan() {
+        ".nan"
+    } else if value > 0.0 {
+        ".inf"
+    } else {
+        "-.inf"
+    };
+    let text = text.unwrap_or_else(|| other.to_owned());
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }
 
@@ -165,7 +173,9 @@ pub fn text(at: &At<'_>, max: usize) -> Result<String, Fault> {
 pub fn word(at: &At<'_>, max: usize) -> Result<String, Fault> {
     let text = text(at, max)?;
     if text.trim().is_empty() {
-        return Err(malformed(at, "text that is not empty", "write a value, or remove the key"));
+        let what = format!("{} must not be empty", quoted(at.name()));
+        let fix = "write a value, or remove the key".to_owned();
+        return Err(Fault { code: "E0106", what, fix });
     }
     Ok(text)
 }
@@ -194,6 +204,40 @@ pub fn url(at: &At<'_>) -> Result<String, Fault> {
         "an address such as https://hb.example.net",
         "begin with https:// or http://",
     ))
+}
+
+/// A link of the row menu: `{host}` and `{address}` stand for themselves, other braces for nothing.
+pub fn ssh_url(at: &At<'_>) -> Result<String, Fault> {
+    let text = word(at, 512)?;
+    let plain = text.replace("{host}", "").replace("{address}", "");
+    let fix = "write it as ssh://{address} or ssh://admin@{host}";
+    if !SSH_SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
+        return Err(malformed(at, "an address that begins with ssh:// or https://", fix));
+    }
+    if plain.contains(['{', '}']) || plain.chars().any(char::is_whitespace) {
+        return Err(malformed(at, "an address with no field but {host} and {address}", fix));
+    }
+    Ok(text)
+}
+
+/// What a link of `ssh_url` may begin with.
+pub const SSH_SCHEMES: [&str; 4] = ["ssh://", "sftp://", "https://", "http://"];
+
+/// `hb@example.net`, or `Heartbeat <hb@example.net>`.
+pub fn mail_address(at: &At<'_>) -> Result<String, Fault> {
+    let text = word(at, TEXT_MAX)?;
+    if is_mail_address(&text) {
+        return Ok(text);
+    }
+    Err(malformed(at, "a mail address", "write it as hb@example.net"))
+}
+
+pub fn is_mail_address(text: &str) -> bool {
+    let mailbox =
+        text.strip_suffix('>').and_then(|t| t.rsplit_once('<')).map(|(_, mailbox)| mailbox);
+    let mailbox = mailbox.unwrap_or(text).trim();
+    let whole = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);
+    mailbox.rsplit_once('@').is_some_and(|(local, domain)| whole(local) && whole(domain))
 }
 
 /// Whether the text can be an HTTP address at all.

@@ -371,7 +371,10 @@ fn unknown_key(report: &mut Report<'_>, at: &At<'_>, key: &node::Key, keys: &'st
     let what = format!("unknown key {}, ignored", quoted(&key.text));
     let fix = match nearest(&key.text, keys.iter().map(|k| k.name)) {
         Some(name) => format!("did you mean {name}?"),
-        None => "remove it".to_owned(),
+        None => match keys {
+            [only] => format!("put it under {}", only.name),
+            _ => "remove it".to_owned(),
+        },
     };
     report.warn(key.span, &path, UNKNOWN_KEY, what, &fix);
 }

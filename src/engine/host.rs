@@ -73,6 +73,8 @@ pub struct Record {
     pub never_told: bool,
     /// Its fast columns changed since the last view.
     pub touched: bool,
+    /// A metric at OK has another value than the view's, or is not in it yet.
+    pub metrics_touched: bool,
     /// It changed since it was saved last.
     pub unsaved: bool,
     pub allowed: Box<[Cidr]>,
@@ -129,6 +131,7 @@ impl Record {
             boot_told: None,
             never_told: false,
             touched: false,
+            metrics_touched: false,
             unsaved: false,
             allowed: Box::default(),
             parents: Box::default(),

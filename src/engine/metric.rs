@@ -143,6 +143,7 @@ impl Engine {
         let Reading { leaf, rule, check_name } = reading;
         let key: Arc<str> = path.into();
         let fresh = || Metric::new(rule.clone(), plugin.into(), leaf.path, check_name, now);
+        let known = record.metrics_under_rule.len();
         let metric = record.metrics_under_rule.entry(key.clone()).or_insert_with(fresh);
         metric.rule = rule;
         if *metric.check_name != *check_name {
@@ -172,7 +173,12 @@ impl Engine {
         }
         if let Step::Changed(transition) = step {
             self.level_changed(now, id, &key, transition);
-        } else if level != alert::Level::Ok {
+        } else if level == alert::Level::Ok {
+            if !unchanged || known < record.metrics_under_rule.len() {
+                record.metrics_touched = true;
+                self.touch(id);
+            }
+        } else {
             if !unchanged {
                 self.show_metrics(id);
             }
@@ -407,15 +413,15 @@ impl Engine {
         }
     }
 
+    pub(super) fn shown_alerts(&self, id: HostId) -> Option<Arc<[view::Alert]>> {
+        let name = self.name_of(id);
+        let metrics = self.table.record_ref(id)?.metrics_under_rule.iter();
+        Some(metrics.map(|(path, metric)| self.shown_alert(id, &name, path, metric)).collect())
+    }
+
     /// Brings what is shown of a host's metrics in line with their state.
     pub(super) fn show_metrics(&mut self, id: HostId) {
-        let name = self.name_of(id);
-        let Some(record) = self.table.record_ref(id) else { return };
-        let list: Arc<[view::Alert]> = record
-            .metrics_under_rule
-            .iter()
-            .map(|(path, metric)| self.shown_alert(id, &name, path, metric))
-            .collect();
+        let Some(list) = self.shown_alerts(id) else { return };
         let mut counts = view::AlertCounts::default();
         for alert in list.iter().filter(|a| a.acknowledged.is_none()) {
             match alert.level {

@@ -296,6 +296,12 @@ impl Engine {
     pub fn freshen(&mut self, most: usize) -> bool {
         for id in self.touched.split_off(self.touched.len().saturating_sub(most)) {
             self.table.show(id);
+            let Some(record) = self.table.record(id) else { continue };
+            if std::mem::take(&mut record.metrics_touched)
+                && let Some(alerts) = self.shown_alerts(id)
+            {
+                self.table.refresh(id, |host| host.alert_list = alerts);
+            }
         }
         self.touched.is_empty()
     }

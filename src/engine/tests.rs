@@ -551,6 +551,26 @@ fn worker_tells_through_the_feed() {
     assert!(rig.journal.is_empty(), "the journal does not tell of itself");
 }
 
+#[test]
+fn metric_at_ok_is_shown_with_its_value_and_changes_no_row() {
+    let mut rig = Rig::new(crate::alert::fixture::server(
+        "thresholds: {cpu_monitor: {cpu_percent: {critical: 90}}}",
+    ));
+    rig.htb(V4, "pc");
+    for value in [10.0, 20.0] {
+        let before = rig.engine.view();
+        let leaves = [Leaf { path: "cpu_percent", value: LeafValue::Number(value) }];
+        let data = format!("{{\"cpu_percent\":{value}}}");
+        rig.plg("pc", "cpu_monitor", &data, &leaves, false);
+        let after = rig.engine.view();
+        let host = after.host("pc").unwrap();
+        let shown = |alert: &super::view::Alert| (alert.level, alert.value.clone());
+        let want = (crate::alert::Level::Ok, super::view::Value::Number(value));
+        assert_eq!(host.alert_list.iter().map(shown).collect::<Vec<_>>(), [want]);
+        assert_eq!(host.slow_ver, before.host("pc").unwrap().slow_ver);
+    }
+}
+
 fn acknowledge(rig: &mut Rig, id: &str) {
     let body = serde_json::json!({ "ids": [id], "reason": "seen" }).to_string();
     let request = crate::calm::AckRequest::parse(body.as_bytes()).unwrap();

@@ -170,10 +170,15 @@ fn help_version_limits_and_mistakes() {
 #[test]
 fn a_time_zone_that_is_not_known_here_fails_the_check_and_stops_nothing() {
     let place = Place::new();
-    place.configure("timezone: Nowhere/Else\n");
+    place.configure(
+        "timezone: Nowhere/Else\nmaintenance:\n  - {start: \"22:00\", duration: 1h, repeat: daily, zone: Some/Where}\n",
+    );
     let output = place.run(&["check-config"]);
     assert_eq!(output.status.code(), Some(78));
     let told = stdout(&output) + &stderr(&output);
-    assert!(told.contains("warning[W0207]: there is no time zone \"Nowhere/Else\" here"), "{told}");
+    for name in ["Nowhere/Else", "Some/Where"] {
+        let line = format!("warning[W0207]: there is no time zone \"{name}\" here");
+        assert!(told.contains(&line), "{told}");
+    }
     place.start().kill();
 }

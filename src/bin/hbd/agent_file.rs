@@ -1,6 +1,7 @@
 //! `/agent/<file>`: the agents' binaries and their signatures, as they lie in `agent_dir`.
 //!
-//! Needs no sign-in: what is served is public, and the signature protects it. A file is sent piece by piece, and few at a time, since each holds a thread while it lasts.
+//! Needs no sign-in: what is served is public, and the signature protects it. A file is sent piece by piece, and
+//! few at a time, since each holds a thread while it lasts.
 
 use crate::agent_dir;
 use crate::gate::App;

@@ -2,6 +2,7 @@
 //! and the man pages come. What they read as is `help`'s.
 
 use heartbeat::config::problem::nearest;
+use heartbeat::time::parse_duration;
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -358,6 +359,12 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
 #[derive(Debug, PartialEq)]
 pub struct Usage(pub String);
 
+/// The first word that names a subcommand, of a command line that may be at fault.
+pub fn named(given: &[OsString]) -> Option<&'static str> {
+    let name = |word: &OsString| SUBCOMMANDS.iter().find(|row| word == row.name);
+    given.iter().find_map(name).map(|row| row.name)
+}
+
 /// Parses what follows the program's name.
 pub fn parse<I>(args: I) -> Result<Invocation, Usage>
 where
@@ -406,7 +413,14 @@ fn set(invocation: &mut Invocation, flag: &Flag, parser: &mut Parser) -> Result<
         "limit" => invocation.limit = Some(text(value()?)?),
         "value" => invocation.value = Some(text(value()?)?),
         "until" => invocation.until = Some(text(value()?)?),
-        "for" => invocation.length = Some(text(value()?)?),
+        "for" => {
+            let length = text(value()?)?;
+            if parse_duration(&length).is_none() {
+                let what = format!("--for {length:?} is no duration such as 90s, 5m, 2h");
+                return Err(Usage(what));
+            }
+            invocation.length = Some(length);
+        }
         "start" => invocation.start = Some(text(value()?)?),
         "end" => invocation.end = Some(text(value()?)?),
         "zone" => invocation.zone = Some(text(value()?)?),
@@ -559,6 +573,13 @@ mod tests {
     }
 
     #[test]
+    fn subcommand_is_found_in_a_line_at_fault() {
+        let named = |line: &str| named(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(named("-v hosts --bogus"), Some("hosts"));
+        assert_eq!((named("--bogus"), named("stauts")), (None, None));
+    }
+
+    #[test]
     fn mistakes_are_named_with_the_nearest_match() {
         let table = [
             ("stauts", "no subcommand \"stauts\"; did you mean \"status\"?"),
@@ -574,6 +595,7 @@ mod tests {
             ("-c", "--config needs FILE"),
             ("ack", "usage: hbd ack HOST [METRIC] [--until T] [--reason R]"),
             ("explain web1", "usage: hbd explain HOST METRIC [--value V]"),
+            ("silence host:a --for soon", "--for \"soon\" is no duration such as 90s, 5m, 2h"),
             ("silence host:a", "usage: hbd silence SCOPE.. --for D [--reason R]"),
             (
                 "maintenance --list --end m1",

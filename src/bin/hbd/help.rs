@@ -75,8 +75,8 @@ pub fn topic(word: Option<&str>) -> u8 {
     } else {
         let names = SUBCOMMANDS.iter().map(|row| row.name).chain(TOPICS.iter().map(|t| t.0));
         let guess = nearest(word, names.chain(problem::TOPICS.iter().map(|t| t.code)));
-        let guess = guess.map(|guess| format!("; did you mean {guess}?")).unwrap_or_default();
-        eprintln!("hbd: nothing to tell about {word:?}{guess} `hbd help` lists what there is");
+        let guess = guess.map(|guess| format!("; did you mean {guess:?}?")).unwrap_or_default();
+        eprintln!("hbd: nothing to tell about {word:?}{guess}\nhbd help lists what there is");
         return EXIT_USAGE;
     }
     EXIT_OK

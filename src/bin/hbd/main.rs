@@ -73,10 +73,12 @@ const EXIT_NOT_ALLOWED: u8 = 4;
 const EXIT_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
-    match args::parse(std::env::args_os().skip(1)) {
+    let given: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
+    match args::parse(given.iter().cloned()) {
         Ok(invocation) => ExitCode::from(act(invocation)),
         Err(args::Usage(what)) => {
-            eprintln!("hbd: {what}\nhbd --help tells more");
+            let of = args::named(&given).map(|name| format!("{name} ")).unwrap_or_default();
+            eprintln!("hbd: {what}\nhbd {of}--help tells more");
             ExitCode::from(EXIT_USAGE)
         }
     }

@@ -6,7 +6,7 @@ use crate::journal;
 use crate::lookup::{self, Environment, Files};
 use crate::secret;
 use crate::settings;
-use heartbeat::config::node::Document;
+use heartbeat::config::node::{Document, Node, Value};
 use heartbeat::config::problem::{self, Problem, Severity, UNKNOWN_ZONE, quoted};
 use heartbeat::config::server::{self, Channel, Server};
 use heartbeat::notice::channel::template_fault;
@@ -111,7 +111,7 @@ impl Source {
         }
         let (mut server, found) = server::check(&documents);
         problems.extend(found);
-        problems.extend(unknown_zone(&documents, &server));
+        problems.extend(unknown_zones(&documents));
         problems.extend(body_problems(&server, &documents));
         problems.extend(display::problems(&server, &documents));
         server.agent_enabled |= self.with_agent;
@@ -131,19 +131,32 @@ impl Source {
     }
 }
 
-/// `timezone` where this machine has none of that name.
-fn unknown_zone(documents: &[Document], config: &Server) -> Option<Problem> {
-    let name = config.timezone.as_deref()?;
-    if TimeZone::get(name).is_ok() || TimeZone::posix(name).is_ok() {
-        return None;
+/// `timezone`, and `zone` of each window of `maintenance`, where this machine has none of that name.
+fn unknown_zones(documents: &[Document]) -> Vec<Problem> {
+    let written = |key: &str| documents.iter().rev().find_map(|d| Some((d, d.root.get(key)?)));
+    let mut zones: Vec<(&Document, &Node, String)> = Vec::new();
+    zones.extend(written("timezone").map(|(d, node)| (d, node, "timezone".to_owned())));
+    if let Some((document, node)) = written("maintenance")
+        && let Value::List(windows) = &node.value
+    {
+        for (nth, window) in windows.iter().enumerate() {
+            let zone = window.get("zone").map(|zone| (document, zone));
+            zones.extend(zone.map(|(d, zone)| (d, zone, format!("maintenance[{nth}].zone"))));
+        }
     }
-    let key = "timezone";
-    let (document, node) =
-        documents.iter().rev().find_map(|d| d.root.get(key).map(|node| (d, node)))?;
-    let what = format!("there is no time zone {} here", quoted(name));
     let fix = "write a name such as Europe/Zurich, and see that the machine has tzdata";
-    let problem = Problem::new(UNKNOWN_ZONE, &document.file, node.span, what, fix);
-    Some(Problem { key: key.to_owned(), ..problem })
+    let problem = |(document, node, key): (&Document, &Node, String)| {
+        let Value::Text(name) = &node.value else { return None };
+        // What is no name at all was told of already.
+        let is_known = TimeZone::get(name).is_ok() || TimeZone::posix(name).is_ok();
+        if is_known || !server::is_zone_name(name) {
+            return None;
+        }
+        let what = format!("there is no time zone {} here", quoted(name));
+        let problem = Problem::new(UNKNOWN_ZONE, &document.file, node.span, what, fix);
+        Some(Problem { key, ..problem })
+    };
+    zones.into_iter().filter_map(problem).collect()
 }
 
 impl Reading {

@@ -326,11 +326,14 @@ fn check_one(report: &mut Report<'_>, at: &At<'_>, name: &str) -> Option<Channel
             if channel.to.is_empty() {
                 channel.to = more;
             }
-        } else if let Some(setting) = setting(report, &own, key) {
+        } else if let Some(setting) = setting(report, &own, key, row.kind) {
             channel.settings.insert(key.name, setting);
         }
     }
     complete(report, &own, &mut channel);
+    if row.kind == ChannelType::Email {
+        check_mailboxes(report, &common, "to");
+    }
     Some(channel)
 }
 
@@ -356,8 +359,17 @@ fn channel_type(
 }
 
 /// Reads one key by its kind.
-fn setting(report: &mut Report<'_>, own: &Section<'_>, key: &Key) -> Option<Setting> {
+fn setting(
+    report: &mut Report<'_>,
+    own: &Section<'_>,
+    key: &Key,
+    kind: ChannelType,
+) -> Option<Setting> {
     match key.kind {
+        _ if key.name == "from" => {
+            own.read(report, key.name, scalar::mail_address).map(Setting::Text)
+        }
+        _ if key.name == "account" => own.read(report, key.name, phone).map(Setting::Text),
         Kind::Secret if key.name == "url" => {
             own.read(report, key.name, secret_url).map(Setting::Secret)
         }
@@ -367,7 +379,7 @@ fn setting(report: &mut Report<'_>, own: &Section<'_>, key: &Key) -> Option<Sett
         Kind::Url => own.read(report, key.name, scalar::url).map(Setting::Text),
         Kind::List(_) => own.texts(report, key.name).map(Setting::Texts),
         Kind::Section if key.name == "priority" => {
-            own.get(key.name).map(|at| Setting::Levels(priorities(report, &at)))
+            own.get(key.name).map(|at| Setting::Levels(priorities(report, &at, kind)))
         }
         Kind::Section => own.get(key.name).map(|at| Setting::Map(secrets(report, &at))),
         _ => own.text(report, key.name).map(Setting::Text),
@@ -415,6 +427,30 @@ fn complete(report: &mut Report<'_>, own: &Section<'_>, channel: &mut Channel) {
     }
 }
 
+/// Destinations that are written out; a secret is looked at when it is used.
+fn check_mailboxes(report: &mut Report<'_>, section: &Section<'_>, name: &str) {
+    for at in section.get(name).iter().flat_map(At::items) {
+        if matches!(&at.node.value, Value::Text(text) if !scalar::is_mail_address(text)) {
+            let what = format!("{} must be a mail address", quoted(at.name()));
+            report.error(&at, "E0106", what, "write it as ops@example.net");
+        }
+    }
+}
+
+/// The number that signal-cli sends from.
+fn phone(at: &At<'_>) -> Result<String, Fault> {
+    let text = scalar::word(at, 64)?;
+    if text.strip_prefix('+').is_some_and(|n| n.len() > 2 && n.bytes().all(|b| b.is_ascii_digit()))
+    {
+        return Ok(text);
+    }
+    Err(Fault {
+        code: "E0106",
+        what: format!("{} must be a number with its country", quoted(at.name())),
+        fix: "write it as \"+41790000001\", in quotes".to_owned(),
+    })
+}
+
 /// A secret that is an address; only written text can be checked here.
 pub(super) fn secret_url(at: &At<'_>) -> Result<Secret, Fault> {
     let secret = scalar::secret(at)?;
@@ -447,7 +483,8 @@ fn secrets(report: &mut Report<'_>, at: &At<'_>) -> BTreeMap<String, Secret> {
 }
 
 /// `priority: {critical: 1, warning: 0}`
-fn priorities(report: &mut Report<'_>, at: &At<'_>) -> BTreeMap<Level, i64> {
+fn priorities(report: &mut Report<'_>, at: &At<'_>, kind: ChannelType) -> BTreeMap<Level, i64> {
+    let (least, most) = if kind == ChannelType::Pushover { (-2, 2) } else { (0, 10) };
     let mut map = BTreeMap::new();
     if !matches!(at.node.value, Value::Map(_)) {
         report.fault(at, scalar::wrong(at, "a map such as {critical: 1}"));
@@ -460,7 +497,7 @@ fn priorities(report: &mut Report<'_>, at: &At<'_>) -> BTreeMap<Level, i64> {
             report.error(&at, "E0114", what, &format!("write one of {}", LEVELS.join(", ")));
             continue;
         };
-        match scalar::int(&at, -2, 10) {
+        match scalar::int(&at, least, most) {
             Ok(priority) => drop(map.insert(level, priority)),
             Err(fault) => report.fault(&at, fault),
         }

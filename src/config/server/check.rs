@@ -70,7 +70,7 @@ fn check_pages(section: &Section<'_>, report: &mut Report<'_>, server: &mut Serv
     set(&mut server.site_name, section.text(report, "site_name"));
     server.timezone = section.read(report, "timezone", maintenance::zone);
     server.units_si = section.choice(report, "units") == Some("si");
-    server.ssh_url = section.text(report, "ssh_url");
+    server.ssh_url = section.read(report, "ssh_url", scalar::ssh_url);
     server.metrics_token = section.secret(report, "metrics_token");
     server.status_page =
         section.get("status_page").and_then(|at| user::check_status_page(report, &at));
@@ -367,7 +367,7 @@ mod tests {
 
     #[test]
     fn pushsrv_all_takes_the_channels_that_have_a_destination() {
-        let channels = "channels:\n  email: {host: h, from: f}\n  ntfy: {topic: t}\n  slack: {url: \
+        let channels = "channels:\n  email: {host: h, from: hb@x}\n  ntfy: {topic: t}\n  slack: {url: \
                         \"https://x.example/1\"}\n";
         let server = checked(&format!("{channels}pushsrv: all\n"));
         assert_eq!(server.pushsrv, ["ntfy", "slack"]);

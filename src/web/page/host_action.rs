@@ -4,6 +4,7 @@
 
 use super::clock::{Clock, When};
 use super::panel;
+use crate::config::scalar::SSH_SCHEMES;
 use crate::engine::view::{CommandShown, CommandState, Host};
 use crate::text;
 use crate::time::Wall;
@@ -96,7 +97,7 @@ fn ssh(call: &Call<'_>, host: &Host) -> Option<String> {
     let url = url
         .replace("{host}", &query::encode(&host.name))
         .replace("{address}", &query::encode(&address));
-    url.starts_with("ssh://").then_some(url)
+    SSH_SCHEMES.iter().any(|scheme| url.starts_with(scheme)).then_some(url)
 }
 
 /// A command or an update on its way, as the host's page lists it.

@@ -234,13 +234,59 @@ fn json(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }
 
+/// Where a hint names a request whose answer a subcommand shows, the subcommand: who sits at a terminal has it at hand.
+const AT_A_TERMINAL: &[(&str, &str)] = &[
+    ("GET /api/0/alerts?kind=all lists the ids", "`hbd alerts` lists the metrics"),
+    ("GET /api/0/auth/tokens", "`hbd token list`"),
+    ("GET /api/0/ghosts", "`hbd ghosts`"),
+    ("GET /healthz lists", "`hbd status` shows"),
+];
+
+fn for_terminal(hint: &str) -> String {
+    const HOSTS: &str = "GET /api/0/hosts";
+    let known = |hint: String, (from, to): &(&str, &str)| hint.replace(from, to);
+    let hint = AT_A_TERMINAL.iter().fold(hint.to_owned(), known);
+    let Some((before, rest)) = hint.split_once(HOSTS) else { return hint };
+    let (path, after) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
+    match path.trim_start_matches('/').split('/').next() {
+        Some(host) if !host.is_empty() => format!("{before}`hbd host {host}`{after}"),
+        _ => format!("{before}`hbd hosts`{after}"),
+    }
+}
+
 /// What an answer of the API says went wrong, for a person.
 fn problem(status: u16, value: Option<Value>) -> String {
     let value = value.unwrap_or_default();
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     match (text("detail").or(text("title")), text("hint")) {
-        (Some(what), Some(hint)) => format!("{what} {hint}"),
+        (Some(what), Some(hint)) => format!("{what} {}", for_terminal(hint)),
         (Some(what), None) => what.to_owned(),
         (None, _) => format!("the server answered with status {status}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_name_what_is_at_hand_at_a_terminal() {
+        let table = [
+            (
+                "GET /api/0/hosts lists the hosts that you may see.",
+                "`hbd hosts` lists the hosts that you may see.",
+            ),
+            (
+                "It is PLUGIN.METRIC; GET /api/0/hosts/web1/plugins lists what the host has sent.",
+                "It is PLUGIN.METRIC; `hbd host web1` lists what the host has sent.",
+            ),
+            ("GET /api/0/ghosts lists those that are.", "`hbd ghosts` lists those that are."),
+            ("GET /healthz lists the channels.", "`hbd status` shows the channels."),
+            ("GET /api/0/users lists them.", "GET /api/0/users lists them."),
+            ("Write 30m, or seconds.", "Write 30m, or seconds."),
+        ];
+        for (hint, want) in table {
+            assert_eq!(for_terminal(hint), want);
+        }
     }
 }
