@@ -15,12 +15,10 @@ use heartbeat::web::{
 };
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const OWN: &str = "own.css";
-const SERVED: [&str; 8] =
-    ["hb.css", "more.css", "base.js", "chart.js", "map.js", "live.js", "favicon.svg", OWN];
 const AGENT: &str = "hbc-linux-x86_64";
 const NOW: Now =
     Now { mono: heartbeat::time::Mono::from_secs(1), wall: Wall::from_secs(1_800_000_000) };
@@ -95,7 +93,7 @@ pub struct Oracle {
     pages: Pages,
     facts: Facts,
     /// Of each file that is served: its bytes as they go out.
-    served: BTreeMap<&'static str, Vec<u8>>,
+    served: BTreeMap<String, Vec<u8>>,
     agents: PathBuf,
 }
 
@@ -113,7 +111,7 @@ impl Oracle {
             served: BTreeMap::new(),
             agents: dir.join("agents"),
         };
-        for name in SERVED {
+        for name in own_files().chain([OWN.to_owned()]) {
             let response = oracle.get(&format!("/static/{name}"));
             assert_eq!(response.status, 200, "{name}");
             oracle.served.insert(name, response.body.as_bytes().to_vec());
@@ -145,6 +143,7 @@ impl Oracle {
             history: &Nothing,
             reload_fault: None,
             starting: false,
+            pulse: web::Pulse::default(),
         };
         let peer = Peer::Remote([192, 0, 2, 1].into());
         let headers = &[("Host", "localhost")];
@@ -196,6 +195,14 @@ impl Oracle {
             }
         }
     }
+}
+
+/// What lies in `templates/static`, all of which is built in.
+fn own_files() -> impl Iterator<Item = String> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dir = here.ancestors().map(|dir| dir.join("templates/static")).find(|dir| dir.is_dir());
+    let entries = std::fs::read_dir(dir.expect("it is in the repository")).expect("readable");
+    entries.map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"))
 }
 
 /// `hb.0123abcd.css` for `hb.css`, whatever the hash: a page of before an update asks for the old one.
