@@ -261,6 +261,7 @@ pub fn respond_to(context: &Context<'_>, request: &Request<'_>, caller: &Caller)
 
 fn route(context: &Context<'_>, request: &Request<'_>, caller: Caller) -> Response {
     let method = if request.method == Method::Head { Method::Get } else { request.method };
+    page::set_units(context.config.units_si);
     let scoped = Context { view: authz::scoped(&context.view, &caller), ..context.clone() };
     let mut call = Call {
         context: &scoped,

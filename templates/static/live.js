@@ -71,7 +71,7 @@ function drop() {
 
 function lose(code) {
   drop();
-  if (code === 4401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+  if (code === 4401) location.assign(`/login?out=1&next=${encodeURIComponent(location.pathname + location.search)}`);
   retryAt = Date.now() + (retryMs ?? backoff(failed));
   retryMs = null;
   failed += 1;

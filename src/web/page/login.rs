@@ -22,6 +22,8 @@ struct Login {
     hint: Option<String>,
     /// Seconds of a pause, which a script counts down.
     wait: Option<u64>,
+    /// The page that was open has lost its session.
+    is_out: bool,
     /// Somebody signed in, and the browser did not keep it.
     blocked: bool,
     /// The password would go over the network as it is.
@@ -58,6 +60,7 @@ fn render(call: &Call<'_>, user: &str, next: Option<&str>, problem: Option<&Prob
         problem: problem.map(|problem| problem.detail.clone()),
         hint: problem.and_then(|problem| problem.hint.as_ref().map(|hint| hint.to_string())),
         wait: problem.and_then(Problem::wait),
+        is_out: call.query.get("out").is_some(),
         blocked: problem.is_none() && has_just_signed_in(call),
         is_plain: !call.request.secure && !call.request.peer.is_loopback(),
     };

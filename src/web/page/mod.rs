@@ -46,6 +46,7 @@ pub use host::respond as host;
 pub use live::respond as live;
 pub use login::{login, login_again, test_result, token};
 pub use map::cells as live_map;
+pub use number::set_units;
 pub use settings::respond as settings;
 pub use shell::{choose, here};
 pub use status::{badge, respond as status};

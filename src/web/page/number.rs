@@ -1,6 +1,18 @@
 //! Numbers as pages show them (ui/UI.md 4.4): three significant digits, a unit, thin spaces between
 //! thousands.
 
+use std::cell::Cell;
+
+thread_local! {
+    /// The key `units`: bytes in steps of 1000 on the page that this thread makes.
+    static IS_SI: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How bytes are shown from here on, on this thread; said anew for every request.
+pub fn set_units(is_si: bool) {
+    IS_SI.set(is_si);
+}
+
 /// Between groups of three digits.
 const THIN: char = '\u{2009}';
 
@@ -53,15 +65,16 @@ pub fn round_trip(ms: f32) -> String {
     }
 }
 
-/// Bytes in steps of 1024, with the labels that psutil users expect: `38.4 GB`.
+/// Bytes in steps of 1024, with the labels that psutil users expect: `38.4 GB`; with `units: si` in steps of 1000.
 pub fn bytes(value: f64) -> String {
     let mut value = value;
+    let step = if IS_SI.get() { 1000.0 } else { 1024.0 };
     let mut unit = "B";
     for next in ["KB", "MB", "GB", "TB", "PB"] {
         if value.abs() < 999.5 {
             break;
         }
-        value /= 1024.0;
+        value /= step;
         unit = next;
     }
     format!("{} {unit}", short(value))

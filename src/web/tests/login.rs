@@ -55,6 +55,13 @@ fn cookie_that_was_not_kept_is_told() {
 }
 
 #[test]
+fn page_whose_session_ended_elsewhere_says_so() {
+    let bench = bench();
+    assert!(text(&bench, "/login?out=1&next=/live", &[]).contains("Signed out elsewhere"));
+    assert!(!text(&bench, "/login?next=/live", &[]).contains("Signed out"));
+}
+
+#[test]
 fn form_is_one_that_password_managers_know() {
     let page = text(&bench(), "/login", &[]);
     for want in [

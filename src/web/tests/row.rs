@@ -226,6 +226,8 @@ fn foot_tells_how_busy_the_server_is() {
     });
     let html = page(&bench, "/live");
     let foot = html.split("<footer").nth(1).unwrap();
+    bench.config.units_si = true;
+    assert!(page(&bench, "/live").contains("journal 74.4 MB of 1.15 GB"));
     for fact in
         ["41.3 heartbeats/s · 0.3 ms p99", "journal 71 MB of 1.07 GB", "3 viewers", "all times "]
     {
