@@ -90,7 +90,7 @@ function drawSeen(el, seconds, { state }) {
 /** A machine that has just come up says so for an hour. */
 function drawBoot(el, seconds, { state }) {
   if (state === 0) { put(el, '–'); return; }
-  const isFresh = seconds !== null && now() - seconds < HOUR_S;
+  const isFresh = el.matches('td') && now() - seconds < HOUR_S;
   drawTime(el, seconds, isFresh ? 'boot' : 'for', '–');
   el.querySelector('time')?.classList.toggle('tag', isFresh);
 }

@@ -1,10 +1,9 @@
 //! What a page does by itself while it stays open, and what it leaves to its reader: rows that come and go under a
 //! filter, a pause, what was done and its undo, keys of one's own, a table that goes on, notices of the browser.
 
-use crate::fleet;
 use crate::rig::until;
-use crate::webdriver::Browser;
-use crate::{LIVE, turn};
+use crate::webdriver::{Browser, DESK, PHONE};
+use crate::{LIVE, axe, fleet, turn};
 use serde_json::json;
 
 #[test]
@@ -158,4 +157,35 @@ fn password_can_be_looked_at_before_it_is_sent() {
     browser.click(".reveal");
     assert_eq!(browser.text(kind), "password");
     assert!(browser.text("document.querySelector('[data-blocked]').hidden").contains("true"));
+}
+
+/// The two pages that a new server shows first, which no walk through a fleet comes by.
+#[test]
+fn pages_of_a_new_server_are_accessible_and_fit_a_phone() {
+    let Some(_turn) = turn() else { return };
+    let closed = fleet::small_with(fleet::USERS);
+    let empty = fleet::of_size(0);
+    let browser = Browser::start();
+    let checker = axe::source();
+    let mut wrong = Vec::new();
+    for (page, theme, size) in [
+        (closed.url("/login"), "dark", PHONE),
+        (closed.url("/login?out=1&next=/live"), "light", DESK),
+        (empty.url("/live"), "light", PHONE),
+        (empty.url("/live?agent=deb"), "dark", DESK),
+        (empty.url("/live?agent=openwrt"), "dark", PHONE),
+        (empty.url("/live?agent=container"), "light", DESK),
+    ] {
+        browser.size(size);
+        browser.cookie(&page, "hb_theme", theme);
+        browser.go(&page);
+        browser.wait_for("'keys' in document.documentElement.dataset");
+        wrong.extend(browser.console().into_iter().map(|line| format!("{page}: {line}")));
+        if browser.text("document.documentElement.scrollWidth > innerWidth") == "true" {
+            wrong.push(format!("{page}: wider than its window"));
+        }
+        let found = checker.as_deref().map(|checker| axe::violations(&browser, checker));
+        wrong.extend(found.into_iter().flatten().map(|line| format!("{page}: {line}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
