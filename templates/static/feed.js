@@ -11,13 +11,15 @@ const GAP_MS = 5000;
 /** State codes: down, critical. */
 const LOUD = [0, 1];
 const feed = document.getElementById('feed');
+/** By the server's clock; a page without a feed cannot say which of them it knows. */
+const loadedAt = now() - performance.now() / 1000;
 let newest = Math.max(0, ...[...(feed?.children ?? [])].map((li) => Number(li.dataset.id) || 0));
 let waiting = [];
 let drawnAt = 0;
 
 /** Items of an `ev` frame, oldest first. */
 export function add(items) {
-  const fresh = items.filter(({ id }) => id > newest);
+  const fresh = items.filter(({ id, ts }) => id > newest && (feed || ts > loadedAt));
   if (!fresh.length) return;
   newest = Math.max(...fresh.map(({ id }) => id));
   if (document.querySelector('[data-fresh]')) document.dispatchEvent(new CustomEvent('hb:moved'));
