@@ -1,5 +1,5 @@
 //! A channel that never answers and an nsupdate that never ends: what they do to the ACK of a heartbeat, to the other
-//! channels and to hbd's CPU time. `cargo bench --bench stuck [-- ROUNDS [MILLISECONDS]]` (15 rounds, phases of 1 s).
+//! channels and to hbd's CPU time. `cargo bench --bench stuck [-- ROUNDS [MILLISECONDS]]` (10 rounds, phases of 1 s: two minutes).
 //!
 //! One server, four kinds of phases that take turns, so that all of them see the same process and the same machine:
 //! quiet or stuck, each with troubles (twenty a second) and without. When a phase is stuck, the receiver `tarpit`
@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() {
     let mut numbers = std::env::args().filter_map(|a| a.parse::<u64>().ok());
-    let rounds = numbers.next().unwrap_or(15) as usize;
+    let rounds = numbers.next().unwrap_or(10) as usize;
     let span = Duration::from_millis(numbers.next().unwrap_or(1000));
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (fine, tarpit) = (Receiver::start(), Receiver::start());
