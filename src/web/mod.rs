@@ -47,6 +47,7 @@ pub use kept::{Basis, Kept, Reduced, Shelf};
 pub use member::{Accounts, Attempt, Change, Refused, SignedIn};
 pub use metrics::{Figure, Kind};
 pub use page::{AgentFile, Pages};
+pub use select::unknown_in_filter;
 
 use crate::config;
 use crate::engine::view::{self, View};

@@ -29,6 +29,11 @@ pub struct Filter {
     pub watched_only: bool,
 }
 
+/// What of a filter's text is no filter: keys that it does not know, and states that there are not.
+pub fn unknown_in_filter(text: &str) -> Vec<String> {
+    Filter::default().parse(text)
+}
+
 /// The keys of the filter.
 pub const KEYS: [&str; 7] = ["tag", "group", "state", "owner", "agent", "os", "alert"];
 

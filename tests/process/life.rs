@@ -152,11 +152,14 @@ fn output_that_nobody_reads_ends_the_program_quietly() {
 #[test]
 fn help_version_limits_and_mistakes() {
     let place = Place::new();
-    let table: [(&[&str], i32, &str); 5] = [
+    let table: [(&[&str], i32, &str); 8] = [
         (&["--help"], 0, "hbd check-config"),
         (&["-V"], 0, "hbd "),
         (&["--limits"], 0, "UDP_IN_MAX"),
         (&["stauts"], 2, "did you mean \"status\"?"),
+        (&["hosts", "state:dwon"], 2, "names no state"),
+        (&["hosts", "colour:red"], 2, "is no filter"),
+        (&["silence", "host:web1", "--for", "soon"], 2, "hbd silence --help tells more"),
         (&["drop", "web1"], 2, "--yes"),
     ];
     for (args, status, want) in table {

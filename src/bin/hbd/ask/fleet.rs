@@ -7,6 +7,7 @@ use crate::{EXIT_FAILED, EXIT_OK, EXIT_USAGE};
 use heartbeat::engine::view::Severity;
 use heartbeat::os::thread;
 use heartbeat::time::{parse_duration, render_duration};
+use heartbeat::web::unknown_in_filter;
 use heartbeat::{os, text};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -51,6 +52,16 @@ impl Asker<'_> {
     }
 
     pub fn hosts(&self) -> Printed {
+        // All hosts in the place of those of a state that is misspelt would be a lie.
+        if let Some(word) = unknown_in_filter(&self.invocation.words.join(" ")).first() {
+            let words = match word.strip_prefix("state:") {
+                Some(_) => format!(
+                    "{word:?} names no state: down, crit, warn, late, degraded, unreach, unk, maint, up"
+                ),
+                None => format!("{word:?} is no filter; `hbd help filters` tells of them"),
+            };
+            return Err(failure(EXIT_USAGE, words));
+        }
         let Some(every) = self.invocation.refresh.as_deref() else {
             return Ok((EXIT_OK, self.host_list()?));
         };

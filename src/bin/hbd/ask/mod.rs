@@ -93,6 +93,12 @@ fn server(invocation: &Invocation, env: &Environment) -> Result<Server, Failure>
         eprint!("{}", reading.render_problems());
         return Err(failure(EXIT_CONFIG, "not reloaded, the old configuration stays"));
     }
+    // A file that was asked for and is not there would have another server's socket be tried.
+    let missing = reading.problems.iter().find(|problem| problem.code == "E0100");
+    if let (Some(_), Some(missing)) = (&invocation.config, missing) {
+        let status = if invocation.check { EXIT_UNREACHABLE } else { EXIT_CONFIG };
+        return Err(failure(status, missing.render_line()));
+    }
     let state_dir = lookup::state_dir(&reading.server, env).map_err(|e| failure(EXIT_FAILED, e))?;
     Ok(Server::Socket(lookup::control_socket(&reading.server, env, &state_dir)))
 }
@@ -240,6 +246,10 @@ const AT_A_TERMINAL: &[(&str, &str)] = &[
     ("GET /api/0/auth/tokens", "`hbd token list`"),
     ("GET /api/0/ghosts", "`hbd ghosts`"),
     ("GET /healthz lists", "`hbd status` shows"),
+    (
+        "POST /api/0/auth/login with username and password, or send a token as Authorization: Bearer.",
+        "Put a token into HBD_TOKEN; `hbd token new NAME` on the server makes one.",
+    ),
 ];
 
 fn for_terminal(hint: &str) -> String {
