@@ -94,7 +94,9 @@ fn server(invocation: &Invocation, env: &Environment) -> Result<Server, Failure>
         return Err(failure(EXIT_CONFIG, "not reloaded, the old configuration stays"));
     }
     // A file that was asked for and is not there would have another server's socket be tried.
-    let missing = reading.problems.iter().find(|problem| problem.code == "E0100");
+    let main = reading.files.main.as_ref().map(|path| path.display().to_string());
+    let mut problems = reading.problems.iter();
+    let missing = problems.find(|p| p.code == "E0100" && Some(&p.file) == main.as_ref());
     if let (Some(_), Some(missing)) = (&invocation.config, missing) {
         let status = if invocation.check { EXIT_UNREACHABLE } else { EXIT_CONFIG };
         return Err(failure(status, missing.render_line()));
