@@ -21,7 +21,8 @@ pub fn check(bytes: &[u8]) {
     // Aliases alone may make more of it than was written.
     assert!(nodes <= 10_000 + text.len(), "{nodes} nodes of {} bytes", text.len());
     let saved = save(&root);
-    if saved.len() > limits::CONFIG_MAX {
+    // YAML takes no key of more than 1024 characters in this form.
+    if saved.len() > limits::CONFIG_MAX || longest_key(&root) > 1000 {
         return;
     }
     let (again, more) = yaml::read(&saved, FILE).unwrap_or_else(|p| panic!("{}: {saved}", p.what));
@@ -146,6 +147,23 @@ fn quote(out: &mut String, text: &str) {
         }
     }
     out.push('"');
+}
+
+/// Of all keys, as they are written.
+fn longest_key(node: &Node) -> usize {
+    let quoted = |text: &str| {
+        let mut out = String::new();
+        quote(&mut out, text);
+        out.len()
+    };
+    match &node.value {
+        Value::List(items) => items.iter().map(longest_key).max().unwrap_or(0),
+        Value::Map(entries) => {
+            let each = entries.iter().map(|(key, node)| quoted(&key.text).max(longest_key(node)));
+            each.max().unwrap_or(0)
+        }
+        _ => 0,
+    }
 }
 
 /// But for the places.
