@@ -147,6 +147,7 @@ fn random_host(id: HostId, prng: &mut Prng) -> Host {
         .map(Arc::from)
         .collect();
     let mut host = Host {
+        told: None,
         alert_list: Default::default(),
         first_seen: Default::default(),
         flapping: false,

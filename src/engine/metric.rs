@@ -42,6 +42,8 @@ pub struct Metric {
     stale_at: Mono,
     pub stale: bool,
     reminder: Option<Mono>,
+    /// The same by the wall clock of the moment in which it was planned, for people.
+    reminder_wall: Wall,
     wait: Duration,
     /// The worst level that anybody was told of.
     pub told: alert::Level,
@@ -65,6 +67,7 @@ impl Metric {
             stale_at: Mono::MAX,
             stale: false,
             reminder: None,
+            reminder_wall: now.wall,
             wait: Duration::ZERO,
             told: alert::Level::Ok,
         }
@@ -72,6 +75,12 @@ impl Metric {
 
     pub fn level(&self) -> alert::Level {
         self.state.level()
+    }
+
+    /// Plans the next reminder, `wait` from now.
+    fn remind_in(&mut self, now: Now, listening: Mono, wait: Duration) {
+        self.reminder = Some(listening + wait);
+        self.reminder_wall = now.wall + wait;
     }
 
     /// When something is due by itself, on the listening clock.
@@ -201,13 +210,16 @@ impl Engine {
             metric.raised_wall = now.wall;
             metric.raised_before = Duration::ZERO;
             metric.wait = wait;
-            metric.reminder = (wait > Duration::ZERO).then(|| listening + wait);
+            metric.reminder = None;
+            if wait > Duration::ZERO {
+                metric.remind_in(now, listening, wait);
+            }
         }
         if change.to == alert::Level::Ok {
             metric.reminder = None;
-        } else if change.to > change.from {
+        } else if change.to > change.from && metric.reminder.is_some() {
             // What is told now is not reminded of at once.
-            metric.reminder = metric.reminder.map(|_| listening + metric.wait);
+            metric.remind_in(now, listening, metric.wait);
         }
         self.show_metrics(id);
         self.mark_unsaved(now, id);
@@ -298,7 +310,7 @@ impl Engine {
         }
         if metric.reminder.is_some_and(|at| listening >= at) {
             metric.wait = metric.wait.mul_f64(factor).min(wait_max.max(metric.wait));
-            metric.reminder = Some(listening + metric.wait);
+            metric.remind_in(now, listening, metric.wait);
             if !metric.stale && !down {
                 self.remind(now, id, path);
             }
@@ -454,6 +466,8 @@ impl Engine {
             recovers_at: m.rule.recovers_at(m.level()),
             since: m.since,
             last_notified: self.outbox.last_notified(&subject),
+            told: self.told(id, &subject),
+            next_reminder: m.reminder.map(|_| m.reminder_wall),
             display: m.display.clone(),
             acknowledged: self.calendar.acknowledged(&alert_id(&subject)).cloned(),
             silenced: quiet.silence,
@@ -568,6 +582,7 @@ impl Engine {
                 stale: gone,
                 reminder: (wait > Duration::ZERO)
                     .then(|| listening + waited.map_or(wait, |_| left)),
+                reminder_wall: now.wall + waited.map_or(wait, |_| left),
                 wait: waited.unwrap_or(wait),
                 told: alert::Level::parse(&row.told).unwrap_or_default(),
                 ..Metric::new(rule, row.plugin.as_str().into(), &row.leaf, &row.check_name, now)

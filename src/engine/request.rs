@@ -96,6 +96,10 @@ impl Engine {
         if self.table.host(id).is_some_and(|host| !host.alert_list.is_empty()) {
             self.show_metrics(id);
         }
+        let told = self.told(id, &Subject::Outage { host: self.name_of(id) });
+        if self.table.host(id).is_some_and(|host| host.told != told) {
+            self.table.change(id, |host| host.told = told);
+        }
         self.show_severity(id);
     }
 

@@ -175,6 +175,7 @@ impl Engine {
             plugins: Arc::default(),
             why: Arc::from("Never heard from"),
             message: None,
+            told: None,
             slow_ver: 0,
             fast_ver: 0,
         };

@@ -203,6 +203,22 @@ impl Engine {
         found.into_iter().map(|addressee| addressee.receiver).collect()
     }
 
+    /// Who was told of a trouble that is not over, for people to read.
+    pub(super) fn told(&self, id: HostId, subject: &Subject) -> Option<Arc<view::Told>> {
+        let at = self.outbox.last_notified(subject)?;
+        let name = self.name_of(id);
+        let roles = self.config.roles(&name);
+        let known = notice::receivers(&self.config, roles.owner, roles.managers, Level::Critical);
+        let to = self.outbox.told(subject).into_iter().map(|receiver| {
+            let user = known.iter().find(|known| known.receiver == receiver);
+            match user.and_then(|known| known.user.as_ref()) {
+                Some(user) => format!("{user} ({})", receiver.channel),
+                None => receiver.channel.to_string(),
+            }
+        });
+        Some(Arc::new(view::Told { at, to: to.collect() }))
+    }
+
     /// The quiet over some hosts has ended: what is still wrong and was not told is told once.
     pub(super) fn catch_up(&mut self, now: Now, id: HostId) {
         self.catch_up_metrics(now, id);

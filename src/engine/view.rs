@@ -208,6 +208,10 @@ pub struct Alert {
     pub since: Wall,
     /// When somebody was told of it last.
     pub last_notified: Option<Wall>,
+    /// Who was told of it.
+    pub told: Option<Arc<Told>>,
+    /// When a reminder is due, while it goes on.
+    pub next_reminder: Option<Wall>,
     /// The operator's own words, rendered; empty without.
     pub display: Arc<str>,
     pub acknowledged: Option<Arc<Acknowledgement>>,
@@ -215,6 +219,13 @@ pub struct Alert {
     pub silenced: Option<Arc<str>>,
     /// Its data stopped coming.
     pub stale: bool,
+}
+
+/// Who was told of a trouble, as pages name them: `alice (email)`, `chat`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    pub at: Wall,
+    pub to: Vec<String>,
 }
 
 /// What is known of a host over one address family.
@@ -407,6 +418,8 @@ pub struct Host {
     pub why: Arc<str>,
     /// The last one-off message and when.
     pub message: Option<(Wall, Arc<str>)>,
+    /// Who was told that it is down.
+    pub told: Option<Arc<Told>>,
     /// Version of the last change that every viewer is told (state, why, alerts, names).
     pub slow_ver: u64,
     /// Version of the last change of the fast columns (last seen, round trip, gauges).

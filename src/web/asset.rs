@@ -23,6 +23,7 @@ const BUILT_IN: &[(&str, &[u8])] = &[
     ("filter.js", include_bytes!("../../templates/static/filter.js")),
     ("find.js", include_bytes!("../../templates/static/find.js")),
     ("fresh.js", include_bytes!("../../templates/static/fresh.js")),
+    ("heading.js", include_bytes!("../../templates/static/heading.js")),
     ("heat.js", include_bytes!("../../templates/static/heat.js")),
     ("host.js", include_bytes!("../../templates/static/host.js")),
     ("live.js", include_bytes!("../../templates/static/live.js")),

@@ -4,11 +4,11 @@
 //! elsewhere: their fields are private. What a caller may not see is not in the view that handlers
 //! get ([`scoped`]), so a host that is forbidden and one that does not exist are the same 404.
 
-use super::Call;
 use super::api::find_host;
 use super::caller::Caller;
 use super::live::Scope;
 use super::problem::Problem;
+use super::{Call, Method};
 use crate::account::Reach;
 use crate::calm::{Maintenance, Silence, Target};
 use crate::engine::view::{Event, EventKind, Host, View};
@@ -123,7 +123,7 @@ pub fn access<'a, R: Role>(
     check_unowned(call, unowned)?;
     let own = level(&call.caller, host);
     if own < R::LEVEL {
-        return Err(missing(&call.caller, host, R::LEVEL));
+        return Err(missing(call, host, R::LEVEL));
     }
     check_reach(call, R::LEVEL)?;
     Ok(Access { host, role: PhantomData })
@@ -198,17 +198,44 @@ fn check_reach(call: &Call<'_>, level: Level) -> Result<(), Problem> {
         .hint("Make another token under Settings, or with hbd token new."))
 }
 
-fn missing(caller: &Caller, host: &Host, level: Level) -> Problem {
-    let user = caller.user().unwrap_or_default();
-    let detail = format!(
-        "This needs the role {} on {}, and {user} has not got it.",
-        level.as_str(),
-        host.name
-    );
+/// `You are monitor of db-01. Dropping it needs owner: Alice Smith.`
+fn missing(call: &Call<'_>, host: &Host, level: Level) -> Problem {
+    let own = match self::level(&call.caller, host) {
+        Level::Nothing => format!("You have no role on {}.", host.name),
+        level => format!("You are {} of {}.", level.as_str(), host.name),
+    };
+    let full = |user: &str| {
+        let known = call.context.config.users.get(user);
+        known.map_or_else(|| user.to_owned(), |user| user.full_name.clone())
+    };
+    let who = match (&host.owner, level) {
+        (Some(owner), Level::Owner) => format!(": {}", full(owner)),
+        (Some(owner), _) => format!(" (its owner is {})", full(owner)),
+        (None, _) => String::new(),
+    };
+    let detail = format!("{own} {} needs {}{who}.", doing(call), level.as_str());
     let problem = Problem::new(403, "role_missing", detail);
     match &host.owner {
         Some(owner) => problem.hint(format!("The owner, {owner}, or an admin can give it to you.")),
         None => problem.hint("An admin can give it to you."),
+    }
+}
+
+/// What was asked for, as the begin of a sentence.
+fn doing(call: &Call<'_>) -> &'static str {
+    let last = call.request.path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    match (call.method, last) {
+        (_, "watch") => "Watching it or not",
+        (_, "dns") => "Updating its DNS",
+        (_, "commands") => "A command",
+        (_, "upgrade") => "An upgrade",
+        (_, "access") => "Changing its access",
+        (_, "tags") => "Changing its tags",
+        (_, "ack") => "Acknowledging",
+        (_, "silences") => "Silencing it",
+        (_, "maintenance") => "Planning its maintenance",
+        (Method::Delete, last) if call.param("host").eq_ignore_ascii_case(last) => "Dropping it",
+        _ => "This",
     }
 }
 

@@ -524,6 +524,7 @@ pub fn host(id: HostId, name: &str, severity: Severity, prng: &mut Prng) -> Host
         plugins: Arc::default(),
         why: Arc::from(if severity == Severity::Up { "" } else { "made up" }),
         message: None,
+        told: None,
         slow_ver: 40_000 + u64::from(id % 8000),
         fast_ver: 48_000,
     }

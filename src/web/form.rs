@@ -10,8 +10,11 @@ use super::page;
 use super::problem::Problem;
 use super::query::{self, Query};
 use super::{Answer, Call};
-use crate::time::parse_duration;
+use crate::time::{Duration, Wall, parse_duration};
 use serde_json::{Map, Value, json};
+
+/// A longer silence needs a reason.
+const REASON_FROM: Duration = Duration::from_secs(86_400);
 
 /// A request to the API.
 #[derive(Debug, PartialEq)]
@@ -46,6 +49,12 @@ pub fn respond(call: &Call<'_>) -> Answer {
     let form = fields(call)?;
     if let Some("theme" | "zone" | "keys" | "notices" | "live") = form.get("do") {
         return page::choose(call);
+    }
+    if form.get("do") == Some("hash") {
+        authz::admin(call, authz::Unowned::Open)?;
+        let password = form.get("password").ok_or_else(|| missing("password"))?;
+        let hash = call.context.accounts.hash(password).map_err(|refused| refused.problem())?;
+        return page::hashed(call, form.get("user").unwrap_or("alice"), &hash);
     }
     authz::may_change(call, authz::Unowned::Open)?;
     let mut response = Err(missing("host"));
@@ -102,8 +111,20 @@ fn carry_out(call: &Call<'_>, order: &Order) -> Answer {
 /// One request, or one for each host that was chosen; it is on to the next only where the one before was taken.
 fn orders(call: &Call<'_>, form: &Query<'_>) -> Result<Vec<Order>, Problem> {
     let hosts: Vec<&str> = form.all("host").collect();
+    let ids: Vec<&str> = form.all("id").collect();
     match form.get("do") {
+        Some("silence") if ids.len() > 1 => {
+            reason_for(call, form)?;
+            let one = |id: &&str| {
+                let (host, path) = id.split_once('/').unwrap_or((id, "host"));
+                let mut body = silence(call, form, Some(host));
+                body["match"]["path"] = Value::from(path);
+                Order::new(Method::Post, "silences", body)
+            };
+            Ok(ids.iter().map(one).collect())
+        }
         Some("silence") if hosts.len() > 1 => {
+            reason_for(call, form)?;
             let one =
                 |host: &&str| Order::new(Method::Post, "silences", silence(call, form, Some(host)));
             Ok(hosts.iter().map(one).collect())
@@ -143,7 +164,10 @@ fn order(call: &Call<'_>, form: &Query<'_>) -> Result<Order, Problem> {
         "unack" | "unsilence" | "end" => {
             over(action, form.get("id").ok_or_else(|| missing("id"))?)?
         }
-        "silence" => Order::new(Post, "silences", silence(call, form, None)),
+        "silence" => {
+            reason_for(call, form)?;
+            Order::new(Post, "silences", silence(call, form, None))
+        }
         "maintenance" => Order::new(Post, "maintenance", maintenance(call, form)),
         "ghost" => {
             let name = form.get("name").ok_or_else(|| missing("name"))?;
@@ -273,11 +297,35 @@ fn silence(call: &Call<'_>, form: &Query<'_>, host: Option<&str>) -> Value {
     let own = Some(call.param("host")).filter(|own| !own.is_empty());
     scope.extend(host.or(own).map(|name| ("host".to_owned(), Value::from(name))));
     let mut body = json!({ "match": scope, "reason": form.get("reason") });
-    put_end(&mut body, form, "until");
+    put_end(call, &mut body, form, "until");
     body
 }
 
-fn maintenance(call: &Call<'_>, form: &Query<'_>) -> Value {
+/// Who keeps others from being told for more than a day says why (ui/UI.md 5.5).
+fn reason_for(call: &Call<'_>, form: &Query<'_>) -> Result<(), Problem> {
+    let now = call.context.now.wall;
+    let until = form.get("until").and_then(|text| moment(call, text));
+    let length = form.get("for").and_then(parse_duration);
+    let left = length.or(until.map(|at| at.since(now))).unwrap_or_default();
+    if left <= REASON_FROM || form.get("reason").is_some_and(|text| !text.trim().is_empty()) {
+        return Ok(());
+    }
+    Err(Problem::new(422, "bad_body", "A silence of more than 24 h needs a reason.")
+        .hint("Say why, or end it sooner.")
+        .field("reason"))
+}
+
+/// A moment of a form: by the reader's clock, or with a zone of its own.
+fn moment(call: &Call<'_>, text: &str) -> Option<Wall> {
+    let own = page::clock_of(call).parse(text);
+    own.or_else(|| {
+        let at: jiff::Timestamp = text.parse().ok()?;
+        Some(Wall::from_micros(at.as_microsecond()))
+    })
+}
+
+/// The body of a window of maintenance, as a form or an address describes it.
+pub fn maintenance(call: &Call<'_>, form: &Query<'_>) -> Value {
     let list = |name: &'static str| form.all(name).flat_map(split).collect::<Vec<_>>();
     let mut hosts = list("hosts");
     let own = call.param("host");
@@ -288,7 +336,7 @@ fn maintenance(call: &Call<'_>, form: &Query<'_>) -> Value {
         "hosts": hosts,
         "tags": list("tags"),
         "groups": list("groups"),
-        "start": form.get("start"),
+        "start": form.get("start").filter(|text| *text != "now"),
         "repeat": form.get("repeat"),
         "zone": form.get("zone"),
         "reason": form.get("reason"),
@@ -298,15 +346,20 @@ fn maintenance(call: &Call<'_>, form: &Query<'_>) -> Value {
         let day = |day: &str| day.parse::<u64>().map_or(Value::from(day), Value::from);
         body["days"] = days.into_iter().map(day).collect();
     }
-    put_end(&mut body, form, "end");
+    put_end(call, &mut body, form, "end");
     body
 }
 
-/// `for` is how long, the other field is until when.
-fn put_end(body: &mut Value, form: &Query<'_>, field: &str) {
-    match (form.get("for"), form.get(field)) {
-        (Some(length), _) => body["duration"] = Value::from(length),
-        (None, Some(end)) => body[field] = Value::from(end),
+/// `for` is how long, the other field is until when: it wins where both are given.
+fn put_end(call: &Call<'_>, body: &mut Value, form: &Query<'_>, field: &str) {
+    match (form.get(field), form.get("for")) {
+        // A field for a date says no zone: it means the clock that the page shows. A window has a zone of its own.
+        (Some(end), _) if field == "until" => {
+            body[field] = moment(call, end)
+                .map_or_else(|| Value::from(end), |at| Value::from(at.as_secs_f64()));
+        }
+        (Some(end), _) => body[field] = Value::from(end),
+        (None, Some(length)) => body["duration"] = Value::from(length),
         (None, None) => {}
     }
 }
@@ -317,7 +370,9 @@ fn until(call: &Call<'_>, form: &Query<'_>) -> Result<Value, Problem> {
         (Some(length), _) => {
             Ok(Value::from(call.context.now.wall.as_secs_f64() + seconds(length, "for")?))
         }
-        (None, until) => Ok(until.map(Value::from).unwrap_or_default()),
+        (None, Some(until)) => Ok(moment(call, until)
+            .map_or_else(|| Value::from(until), |at| Value::from(at.as_secs_f64()))),
+        (None, None) => Ok(Value::Null),
     }
 }
 

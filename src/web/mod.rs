@@ -225,6 +225,7 @@ const PAGES: &[Route] = &[
     Route::get("live/map", Handle::Reader(page::live_map)),
     Route::post("live", Handle::Public(form::respond)),
     Route::get("alerts", Handle::Reader(page::alerts)),
+    Route::get("alerts.csv", Handle::Reader(page::alerts_export)),
     Route::get("events", Handle::Reader(page::events)),
     Route::get("events.jsonl", Handle::Reader(page::events_export)),
     Route::get("find", Handle::Reader(page::find)),
@@ -293,6 +294,10 @@ fn page_problem(call: &Call<'_>, problem: Problem) -> Response {
     }
     if problem.status == 401 && call.method == Method::Get {
         return redirect(&format!("/login?next={}", query::encode(&page::here(call))));
+    }
+    if problem.status == 500 {
+        // The shell makes a page of it, with a number that its log has too.
+        return problem.into_response();
     }
     match page::error_page(call, &problem, Vec::new()) {
         Ok(mut response) => {

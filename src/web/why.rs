@@ -154,6 +154,8 @@ mod tests {
             recovers_at: None,
             since: NOW.wall,
             last_notified: None,
+            told: None,
+            next_reminder: None,
             display: "".into(),
             acknowledged: None,
             silenced: None,

@@ -108,7 +108,10 @@ async function click(event) {
 
 async function submit(event) {
   const { target, submitter } = event;
-  if (target.id === 'picked') {
+  if (submitter?.matches('dialog [data-preview]')) {
+    event.preventDefault();
+    (await dialog()).open(`/alerts?${new URLSearchParams(new FormData(target, submitter))}`);
+  } else if (target.id === 'picked') {
     event.preventDefault();
     if (ticked().length) await act(submitter?.value ?? 'ack');
     else (await import('./toast.js')).toast('Choose rows first: tick their boxes, or press x.');
@@ -150,7 +153,7 @@ function start() {
   // The zone of the browser, for those who asked for it and whom the server does not know yet.
   const zone = `browser:${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
   all('button[data-zone]').forEach((button) => { button.value = zone; button.hidden = false; });
-  if ($('pre[data-copy]')) import('./copy.js').then((copy) => copy.start(document));
+  if ($('[data-copy], [data-copy-all]')) import('./copy.js').then((copy) => copy.start(document));
   if ($('.toast')) import('./toast.js').then((toasts) => all('.toast').forEach((one) => toasts.expire(one)));
   if ($('[data-age], .sign-in, .pref, .side')) import('./rest.js');
   $('.panel')?.focus();

@@ -1,14 +1,14 @@
-// Copying: a button on each pre[data-copy]; a link (data-copied) whose file goes to the clipboard.
+// Copying: a button on each pre[data-copy] and [data-copy-all]; a link (data-copied) whose file goes to the clipboard.
 
 import { dress } from './dress.js';
 import { toast } from './toast.js';
 
 export function start(scope) {
-  for (const pre of scope.querySelectorAll('pre[data-copy]')) {
+  for (const pre of scope.querySelectorAll('pre[data-copy], [data-copy-all]')) {
     const button = document.createElement('button');
     Object.assign(button, { className: 'btn small copy', type: 'button', textContent: 'Copy' });
     button.addEventListener('click', async () => {
-      await write(pre.textContent.trim(), pre);
+      await write(pre.innerText.trim(), pre);
       button.textContent = 'Copied';
     });
     pre.before(button);

@@ -18,13 +18,12 @@ export async function open(address) {
 
 /** The form for the rows that are ticked, for the row at hand, or for the page's own host. */
 export function act(kind, picked, row) {
-  const isMany = picked.length && (kind !== 'silence' || picked[0].name === 'host');
   const ids = picked.map((box) => `${box.name}=${encodeURIComponent(box.value)}`).join('&');
   const link = $(`a[data-act=${kind}]`, row ?? document)?.getAttribute('href');
   // A row of hosts has its forms in its menu.
   const name = row && $('[name=host]', row)?.value;
   const own = name && `/live?act=${kind}&host=${encodeURIComponent(name)}`;
-  const many = isMany && `${$('#picked').getAttribute('action').split('#')[0]}?act=${kind}&${ids}`;
+  const many = picked.length && `${$('#picked').getAttribute('action').split('#')[0]}?act=${kind}&${ids}`;
   const address = many || link || own;
   return address && open(address);
 }

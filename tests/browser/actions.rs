@@ -164,7 +164,7 @@ fn charts_have_a_cursor_a_range_and_a_table() {
         .wait_for("document.querySelector('#c-cpu .readout')?.getAttribute('role') === 'status'");
     browser.wait_for("document.querySelector('#c-cpu .cursor')");
     let label = browser.text("document.querySelector('#c-cpu .plot').getAttribute('aria-label')");
-    assert!(label.contains("least") && label.contains("now"), "{label}");
+    assert!(label.contains("min ") && label.contains("now "), "{label}");
     // A range by dragging is an address; Back leads out of it.
     browser.run(
         "const svg = document.querySelector('#c-cpu .plot'); const box = svg.getBoundingClientRect();\
@@ -195,6 +195,9 @@ fn wishes_of_the_reader_are_honoured() {
     assert_ne!(browser.text(glyph), "none");
     browser.media("print", &[]);
     assert_eq!(browser.text("getComputedStyle(document.querySelector('.top')).display"), "none");
+    // Ink is dark on paper, whatever the theme of the screen.
+    browser.run("document.documentElement.dataset.theme = 'dark'");
+    assert_eq!(browser.text("getComputedStyle(document.body).color"), "rgb(18, 24, 32)");
     browser.media("", &[("prefers-color-scheme", "dark")]);
     browser.go(&server.url("/live"));
     let ground = browser.text("getComputedStyle(document.body).backgroundColor");

@@ -20,6 +20,7 @@ mod mail;
 mod mini;
 mod one_off;
 mod outside;
+mod page;
 mod pair;
 mod program;
 mod prometheus;

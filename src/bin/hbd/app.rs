@@ -177,6 +177,7 @@ impl gate::App for App {
         let hand = Hand { app: self, failure: Cell::new(None) };
         let pages = self.pages();
         let response = fault::guard(|| {
+            fault::point("page");
             let (view, config) = (self.shared.view(), self.shared.config());
             let context = Context {
                 view: Arc::clone(&view),
@@ -208,8 +209,12 @@ impl gate::App for App {
             (Some(failure), _) => {
                 web::unavailable(request, &pages, failure.code(), failure.words())
             }
+            // A template that cannot be rendered, say: the reason is for the log.
+            (None, Some(response)) if response.status == 500 => {
+                failed(request, &pages, &reason(&response))
+            }
             (None, Some(response)) => response,
-            (None, None) => failed(request, &pages),
+            (None, None) => failed(request, &pages, "the code failed, see the line before"),
         }
     }
 
@@ -424,10 +429,18 @@ impl Act for Hand<'_> {
     }
 }
 
-/// A request that ended in a panic: the log names it by the same number as the answer.
-fn failed(request: &Request<'_>, pages: &Pages) -> Response {
+/// What a problem document says.
+fn reason(response: &Response) -> String {
+    let document: serde_json::Value =
+        serde_json::from_slice(response.body.as_bytes()).unwrap_or_default();
+    document["detail"].as_str().unwrap_or("no reason given").to_owned()
+}
+
+/// A request that failed: the log names it by the same number as the answer.
+fn failed(request: &Request<'_>, pages: &Pages, why: &str) -> Response {
     static FAILED: AtomicU64 = AtomicU64::new(1);
     let id = format!("{:x}-{}", std::process::id(), FAILED.fetch_add(1, Ordering::Relaxed));
-    log::error!("a request failed id={id} path={}", heartbeat::text::cut(request.path, 200));
+    let path = heartbeat::text::cut(request.path, 200);
+    log::error!("a request failed: {why} id={id} path={path}");
     web::failed(request, pages, &id)
 }

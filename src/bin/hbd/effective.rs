@@ -32,6 +32,8 @@ pub const SHOWN: &[&str] = &[
 ];
 /// Keys of a section of the top level itself (`remote_write`, `status_page`) that are never shown.
 pub const HIDDEN: &[&str] = &["password", "token", "url"];
+
+/// From which depth on the keys of a section are shown only where they are in [`SHOWN`].
 pub fn guarded_from(section: &str) -> Option<usize> {
     match section {
         // The first level is names that users chose.
@@ -39,6 +41,11 @@ pub fn guarded_from(section: &str) -> Option<usize> {
         "status_page" => Some(1),
         _ => None,
     }
+}
+
+/// The names below `status_page.groups` are titles that people read.
+pub fn guarded_below(guarded: Option<usize>, key: &str) -> Option<usize> {
+    guarded.filter(|from| (*from, key) != (1, "groups"))
 }
 
 /// A secret that is only named stays readable: `{file: …}`, `{env: …}`, `{credential: …}`.
@@ -98,7 +105,7 @@ impl Page<'_> {
                     self.write_value(
                         value,
                         depth + 1,
-                        guarded,
+                        guarded_below(guarded, &key.text),
                         !is_reference && (secret || hidden),
                     );
                 }
@@ -168,7 +175,7 @@ mod tests {
         let text = "hb_port: 0\nsite_name: 'no'\nmetrics_token: hush1\nhosts:\n  web1: {tags: [a, b]}\n\
                     users:\n  alice: {admin: true, password: hush2}\n\
                     remote_write: {url: \"http://hush4@x/\", token: hush5, wait: 5}\n\
-                    status_page: {token: hush6, title: x}\n\
+                    status_page: {token: hush6, title: x, groups: {Web: [a]}}\n\
                     channels:\n  mail: {host: mx, password: {file: /run/x}}\n  chat: {url: hush3}\n";
         let (root, _) = heartbeat::yaml::read(text, "x.yaml").ok().unwrap();
         let document = Document { file: "x.yaml".to_owned(), text: text.to_owned(), root };
@@ -187,6 +194,7 @@ mod tests {
             "# udp_policy: open without keys, else known  # default\n",
             "    tags: [a, b]  # x.yaml:5\n",
             "      file: /run/x  # x.yaml:11\n",
+            "    Web: [a]  # x.yaml:9\n",
         ] {
             assert!(shown.contains(want), "{want} in {shown}");
         }

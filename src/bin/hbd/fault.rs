@@ -68,6 +68,7 @@ pub const POINTS: &[&str] = &[
     "journal_before_rename",
     "journal_after_rename",
     "http",
+    "page",
     "http_before_answer",
     "http_after_answer",
     "gate",

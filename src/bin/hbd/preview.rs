@@ -2,6 +2,7 @@
 //!
 //! Compares; reads no file and changes nothing.
 
+use crate::settings::bare;
 use heartbeat::config::server::{Server, difference, key};
 use heartbeat::text::cut;
 use heartbeat::web::ConfigChange;
@@ -102,18 +103,6 @@ fn gather(path: &str, value: &Json, found: &mut BTreeMap<String, String>) {
     }
 }
 
-/// Without the places that stand beside each value of a list's maps: a line that moved is no change.
-fn bare(value: &Json) -> Json {
-    match value {
-        Json::Object(members) if members.contains_key("origin") => bare(&value["value"]),
-        Json::Object(members) => {
-            Json::Object(members.iter().map(|(name, value)| (name.clone(), bare(value))).collect())
-        }
-        Json::Array(items) => Json::Array(items.iter().map(bare).collect()),
-        plain => plain.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +116,7 @@ mod tests {
         let documents = [document];
         let (server, problems) = check(&documents);
         assert!(problems.is_empty(), "{problems:?}");
-        (server, settings::render(&documents, key::TOP))
+        (server, settings::render(&documents, key::TOP, &[], &[]))
     }
 
     fn told(old: &str, new: &str) -> Vec<String> {

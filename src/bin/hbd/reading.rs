@@ -177,8 +177,13 @@ impl Reading {
     }
 
     /// What is in force, for `GET config`.
-    pub fn render_settings(&self) -> std::sync::Arc<str> {
-        settings::render(&self.documents, server::key::TOP)
+    pub fn render_settings(&self, source: &Source) -> std::sync::Arc<str> {
+        let mut resolved = source.resolved(&self.server);
+        if source.with_agent {
+            let (value, origin) = ("enabled".to_owned(), "flag --with-agent".to_owned());
+            resolved.push(Resolved { key: "agent", value, origin });
+        }
+        settings::render(&self.documents, server::key::TOP, &resolved, &self.problem_lines())
     }
 
     /// What is in force, as YAML, with the origin of each value.

@@ -35,7 +35,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 /// Below this many descriptors nothing works for long (THREATS S10).
@@ -190,7 +189,7 @@ fn start(
     env: Environment,
     prepared: Prepared,
 ) -> Result<(), String> {
-    let shown = reading.render_settings();
+    let shown = reading.render_settings(&options.source);
     let mut config = reading.server;
     leave_terminal(&options, &config)?;
     accounts::resolve_passwords(&mut config, &options.source.base);
@@ -311,8 +310,8 @@ fn restore(base: &Arc<Server>, prepared: &Prepared, progress: &Progress) -> Resu
     let mut machine = Engine::new(Arc::clone(base), seed(), now);
     machine.set_zones(now, zones(base));
     let mut restored = accounts::Restored::new(base);
-    let store = Store::open(&prepared.store, &mut |saved| {
-        progress.fetch_add(1, Ordering::Relaxed);
+    let store = Store::open(&prepared.store, &mut |saved, total| {
+        progress.one_of(total);
         match &saved {
             Saved::Part { key, json } if key.starts_with(accounts::PREFIX) => {
                 restored.take(key, json);
@@ -385,6 +384,7 @@ impl Running {
         let supervisor = Supervisor {
             orders: received,
             shared,
+            shown_at_start: accounts.shown(),
             engine: inbox.clone(),
             journal: records,
             tls: RefCell::new(TlsPorts::new(certificate, &accounts.base(), front.annex())),

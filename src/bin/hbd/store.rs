@@ -243,12 +243,13 @@ pub struct Store {
 
 impl Store {
     /// Opens or creates the store at `path` and hands every record to `restore`: meta, hosts, samples,
-    /// events, notices. A damaged file is renamed to `<path>.bad` and a new one started; a file that is
-    /// no store of ours is left alone and `<path>.redb` is used.
-    pub fn open(path: &Path, restore: &mut dyn FnMut(Saved)) -> Result<Store, OpenError> {
+    /// events, notices; with each, how many there are in all. A damaged file is renamed to `<path>.bad`
+    /// and a new one started; a file that is no store of ours is left alone and `<path>.redb` is used.
+    pub fn open(path: &Path, restore: &mut dyn FnMut(Saved, usize)) -> Result<Store, OpenError> {
         let path = pick(path)?;
         let (database, records) = open_file(&path, CACHE_BYTES, CHECKED_BYTES_MAX, &load)?;
-        records.into_iter().for_each(restore);
+        let total = records.len();
+        records.into_iter().for_each(|record| restore(record, total));
         Ok(Store { path, database })
     }
 
@@ -588,7 +589,7 @@ mod tests {
 
     fn open(path: &Path) -> (Store, Vec<Saved>) {
         let mut records = Vec::new();
-        let store = Store::open(path, &mut |record| records.push(record)).unwrap();
+        let store = Store::open(path, &mut |record, _| records.push(record)).unwrap();
         (store, records)
     }
 
@@ -644,7 +645,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s.redb");
         let _held = open(&path);
-        let error = Store::open(&path, &mut |_| {}).err().unwrap();
+        let error = Store::open(&path, &mut |_, _| {}).err().unwrap();
         assert!(matches!(error, OpenError::InUse(_)), "{error}");
     }
 

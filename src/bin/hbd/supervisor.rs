@@ -9,7 +9,7 @@ use crate::serve;
 use crate::shared::Shared;
 use crate::systemd::Notifier;
 use crate::tls_ports::TlsPorts;
-use crate::{engine, fault, history, journal, keys, notify, preview, remote};
+use crate::{engine, fault, history, journal, keys, notify, preview, remote, settings};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use heartbeat::config::server::{Server, difference};
 use heartbeat::engine::view::Severity;
@@ -79,6 +79,8 @@ impl SignalThread {
 pub struct Supervisor {
     pub orders: Receiver<Order>,
     pub shared: Arc<Shared>,
+    /// The settings as they were shown when the server started.
+    pub shown_at_start: Arc<str>,
     pub engine: engine::Inbox,
     pub journal: journal::Handle,
     pub accounts: Arc<Accounts>,
@@ -188,7 +190,7 @@ impl Supervisor {
         if reading.has_error() {
             return Err(reading.problem_lines());
         }
-        let shown = (self.accounts.shown(), reading.render_settings());
+        let shown = (self.accounts.shown(), reading.render_settings(&self.source));
         let mut new = reading.server;
         accounts::resolve_passwords(&mut new, &self.source.base);
         Ok(preview::changes((&shown.0, &shown.1), &self.accounts.base(), &new))
@@ -204,7 +206,7 @@ impl Supervisor {
         }
         let ring = self.load_keys(&reading.server).map_err(|what| vec![what])?;
         let old = self.accounts.base();
-        let shown = reading.render_settings();
+        let shown = reading.render_settings(&self.source);
         let mut new = reading.server;
         accounts::resolve_passwords(&mut new, &self.source.base);
         let (live, fixed): (Vec<_>, Vec<_>) =
@@ -212,6 +214,9 @@ impl Supervisor {
         for change in &fixed {
             log::warn!("config: {}: needs a restart", change.key);
         }
+        let fixed: Vec<String> = fixed.into_iter().map(|change| change.key).collect();
+        let shown =
+            settings::reloaded(&shown, &self.accounts.shown(), &self.shown_at_start, &fixed);
         keep_fixed(&old, &mut new);
         let changed: Vec<String> = live.into_iter().map(|change| change.key).collect();
         self.app.set_pages(reading::pages(&new));

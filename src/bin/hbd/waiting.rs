@@ -20,8 +20,28 @@ const PEER: Duration = Duration::from_millis(200);
 const REQUEST_MAX: usize = 4096;
 const STACK: usize = 128 << 10;
 
-/// What has been read so far.
-pub type Progress = Arc<AtomicU64>;
+/// How many entries of the saved state have been taken, and how many there are; 0 while they are being read.
+#[derive(Clone, Default)]
+pub struct Progress(Arc<(AtomicU64, AtomicU64)>);
+
+impl Progress {
+    /// One more of `total`.
+    pub fn one_of(&self, total: usize) {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+        self.0.1.store(total as u64, Ordering::Relaxed);
+    }
+
+    /// `replaying journal 64 %`
+    fn words(&self) -> String {
+        let (done, total) = (self.0.0.load(Ordering::Relaxed), self.0.1.load(Ordering::Relaxed));
+        match done.saturating_mul(100).checked_div(total) {
+            Some(percent) => {
+                format!("replaying journal {percent} %, {done} of {total} saved entries")
+            }
+            None => "reading its saved state".to_owned(),
+        }
+    }
+}
 
 pub struct Room {
     /// Nothing is ever sent: it is closed when the room is.
@@ -45,7 +65,7 @@ impl Room {
             listener.set_nonblocking(true)?;
         }
         let (door, closed) = bounded(0);
-        let progress = Arc::clone(progress);
+        let progress = progress.clone();
         let thread = thread::spawn("waiting", STACK, move || {
             receive(&own, &closed, &progress, patience);
         })?;
@@ -62,7 +82,7 @@ impl Room {
 fn receive(
     listeners: &[TcpListener],
     closed: &Receiver<()>,
-    progress: &AtomicU64,
+    progress: &Progress,
     patience: Duration,
 ) {
     let mut pause = patience;
@@ -71,29 +91,29 @@ fn receive(
         for listener in listeners {
             if let Ok((peer, _)) = listener.accept() {
                 // Who has gone away needs no answer.
-                let _ = answer(peer, progress.load(Ordering::Relaxed));
+                let _ = answer(peer, &progress.words());
                 pause = Duration::ZERO;
             }
         }
     }
 }
 
-fn answer(mut peer: TcpStream, read: u64) -> io::Result<()> {
+fn answer(mut peer: TcpStream, words: &str) -> io::Result<()> {
     peer.set_nonblocking(false)?;
     peer.set_read_timeout(Some(PEER))?;
     peer.set_write_timeout(Some(PEER))?;
     let mut request = vec![0; REQUEST_MAX];
     let length = peer.read(&mut request)?;
-    peer.write_all(response(&String::from_utf8_lossy(&request[..length]), read).as_bytes())
+    peer.write_all(response(&String::from_utf8_lossy(&request[..length]), words).as_bytes())
 }
 
 /// A page for a person, which loads itself anew; `/healthz` as it always is; a problem document for other programs.
-fn response(request: &str, read: u64) -> String {
+fn response(request: &str, words: &str) -> String {
     let path = request.split(' ').nth(1).unwrap_or_default();
     let head = request.to_ascii_lowercase();
     let is_page =
         head.lines().any(|line| line.starts_with("accept:") && line.contains("text/html"));
-    let text = format!("hbd is starting: it reads its saved state, {read} entries so far.");
+    let text = format!("hbd is starting: {words}.");
     let (kind, body) = if path.split('?').next() == Some("/healthz") {
         let version = env!("CARGO_PKG_VERSION");
         ("application/json", format!("{{\"status\":\"starting\",\"version\":\"{version}\"}}"))
@@ -139,12 +159,16 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let progress = Progress::default();
-        progress.store(4711, Ordering::Relaxed);
+        (0..64).for_each(|_| progress.one_of(100));
         let listeners = [listener];
         let room = Room::open_after(&listeners, &progress, Duration::ZERO).unwrap();
         let page = ask(address, "/live", "text/html,*/*");
         assert!(page.starts_with("HTTP/1.1 503 ") && page.contains("Retry-After: 2"), "{page}");
-        assert!(page.contains("4711 entries") && page.contains("<h1>One moment"), "{page}");
+        assert!(
+            page.contains("replaying journal 64 %, 64 of 100 saved entries.")
+                && page.contains("<h1>One moment"),
+            "{page}"
+        );
         let problem = ask(address, "/api/0/hosts", "text/html");
         assert!(problem.contains("application/problem+json"), "{problem}");
         assert!(problem.contains("\"code\":\"starting\""), "{problem}");

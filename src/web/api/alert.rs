@@ -229,7 +229,7 @@ fn of_outage<'a>(view: &'a View, host: &'a Host) -> Option<AlertJson<'a>> {
         operator: None,
         recovers_at: None,
         since: host.since.as_secs_f64(),
-        last_notified: None,
+        last_notified: host.told.as_ref().map(|told| told.at.as_secs_f64()),
         display: &host.why,
         acknowledged,
         silenced: silence.map(|silence| &*silence.id),

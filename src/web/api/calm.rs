@@ -154,6 +154,13 @@ pub fn unexpected(outcome: Outcome) -> Problem {
     }
 }
 
+/// A fault as a sentence, with how to mend it.
+pub fn refused_words(fault: Fault) -> String {
+    let problem = refused(fault);
+    let hint = problem.hint.as_deref().map(|hint| format!(" {hint}")).unwrap_or_default();
+    format!("{}{hint}", problem.detail)
+}
+
 pub fn refused(fault: Fault) -> Problem {
     let (status, code) = match fault.kind {
         FaultKind::Invalid => (422, "bad_body"),

@@ -5,7 +5,7 @@ mod access;
 mod alert;
 mod auth;
 pub mod availability;
-mod calm;
+pub mod calm;
 mod command;
 mod dns;
 mod event;

@@ -1,9 +1,10 @@
 //! One alert opened: its values of the last hours, what changed and who was told, where its limit is written.
 
 use super::attention::Trouble;
+use super::charts;
 use super::clock::Clock;
 use super::feed::{self, Item};
-use super::spark::{Spark, spark};
+use super::spark::{self, Spark};
 use crate::engine::view::EventKind;
 use crate::history::SeriesAsk;
 use crate::time::Duration;
@@ -22,6 +23,8 @@ pub struct Detail {
     /// Label and value.
     pairs: Vec<(&'static str, String)>,
     events: Vec<Item>,
+    /// What was sent of it and what could not be.
+    log: Vec<Item>,
     /// The host's page around the moment in which it began.
     then: String,
 }
@@ -42,8 +45,9 @@ pub fn of(call: &Call<'_>, trouble: &Trouble<'_>, clock: &Clock) -> Detail {
     let from = trouble.since - Duration::from_secs(3600);
     let to = now.min(trouble.since + Duration::from_secs(3600));
     Detail {
-        spark: spark("Last 6 h", "", &values),
-        pairs: pairs(call, trouble),
+        spark: spark::limited("Last 6 h", "", &values, limit(call, trouble)),
+        log: log(call, trouble, clock),
+        pairs: pairs(call, trouble, clock),
         events: events(call, trouble, clock),
         then: format!(
             "/plugins/{}?from={}&to={}",
@@ -54,7 +58,26 @@ pub fn of(call: &Call<'_>, trouble: &Trouble<'_>, clock: &Clock) -> Detail {
     }
 }
 
-fn pairs(call: &Call<'_>, trouble: &Trouble<'_>) -> Vec<(&'static str, String)> {
+/// The first limit of the metric, for the small chart.
+fn limit(call: &Call<'_>, trouble: &Trouble<'_>) -> Option<f64> {
+    let (plugin, place) = trouble.alert?.path.split_once('.')?;
+    let rules = charts::rules(call, trouble.host);
+    let found = charts::limits_of(&rules, trouble.host, plugin, &[place]);
+    found.first().map(|(_, limit)| *limit)
+}
+
+/// Who was told, by what the server said of its sending since the trouble began.
+fn log(call: &Call<'_>, trouble: &Trouble<'_>, clock: &Clock) -> Vec<Item> {
+    let id = trouble.host.id;
+    let events = call.context.view.events.iter().rev();
+    let wanted = events.take_while(|event| event.at >= trouble.since).filter(|event| {
+        let is_own = event.host.as_ref().is_none_or(|(own, _)| *own == id);
+        event.kind == EventKind::Notify && is_own
+    });
+    feed::items(clock, wanted.take(EVENTS))
+}
+
+fn pairs(call: &Call<'_>, trouble: &Trouble<'_>, clock: &Clock) -> Vec<(&'static str, String)> {
     let mut pairs = Vec::new();
     let path = trouble.path();
     let explained = trouble.alert.and_then(|_| {
@@ -69,7 +92,14 @@ fn pairs(call: &Call<'_>, trouble: &Trouble<'_>) -> Vec<(&'static str, String)> 
         pairs.extend(found.text.map(|text| ("Text", text)));
         let told: Vec<&str> = found.receivers.iter().map(|told| told.channel.as_str()).collect();
         let told = if told.is_empty() { "nobody".to_owned() } else { told.join(", ") };
-        pairs.push(("Told by", told));
+        pairs.push(("Would be told", told));
+    }
+    if let Some(told) = trouble.alert.map_or(&trouble.host.told, |alert| &alert.told) {
+        let to = told.to.join(", ");
+        pairs.push(("Notified", format!("{to} at {}", clock.short(told.at))));
+    }
+    if let Some(next) = trouble.alert.and_then(|alert| alert.next_reminder) {
+        pairs.push(("Next reminder", clock.short(next)));
     }
     if let Some(id) = &trouble.silenced {
         let silence = call.context.view.silences.iter().find(|silence| silence.id == *id);

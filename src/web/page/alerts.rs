@@ -1,13 +1,14 @@
 //! `/alerts`: what needs somebody, what somebody has taken on, what is quiet, what was.
 
 use super::alert_detail::{self as detail, Detail};
+use super::alert_history as history;
 use super::attention::{self, Slice, Trouble, troubles};
 use super::clock::{Clock, When};
 use super::mark::{Mark, mark};
 use super::panel::{self, Panel};
 use super::quiet::{self, SilenceRow, WindowRow};
 use super::shell::{Shell, clock, here_with};
-use super::{feed, number, page, value};
+use super::{number, page, value};
 use crate::engine::view::{EventKind, Severity, View};
 use crate::time::Duration;
 use crate::web::authz;
@@ -20,8 +21,6 @@ use std::collections::BTreeMap;
 
 const ROWS_MAX: usize = 200;
 const BARS_MAX: usize = 5;
-const HISTORY_LINES: usize = 100;
-const HISTORY: Duration = Duration::from_secs(30 * 86_400);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Width of a summary's bars.
 const BAR_WIDTH: f64 = 300.0;
@@ -43,8 +42,12 @@ struct Alerts {
     more: usize,
     silences: Vec<SilenceRow>,
     windows: Vec<WindowRow>,
-    history: Vec<feed::Item>,
+    history: Vec<history::Row>,
     older: Option<String>,
+    /// The same as a file.
+    export: String,
+    /// Hidden by the owner alone: those of other people.
+    others: usize,
     flapping: Vec<(String, String, u32)>,
     panel: Option<Panel>,
     /// May acknowledge and silence something.
@@ -71,7 +74,7 @@ struct Bar {
 }
 
 /// The filter as it was asked for.
-#[derive(Default, Serialize)]
+#[derive(Clone, Default, Serialize)]
 struct Form {
     q: String,
     severity: String,
@@ -83,6 +86,13 @@ struct Form {
     groups: Vec<String>,
     owners: Vec<String>,
     is_active: bool,
+    /// Signed in: there is a "me".
+    has_me: bool,
+    /// Only the hosts that the reader owns or manages.
+    is_mine: bool,
+    /// The reader, where `is_mine`.
+    #[serde(skip)]
+    mine: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -105,8 +115,14 @@ pub struct Row {
     pub value: String,
     pub limit: String,
     pub clears: String,
+    /// The limit in words: `critical above 90 %`.
+    pub bound: String,
+    /// `clears below 88.2 %`
+    pub clears_words: String,
     pub display: String,
     pub since: When,
+    /// The same as a time of day.
+    pub began: When,
     /// What was done about it last.
     pub done: String,
     pub acknowledgement: Option<String>,
@@ -142,7 +158,13 @@ pub fn respond(call: &Call<'_>) -> Answer {
         .filter(|trouble| form.takes(trouble))
         .collect();
     let is_list = matches!(tab, "active" | "acknowledged");
-    let history = history(call, &clock, tab == "history");
+    let (past, older) = match tab {
+        "history" => history::rows(call, &clock),
+        _ => (Vec::new(), None),
+    };
+    let whole = Form { owner: String::new(), mine: Vec::new(), ..form.clone() };
+    let of_tab = all.iter().filter(|trouble| trouble.acknowledged.is_some() == is_taken);
+    let others = of_tab.filter(|trouble| whole.takes(trouble)).count() - fitting.len();
     let active: Vec<&Trouble<'_>> = all.iter().filter(|t| t.acknowledged.is_none()).collect();
     let context = Alerts {
         shell: Shell::new(call, "alerts", "Alerts"),
@@ -162,11 +184,13 @@ pub fn respond(call: &Call<'_>) -> Answer {
         tabs: tabs(view, &all, tab),
         more: if is_list { fitting.len().saturating_sub(ROWS_MAX) } else { 0 },
         groups: if is_list { grouped(call, &fitting, &form.by, &clock) } else { Vec::new() },
-        form,
+        form: form.clone(),
         silences: quiet::silences(call, &clock),
         windows: quiet::windows(call, &clock),
-        history: history.0,
-        older: history.1,
+        history: past,
+        older,
+        export: history::file(call),
+        others: if is_list && form.is_mine { others } else { 0 },
         flapping: if tab == "history" { flapping(view) } else { Vec::new() },
         panel: panel::of_query(call, &clock, "/alerts"),
         may_act: all.iter().any(|trouble| may_act(call, trouble)) || call.caller.sees_all(),
@@ -185,9 +209,15 @@ impl Form {
         (self.severity.is_empty() || severity == Some(trouble.severity))
             && is(&self.plugin, Some(trouble.plugin()))
             && is(&self.group, trouble.host.group.as_deref())
-            && is(&self.owner, trouble.host.owner.as_deref())
+            && (self.is_mine || is(&self.owner, trouble.host.owner.as_deref()))
+            && (self.mine.is_empty() || self.mine.iter().any(|me| has_role(trouble.host, me)))
             && self.q.split_whitespace().all(|word| has(trouble, word))
     }
+}
+
+/// Owns it, or manages it.
+fn has_role(host: &crate::engine::view::Host, user: &str) -> bool {
+    host.owner.as_deref() == Some(user) || host.managers.iter().any(|own| **own == *user)
 }
 
 /// `word`, `host:web`, `metric:disk`, `plugin:cpu_monitor`, `severity:critical`, `tag:prod`, `group:basel`.
@@ -232,10 +262,27 @@ fn form(call: &Call<'_>, all: &[Trouble<'_>]) -> Form {
         groups: distinct(&|t| t.host.group.as_deref().map(str::to_owned)),
         owners: distinct(&|t| t.host.owner.as_deref().map(str::to_owned)),
         is_active: false,
+        has_me: call.caller.user().is_some(),
+        is_mine: false,
+        mine: Vec::new(),
     };
     let parts = [&form.q, &form.severity, &form.plugin, &form.group, &form.owner];
     form.is_active = parts.iter().any(|part| !part.is_empty());
+    if form.owner.is_empty() && is_about_me(call) {
+        form.owner = "me".to_owned();
+    }
+    match (form.owner.as_str(), call.caller.user()) {
+        ("me", Some(user)) => (form.is_mine, form.mine) = (true, vec![user.to_owned()]),
+        ("all" | "me", _) => form.owner = String::new(),
+        _ => {}
+    }
     form
+}
+
+/// Who owns or manages something looks at that first; an admin at all, who only monitors at what they may see.
+fn is_about_me(call: &Call<'_>) -> bool {
+    let Some(user) = call.caller.user().filter(|_| !call.caller.is_admin()) else { return false };
+    call.context.view.hosts.iter().any(|host| has_role(host, user))
 }
 
 /// `14 need attention on 13 hosts · 3 acknowledged · 1 silenced · 6 recovered in the last 24 h`
@@ -375,7 +422,7 @@ fn grouped(call: &Call<'_>, fitting: &[&Trouble<'_>], by: &str, clock: &Clock) -
 pub fn row(call: &Call<'_>, trouble: &Trouble<'_>, clock: &Clock) -> Row {
     let id = trouble.id();
     let encoded = query::encode(&id);
-    let (value, limit, clears, display) = measured(trouble);
+    let measured = measured(trouble);
     let host = trouble.host.name.to_string();
     let explain = trouble.alert.map(|alert| {
         format!(
@@ -388,12 +435,18 @@ pub fn row(call: &Call<'_>, trouble: &Trouble<'_>, clock: &Clock) -> Row {
         mark: attention::mark_of(trouble),
         href: format!("/plugins/{}", query::encode(&host)),
         path: trouble.path().to_owned(),
-        label: trouble.alert.map_or_else(|| "Heartbeat".to_owned(), name),
-        value,
-        limit,
-        clears,
-        display,
+        label: trouble.alert.map_or_else(
+            || "Heartbeat".to_owned(),
+            |alert| name(alert).trim_end_matches("_status_code").to_owned(),
+        ),
+        value: measured.value,
+        limit: measured.limit,
+        clears: measured.clears,
+        bound: measured.bound,
+        clears_words: measured.clears_words,
+        display: measured.display,
         since: clock.since(trouble.since),
+        began: clock.at(trouble.since),
         done: done(trouble, clock),
         acknowledgement: trouble.acknowledged.map(|ack| ack.id.to_string()),
         acknowledged_until: trouble.acknowledged.and_then(|a| a.until).map(|at| clock.ago(at)),
@@ -410,10 +463,23 @@ pub fn row(call: &Call<'_>, trouble: &Trouble<'_>, clock: &Clock) -> Row {
     }
 }
 
-/// Value, limit, where it clears, and the operator's own words.
-fn measured(trouble: &Trouble<'_>) -> (String, String, String, String) {
+/// What is measured, as the table and the host's page write it.
+#[derive(Default)]
+struct Measured {
+    value: String,
+    /// `> 90 %`
+    limit: String,
+    /// `clears < 88.2`
+    clears: String,
+    bound: String,
+    clears_words: String,
+    /// The operator's own words.
+    display: String,
+}
+
+fn measured(trouble: &Trouble<'_>) -> Measured {
     let Some(alert) = trouble.alert else {
-        return (trouble.host.why.to_string(), String::new(), String::new(), String::new());
+        return Measured { value: trouble.host.why.to_string(), ..Measured::default() };
     };
     let key = alert.path.rsplit('.').next().unwrap_or_default();
     let unit = match value::plain_unit(key) {
@@ -424,17 +490,45 @@ fn measured(trouble: &Trouble<'_>) -> (String, String, String, String) {
     };
     let display = alert.display.to_string();
     if alert.operator == "nagios" {
-        return (level_word(alert.level).to_owned(), String::new(), String::new(), display);
+        let value = level_word(alert.level).to_owned();
+        return Measured { value, display, ..Measured::default() };
     }
-    let limit = format!("{} {}{unit}", alert.operator, short(&alert.threshold_value));
-    let clears = alert.recovers_at.map(|at| {
-        let side = if alert.operator.starts_with('<') { "above" } else { "below" };
-        format!("clears {side} {}{unit}", number::short(at))
-    });
-    (format!("{}{unit}", short(&alert.value)), limit, clears.unwrap_or_default(), display)
+    let is_low = alert.operator.starts_with('<');
+    let at = short(&alert.threshold_value);
+    let side = match alert.operator {
+        ">" | ">=" => "above",
+        "<" | "<=" => "below",
+        "==" => "at",
+        _ => "other than",
+    };
+    let clears = |word: &str, unit: &str| {
+        let at = alert.recovers_at.map(|at| format!("clears {word} {}{unit}", number::short(at)));
+        at.unwrap_or_default()
+    };
+    Measured {
+        value: format!("{}{unit}", with_decimal(&alert.value, unit)),
+        limit: format!("{} {at}{unit}", alert.operator),
+        clears: clears(if is_low { ">" } else { "<" }, ""),
+        bound: format!("{} {side} {at}{unit}", level_word(alert.level)),
+        clears_words: clears(if is_low { "above" } else { "below" }, unit),
+        display,
+    }
 }
 
-/// `acknowledged by alice: disk ordered`, `told 12 m ago`, `not told: silenced`.
+/// Percent with one decimal, as alerts have it (ui/UI.md 4.4).
+fn with_decimal(value: &crate::engine::view::Value, unit: &str) -> String {
+    let number = match value {
+        crate::engine::view::Value::Number(number) => Some(*number),
+        crate::engine::view::Value::Integer(number) => Some(*number as f64),
+        _ => None,
+    };
+    match number.filter(|n| unit == " %" && n.abs() < 999.5) {
+        Some(number) => format!("{number:.1}"),
+        None => short(value),
+    }
+}
+
+/// `acknowledged by alice: disk ordered`, `notified alice (email) at 15:42, next reminder 16:42`, `silenced`.
 fn done(trouble: &Trouble<'_>, clock: &Clock) -> String {
     if let Some(ack) = trouble.acknowledged {
         let by = ack.by.as_deref().unwrap_or("somebody");
@@ -449,35 +543,17 @@ fn done(trouble: &Trouble<'_>, clock: &Clock) -> String {
         () if trouble.alert.is_some_and(|alert| alert.stale) => Some("old data"),
         () => None,
     };
-    match (why_not, trouble.alert.and_then(|alert| alert.last_notified)) {
-        (Some(why), _) => why.to_owned(),
-        (None, Some(at)) => format!("told {}", clock.ago(at).text),
-        (None, None) => String::new(),
-    }
-}
-
-/// Changes of states and alerts of the last thirty days, newest first, and the way to older ones.
-fn history(call: &Call<'_>, clock: &Clock, is_shown: bool) -> (Vec<feed::Item>, Option<String>) {
-    if !is_shown {
-        return (Vec::new(), None);
-    }
-    let view = &call.context.view;
-    let now = call.context.now.wall;
-    let before: Option<u64> = call.query.get("before").and_then(|id| id.parse().ok());
-    let words: Vec<String> =
-        call.query.get("q").unwrap_or("").split_whitespace().map(str::to_lowercase).collect();
-    let mut fitting = view.events.iter().rev().filter(|event| {
-        matches!(event.kind, EventKind::State | EventKind::Alert | EventKind::Maintenance)
-            && now.since(event.at) <= HISTORY
-            && before.is_none_or(|id| event.id < id)
-            && words.iter().all(|word| event.text.to_lowercase().contains(word))
+    let told = trouble.alert.map_or(&trouble.host.told, |alert| &alert.told).as_ref();
+    let told = told.map(|told| {
+        let to = if told.to.is_empty() { "somebody".to_owned() } else { told.to.join(", ") };
+        format!("notified {to} at {}", clock.short(told.at))
     });
-    let shown: Vec<_> = fitting.by_ref().take(HISTORY_LINES).collect();
-    let more = fitting.next().is_some();
-    let q = query::encode(call.query.get("q").unwrap_or(""));
-    let older = shown.last().filter(|_| more);
-    let older = older.map(|event| format!("/alerts?tab=history&q={q}&before={}", event.id));
-    (feed::items(clock, shown.into_iter()), older)
+    let next = trouble.alert.and_then(|alert| alert.next_reminder).filter(|_| why_not.is_none());
+    // Nobody is reminded who was not told.
+    let next =
+        next.filter(|_| told.is_some()).map(|at| format!("next reminder {}", clock.short(at)));
+    let parts = [why_not.map(str::to_owned), told, next].into_iter().flatten();
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// The hosts that changed state most often of late, with how often.

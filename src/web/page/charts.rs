@@ -19,9 +19,11 @@ use std::collections::BTreeMap;
 
 /// Buckets of a line: one for two of the chart's units.
 const POINTS: usize = 280;
-const CHARTS_MAX: usize = 24;
+const CHARTS_MAX: usize = 48;
 const PARTITIONS_MAX: usize = 4;
-const OWN_MAX: usize = 6;
+/// Charts of one plugin of the site's own, and how deep in its data they are looked for.
+const OWN_MAX: usize = 24;
+const OWN_DEPTH: usize = 3;
 const MIB: f64 = 1024.0 * 1024.0;
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -45,10 +47,17 @@ const COMPARISONS: [(&str, &str, Duration); 2] = [
 pub struct RangeBar {
     /// Word, address, whether it is this one.
     pub buttons: Vec<(&'static str, String, bool)>,
-    /// `10:20 – 16:20 CET · 2 m per point, band = least to most`
+    /// `10:20 – 16:20 CET · 2 m per point, band = min–max`
     pub words: String,
     pub from: i64,
     pub to: i64,
+    /// As a field of a form has them, by the reader's clock.
+    pub from_local: String,
+    pub to_local: String,
+    /// A range that no button has.
+    pub is_custom: bool,
+    /// What the form of a range keeps of the address.
+    pub keep: Vec<(String, String)>,
     /// Ends now: it moves on by itself.
     pub is_open: bool,
     pub earlier: String,
@@ -83,19 +92,25 @@ struct Sketch {
     wishes: Vec<Wish>,
     /// The metric whose limits and newest value stand with the chart, where it is not a line of it.
     total: Option<Wish>,
+    /// Shares that were lost, drawn as bars.
+    lost: Vec<Wish>,
+}
+
+impl Sketch {
+    /// All that is asked for, in one order everywhere.
+    fn all(&self) -> impl Iterator<Item = &Wish> {
+        self.wishes.iter().chain(&self.total).chain(&self.lost)
+    }
 }
 
 /// `GET /plugins/H?r=6h` or `?from=&to=`, with `table=SLUG` for the numbers of a chart.
 pub fn of_host(call: &Call<'_>, host: &Host, samples: &Samples<'_>, clock: &Clock) -> Charts {
     let now = call.context.now.wall;
-    let (from, to, name) = range(call, host, now);
+    let (from, to, name) = range(call, host, clock, now);
     let mut sketches = sketches(host, samples);
     sketches.truncate(CHARTS_MAX);
-    let paths: Vec<String> = sketches
-        .iter()
-        .flat_map(|sketch| sketch.wishes.iter().chain(&sketch.total))
-        .map(|wish| wish.path.clone())
-        .collect();
+    let paths: Vec<String> =
+        sketches.iter().flat_map(Sketch::all).map(|wish| wish.path.clone()).collect();
     let asked: Vec<&str> = paths.iter().map(String::as_str).collect();
     let ask = SeriesAsk { host: &host.name, paths: &asked, from, to, points: POINTS };
     let history = call
@@ -113,6 +128,7 @@ pub fn of_host(call: &Call<'_>, host: &Host, samples: &Samples<'_>, clock: &Cloc
     let step = history.as_ref().map(|found| found.step);
     let rules = rules(call, host);
     let table = call.query.get("table").unwrap_or_default();
+    let zoomed = call.query.get("zoom").unwrap_or_default();
     let mut at = 0;
     let mut plots = Vec::new();
     for sketch in sketches {
@@ -121,7 +137,7 @@ pub fn of_host(call: &Call<'_>, host: &Host, samples: &Samples<'_>, clock: &Cloc
             (Some((_, shift)), Some(found)) => ghost(&sketch, found, at, shift),
             _ => Vec::new(),
         };
-        for wish in sketch.wishes.iter().chain(&sketch.total) {
+        for wish in sketch.all() {
             let kept = history.as_ref().and_then(|found| {
                 let line = found.lines.get(at)?;
                 Some(points_of(&found.t, line, wish.factor)).filter(|points| !points.is_empty())
@@ -130,10 +146,19 @@ pub fn of_host(call: &Call<'_>, host: &Host, samples: &Samples<'_>, clock: &Cloc
             lines.push(kept.unwrap_or_else(|| in_memory(host, samples, wish, &frame)));
         }
         let slug = super::plot::slug(&sketch.subject.title);
-        let subject = Subject { ghost, ..finish(sketch, lines, &rules, host, step) };
+        let is_zoomed = slug == zoomed;
+        let subject = Subject { ghost, is_zoomed, ..finish(sketch, lines, &rules, host, step) };
+        let is_fixed = subject.unit == "%";
         let made = plot(subject, &frame, clock, slug == table).map(|plot| {
-            let link = here_with(call, &["table"], &[("table", &plot.slug)]);
-            Plot { table_href: format!("{link}#c-{}", plot.slug), ..plot }
+            let here = |name: &str, put: &[(&str, &str)]| {
+                format!("{}#c-{}", here_with(call, &[name], put), plot.slug)
+            };
+            let zoom = match is_zoomed {
+                true => ("zoomed", here("zoom", &[])),
+                false => ("zoom", here("zoom", &[("zoom", &plot.slug)])),
+            };
+            let table_href = here("table", &[("table", &plot.slug)]);
+            Plot { table_href, zoom: is_fixed.then_some(zoom), ..plot }
         });
         plots.extend(made);
     }
@@ -173,16 +198,16 @@ fn finish(
     step: Option<Duration>,
 ) -> Subject {
     let mut subject = sketch.subject;
-    let total = sketch.total.as_ref().and_then(|wish| Some((lines.pop()?, wish)));
+    let named = |wish: Wish, points| Series { name: wish.name, metric: wish.path, points };
+    let lost = lines.split_off(lines.len().saturating_sub(sketch.lost.len()));
+    subject.bars = sketch.lost.into_iter().zip(lost).map(|(w, points)| named(w, points)).collect();
     let judged = sketch.total.as_ref().or(sketch.wishes.first());
-    if let Some(wish) = judged {
+    if let Some(wish) = judged.filter(|_| subject.limits.is_empty()) {
         subject.limits = limits(rules, host, wish);
     }
-    subject.headline =
-        total.and_then(|(points, wish)| Some((points.last()?.avg, wish.path.clone())));
-    let named = sketch.wishes.into_iter().zip(lines);
-    subject.series =
-        named.map(|(wish, points)| Series { name: wish.name, metric: wish.path, points }).collect();
+    subject.judged = sketch.total.and_then(|wish| Some(named(wish, lines.pop()?)));
+    let wishes = sketch.wishes.into_iter().zip(lines);
+    subject.series = wishes.map(|(wish, points)| named(wish, points)).collect();
     let every = host.plugin(&sketch.plugin).and_then(|p| p.interval);
     let every = match every {
         Some(secs) => Duration::from_secs(u64::from(secs)),
@@ -234,10 +259,15 @@ fn in_memory(host: &Host, samples: &Samples<'_>, wish: &Wish, frame: &Frame) -> 
         .collect()
 }
 
-fn range(call: &Call<'_>, host: &Host, now: Wall) -> (Wall, Wall, Option<&'static str>) {
+fn range(
+    call: &Call<'_>,
+    host: &Host,
+    clock: &Clock,
+    now: Wall,
+) -> (Wall, Wall, Option<&'static str>) {
     let moment = |name: &str| {
-        let secs: f64 = call.query.get(name)?.parse().ok()?;
-        (secs.is_finite() && (0.0..=4e9).contains(&secs)).then(|| Wall::from_secs_f64(secs))
+        // Seconds, or as a field for a date sends it.
+        clock.parse(call.query.get(name)?)
     };
     if let (Some(from), Some(to)) = (moment("from"), moment("to"))
         && from < to
@@ -268,7 +298,7 @@ fn bar(
         here_with(call, &["r", "from", "to", "table"], &[("from", &from), ("to", &to)])
     };
     let resolution = match step {
-        Some(step) => format!("{} per point, band from least to most", span(step)),
+        Some(step) => format!("{} per point, band = min–max", span(step)),
         None => "the samples in memory, there is no history yet".to_owned(),
     };
     RangeBar {
@@ -281,12 +311,23 @@ fn bar(
         ),
         from: from.as_secs(),
         to: to.as_secs(),
+        from_local: clock.field(from),
+        to_local: clock.field(to),
+        is_custom: name.is_none(),
+        keep: kept(call),
         is_open: name.is_some(),
         earlier: moved(from - length, from),
         later: (to < now).then(|| moved(to, (to + length).min(now))),
         is_kept: step.is_some(),
         compare: comparisons(call),
     }
+}
+
+/// What a form with a range of its own carries along.
+fn kept(call: &Call<'_>) -> Vec<(String, String)> {
+    let names = ["vs", "zoom", "fs"];
+    let given = names.into_iter().filter_map(|name| Some((name, call.query.get(name)?)));
+    given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 fn comparisons(call: &Call<'_>) -> Vec<(&'static str, String, bool)> {
@@ -311,7 +352,17 @@ fn frame(call: &Call<'_>, host: &Host, from: Wall, to: Wall) -> Frame {
     frame
 }
 
-fn rules(call: &Call<'_>, host: &Host) -> Ruleset {
+/// The limits in force for a metric of the host.
+pub fn limits_of(
+    rules: &Ruleset,
+    host: &Host,
+    plugin: &str,
+    place: &[&str],
+) -> Vec<(&'static str, f64)> {
+    limits(rules, host, &wish(plugin, "", place, 1.0))
+}
+
+pub fn rules(call: &Call<'_>, host: &Host) -> Ruleset {
     let config = &call.context.config;
     let declared = config.hosts.get(&*host.name);
     Ruleset::compile(config, declared.map_or(&[][..], |declared| &declared.threshold_config))
@@ -336,13 +387,13 @@ fn limits(rules: &Ruleset, host: &Host, wish: &Wish) -> Vec<(&'static str, f64)>
     both.into_iter().filter_map(|(level, limit)| Some((level, limit? * wish.factor))).collect()
 }
 
-/// When a line that rises steadily will have reached the hundred; empty where it does not.
-fn full_in(series: &Series) -> String {
-    let points = &series.points;
-    let (Some(first), Some(last)) = (points.first(), points.last()) else { return String::new() };
+/// Until a line of percents that rises steadily will have reached the hundred; `None` where it does not, or not within
+/// ninety days.
+pub fn left(points: &[Point]) -> Option<Duration> {
+    let (first, last) = (points.first()?, points.last()?);
     let hours = last.at.since(first.at).as_secs_f64() / 3600.0;
     if hours < 0.5 || points.len() < 6 {
-        return String::new();
+        return None;
     }
     // The median of the slopes over half of the time: a jump does not count for a trend.
     let half = points.len() / 2;
@@ -354,10 +405,12 @@ fn full_in(series: &Series) -> String {
     slopes.sort_by(f64::total_cmp);
     let slope = slopes.get(slopes.len() / 2).copied().unwrap_or_default();
     let left = (100.0 - last.avg) / slope;
-    if slope < 0.001 || !left.is_finite() || left > 24.0 * 90.0 {
-        return String::new();
-    }
-    format!("full in about {}", span(Duration::from_secs_f64(left.max(0.0) * 3600.0)))
+    let is_near = slope >= 0.001 && left.is_finite() && left <= 24.0 * 90.0;
+    is_near.then(|| Duration::from_secs_f64(left.max(0.0) * 3600.0))
+}
+
+fn full_in(series: &Series) -> String {
+    left(&series.points).map_or_else(String::new, |left| format!("full in ~{}", span(left)))
 }
 
 fn wish(plugin: &str, name: &str, place: &[&str], factor: f64) -> Wish {
@@ -372,8 +425,9 @@ fn wish(plugin: &str, name: &str, place: &[&str], factor: f64) -> Wish {
 fn sketches(host: &Host, samples: &Samples<'_>) -> Vec<Sketch> {
     let mut made = vec![round_trip(host)];
     let latest = |plugin: &str| samples.get(plugin).and_then(|s| s.last()).map(|(_, data)| data);
-    made.extend(latest("cpu_monitor").map(cpu).into_iter().flatten());
-    made.extend(latest("memory_monitor").map(memory));
+    let cores = latest("os_info").and_then(|info| info["cpu_count"].as_f64());
+    made.extend(latest("cpu_monitor").map(|data| cpu(data, cores)).into_iter().flatten());
+    made.extend(latest("memory_monitor").map(memory).into_iter().flatten());
     made.extend(latest("disk_monitor").map(disks).into_iter().flatten());
     made.extend(latest("network_monitor").map(network).into_iter().flatten());
     made.extend(latest("ping_monitor").map(pings).into_iter().flatten());
@@ -393,7 +447,7 @@ fn sketches(host: &Host, samples: &Samples<'_>) -> Vec<Sketch> {
 fn sketch(plugin: &str, title: String, unit: &'static str, wishes: Vec<Wish>) -> Sketch {
     let top = (unit == "%").then_some(100.0);
     let subject = Subject { title, unit, top, ..Subject::default() };
-    Sketch { subject, plugin: plugin.to_owned(), wishes, total: None }
+    Sketch { subject, plugin: plugin.to_owned(), wishes, total: None, lost: Vec::new() }
 }
 
 fn round_trip(host: &Host) -> Sketch {
@@ -410,12 +464,16 @@ fn round_trip(host: &Host) -> Sketch {
     if wishes.is_empty() {
         wishes.push(wish("rtt", "IPv4", &["ipv4"], 1.0));
     }
-    let mut made = sketch("rtt", "Round trip".to_owned(), "ms", wishes);
+    let mut made = sketch("rtt", "Round-trip time".to_owned(), "ms", wishes);
+    made.subject.is_by_median = true;
     made.subject.help = "From the agent to this server and back, measured by the agent.";
+    let lost = host.connections().filter_map(|connection| connection.loss_percent);
+    made.subject.note =
+        lost.reduce(f32::max).map_or_else(String::new, |loss| format!("loss {loss:.0} %"));
     made
 }
 
-fn cpu(data: &Value) -> Vec<Sketch> {
+fn cpu(data: &Value, cores: Option<f64>) -> Vec<Sketch> {
     let has = |key: &str| data[key].is_number();
     let one = |name: &str, key: &str| wish("cpu_monitor", name, &[key], 1.0);
     let parts = ["user_percent", "system_percent", "iowait_percent", "steal_percent"];
@@ -429,33 +487,69 @@ fn cpu(data: &Value) -> Vec<Sketch> {
         let mut all = if shown.is_empty() {
             sketch("cpu_monitor", "CPU".to_owned(), "%", vec![one("all", "cpu_percent")])
         } else {
+            let stacked = shown.len();
             let mut all = sketch("cpu_monitor", "CPU".to_owned(), "%", shown);
-            all.subject.is_stacked = true;
+            all.subject.stacked = stacked;
             all.total = Some(one("all", "cpu_percent"));
             all
         };
         all.subject.help = "Share of time that all cores together were busy.";
+        all.subject.note = cores.map_or_else(String::new, |cores| format!("of {cores} cores"));
         made.push(all);
     }
     let loads = [("1 min", "load_1min"), ("5 min", "load_5min"), ("15 min", "load_15min")];
     let loads: Vec<Wish> =
         loads.iter().filter(|(_, key)| has(key)).map(|(name, key)| one(name, key)).collect();
     if !loads.is_empty() {
-        let mut load = sketch("cpu_monitor", "Load".to_owned(), "", loads);
-        load.subject.help = "Processes that run or wait to run.";
+        let mut load = sketch("cpu_monitor", "Load average".to_owned(), "", loads);
+        load.subject.help =
+            "Processes that run or wait to run; above the line of the cores they wait.";
+        load.subject.marks =
+            cores.map(|cores| (cores, format!("{cores} cores"))).into_iter().collect();
         made.push(load);
+    }
+    if has("process_count") {
+        let count = vec![one("processes", "process_count")];
+        let mut processes = sketch("cpu_monitor", "Processes".to_owned(), "", count);
+        processes.subject.help = "Processes and threads.";
+        made.push(processes);
     }
     made
 }
 
-fn memory(data: &Value) -> Sketch {
-    let one = |name: &str, key: &str| wish("memory_monitor", name, &[key], 1.0);
-    let keys = [("used", "percent"), ("swap", "swap_percent")];
-    let shown = keys.iter().filter(|(_, key)| data[*key].is_number());
-    let mut made =
-        sketch("memory_monitor", "Memory".to_owned(), "%", shown.map(|(n, k)| one(n, k)).collect());
-    made.subject.help = "What programs hold; caches that can be given up do not count.";
-    made
+/// What is used, and what caches hold that can be given up, of the whole; swap beside it. Judged is the share that the
+/// agent tells.
+fn memory(data: &Value) -> Option<Sketch> {
+    let number = |key: &str| data[key].as_f64().filter(|value| value.is_finite());
+    let one = |name: &str, key: &str, factor| wish("memory_monitor", name, &[key], factor);
+    let help = "What programs hold; caches that can be given up do not count as used.";
+    let shown = |keys: &[(&str, &str)], factor: f64| -> Vec<Wish> {
+        let known = keys.iter().filter(|(_, key)| number(key).is_some());
+        known.map(|(name, key)| one(name, key, factor)).collect()
+    };
+    let title = "Memory".to_owned();
+    let total = number("total_mb").filter(|total| *total > 0.0 && number("used_mb").is_some());
+    let Some(total) = total else {
+        let lines = shown(&[("used", "percent"), ("swap", "swap_percent")], 1.0);
+        let mut made = sketch("memory_monitor", title, "%", lines);
+        made.subject.help = help;
+        return Some(made).filter(|made| !made.wishes.is_empty());
+    };
+    let parts = shown(&[("used", "used_mb"), ("ARC", "arc_mb"), ("cache", "cached_mb")], MIB);
+    let stacked = parts.len();
+    let swap = number("swap_total_mb").filter(|swap| *swap > 0.0);
+    let swap = swap.map(|_| one("swap", "swap_used_mb", MIB));
+    let mut made = sketch("memory_monitor", title, "B", parts.into_iter().chain(swap).collect());
+    made.subject.stacked = stacked;
+    made.subject.top = Some(total * MIB);
+    made.subject.help = help;
+    if number("percent").is_some() {
+        let percent = total * MIB / 100.0;
+        made.total = Some(one("used", "percent", percent));
+        made.subject.read_as = Some((percent, "%".to_owned()));
+        made.subject.note = format!("of {}", super::number::bytes(total * MIB));
+    }
+    Some(made)
 }
 
 /// The names of a container's records, those with the highest number first.
@@ -471,7 +565,9 @@ fn disks(data: &Value) -> Vec<Sketch> {
     let mut made = Vec::new();
     for mount in largest(&data["partitions"], PARTITIONS_MAX, |record| record["percent"].as_f64()) {
         let used = wish("disk_monitor", "used", &["partitions", &mount, "percent"], 1.0);
-        made.push(sketch("disk_monitor", format!("Disk {mount}"), "%", vec![used]));
+        let mut disk = sketch("disk_monitor", format!("Disk {mount}"), "%", vec![used]);
+        disk.subject.help = "Space in use; when it is full follows from the median of its slope.";
+        made.push(disk);
     }
     let busy =
         |record: &Value| Some(record["read_mb_s"].as_f64()? + record["write_mb_s"].as_f64()?);
@@ -495,7 +591,10 @@ fn network(data: &Value) -> Vec<Sketch> {
                 wish("network_monitor", label, &["interfaces", &name, key], MIB * 8.0)
             };
             let both = vec![rate("in", "rx_mb_s"), rate("out", "tx_mb_s")];
-            sketch("network_monitor", format!("Network {name}"), "bit/s", both)
+            let mut made = sketch("network_monitor", format!("Network {name}"), "bit/s", both);
+            made.subject.is_mirrored = true;
+            made.subject.help = "Received above the middle, sent below it.";
+            made
         })
         .collect()
 }
@@ -508,10 +607,10 @@ fn pings(data: &Value) -> Vec<Sketch> {
     if names.is_empty() {
         return Vec::new();
     }
-    vec![
-        sketch("ping_monitor", "Ping".to_owned(), "ms", lines("rtt_ms")),
-        sketch("ping_monitor", "Ping loss".to_owned(), "%", lines("loss_percent")),
-    ]
+    let mut made = sketch("ping_monitor", "Ping targets".to_owned(), "ms", lines("rtt_ms"));
+    made.lost = lines("loss_percent");
+    made.subject.help = "Round trips from this host to its targets; bars are what was lost.";
+    vec![made]
 }
 
 fn pools(data: &Value) -> Vec<Sketch> {
@@ -527,32 +626,69 @@ fn pools(data: &Value) -> Vec<Sketch> {
         .collect()
 }
 
-/// Every number of a plugin of the site's own, and the performance values of the checks.
+/// Every number of a plugin of the site's own, and the performance values of the checks with their limits.
 fn own(plugin: &str, data: &Value) -> Vec<Sketch> {
-    let members = data.as_object().into_iter().flatten();
-    let is_kept = |key: &str| {
-        let dull = [
-            "_status_code",
-            "_exit_code",
-            "_warn",
-            "_crit",
-            "_min",
-            "_max",
-            "started",
-            "exit_code",
-        ];
-        !dull.iter().any(|end| key.ends_with(end))
-    };
-    members
-        .filter(|(key, value)| value.is_number() && is_kept(key))
-        .take(OWN_MAX)
-        .map(|(key, _)| {
-            let (label, _) = value::label(key);
-            let unit = value::plain_unit(key).unwrap_or(if key.ends_with("_s") { "s" } else { "" });
-            let title = format!("{} · {label}", value::plugin_title(plugin));
-            sketch(plugin, title, unit, vec![wish(plugin, &label, &[key], 1.0)])
-        })
-        .collect()
+    let mut found: Vec<(Vec<&str>, &Value)> = Vec::new();
+    numbers(data, &mut Vec::new(), &mut found);
+    let shown = found.into_iter().filter(|(place, _)| is_drawn(place.last().unwrap_or(&"")));
+    shown.take(OWN_MAX).map(|(place, _)| own_value(plugin, data, &place)).collect()
+}
+
+/// Records within records, no deeper than they are shown.
+fn numbers<'a>(
+    data: &'a Value,
+    above: &mut Vec<&'a str>,
+    found: &mut Vec<(Vec<&'a str>, &'a Value)>,
+) {
+    for (key, value) in data.as_object().into_iter().flatten() {
+        above.push(key);
+        if value.is_number() {
+            found.push((above.clone(), value));
+        } else if above.len() < OWN_DEPTH {
+            numbers(value, above, found);
+        }
+        above.pop();
+    }
+}
+
+fn is_drawn(key: &str) -> bool {
+    const DULL: [&str; 8] =
+        ["_status_code", "_exit_code", "_warn", "_crit", "_min", "_max", "started", "exit_code"];
+    !DULL.iter().any(|end| key.ends_with(end))
+}
+
+fn own_value(plugin: &str, data: &Value, place: &[&str]) -> Sketch {
+    let (key, above) = place.split_last().map_or(("", &[][..]), |(key, above)| (*key, above));
+    let (label, help) = value::label(key);
+    let names = above.iter().copied().chain([&*label]).collect::<Vec<_>>().join(" · ");
+    let (unit, factor) = guessed_unit(key);
+    let title = format!("{} · {names}", value::plugin_title(plugin));
+    let mut made = sketch(plugin, title, unit, vec![wish(plugin, &label, place, factor)]);
+    made.subject.help = help;
+    if plugin == "nagios_runner" {
+        let of = |end: &str| data.get(format!("{key}{end}"));
+        let limits = [("warning", of("_warn")), ("critical", of("_crit"))];
+        let limits = limits.into_iter().filter_map(|(level, at)| Some((level, at?.as_f64()?)));
+        made.subject.limits = limits.collect();
+        let unit = of("_unit").and_then(Value::as_str).unwrap_or_default();
+        made.subject.read_as = Some((1.0, unit.chars().take(12).collect()));
+    }
+    made
+}
+
+/// By the end of the key, as the agents' own plugins name theirs: the unit, and what the value is multiplied by.
+fn guessed_unit(key: &str) -> (&'static str, f64) {
+    let ends = [
+        ("_mb_s", "B/s", MIB),
+        ("_bytes_s", "B/s", 1.0),
+        ("_mb", "B", MIB),
+        ("_gb", "B", MIB * 1024.0),
+        ("_bytes", "B", 1.0),
+        ("_seconds", "s", 1.0),
+        ("_s", "s", 1.0),
+    ];
+    let found = ends.into_iter().find(|(end, ..)| key.ends_with(end));
+    found.map_or_else(|| (value::plain_unit(key).unwrap_or(""), 1.0), |(_, unit, f)| (unit, f))
 }
 
 #[cfg(test)]
@@ -567,9 +703,32 @@ mod tests {
     }
 
     #[test]
+    fn every_number_of_an_own_plugin_has_a_chart_with_a_unit() {
+        let data = serde_json::json!({
+            "queue_percent": 12.0, "spool_mb": 3, "oldest_ms": 40, "sent_bytes": 7, "name": "x", "up": true,
+            "lanes": { "a": { "waiting": 3 } }, "exit_code": 0,
+        });
+        let made = own("mailer", &data);
+        let shown: Vec<_> =
+            made.iter().map(|s| format!("{} [{}]", s.subject.title, s.subject.unit)).collect();
+        assert_eq!(
+            shown,
+            [
+                "Mailer · a · Waiting []",
+                "Mailer · Oldest [ms]",
+                "Mailer · Queue [%]",
+                "Mailer · Sent [B]",
+                "Mailer · Spool [B]",
+            ]
+            .map(|line| line.replace("Mailer · a", "Mailer · lanes · a"))
+        );
+        assert_eq!(made[0].wishes[0].path, "mailer.lanes.a.waiting");
+    }
+
+    #[test]
     fn disk_that_fills_up_says_when_and_one_that_jumps_does_not() {
         let rising: Vec<f64> = (0..12).map(|i| 80.0 + f64::from(i) * 0.5).collect();
-        assert_eq!(full_in(&line(&rising)), "full in about 4 h 50 m");
+        assert_eq!(full_in(&line(&rising)), "full in ~4 h 50 m");
         assert_eq!(full_in(&line(&[80.0; 12])), "");
         assert_eq!(full_in(&line(&[80.0, 85.0])), "");
     }

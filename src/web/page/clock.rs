@@ -40,6 +40,11 @@ impl Clock {
         render(at, &TimeZone::UTC, "%FT%TZ")
     }
 
+    /// As a field for date and time has it, by this clock: `2026-11-22T16:20`.
+    pub fn field(&self, at: Wall) -> String {
+        self.format(at, "%FT%H:%M")
+    }
+
     /// A moment as a form sends it: `2026-11-22T15:20` by this clock, or Unix seconds.
     pub fn parse(&self, text: &str) -> Option<Wall> {
         if let Ok(secs) = text.parse::<f64>() {
@@ -71,9 +76,20 @@ impl Clock {
         self.when(at, self.format(at, if is_today { "%H:%M:%S" } else { "%-d %b %H:%M" }))
     }
 
+    /// `16:20`, on another day `20 Nov 16:20`, for a sentence.
+    pub fn at(&self, at: Wall) -> When {
+        self.when(at, self.short(at))
+    }
+
     /// `12 Oct 2026, 13:04 CEST`
     pub fn date(&self, at: Wall) -> When {
         self.when(at, self.format(at, "%-d %b %Y, %H:%M %Z"))
+    }
+
+    /// When something that began then ends: the time, with its day where that is another.
+    pub fn end(&self, from: Wall, to: Wall) -> String {
+        let is_same = self.format(from, "%F") == self.format(to, "%F");
+        self.format(to, if is_same { "%H:%M" } else { "%-d %b %Y, %H:%M" })
     }
 
     /// `16:20`, for the axis of a chart.

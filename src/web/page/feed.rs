@@ -53,6 +53,10 @@ struct Events {
     newest: String,
     export: String,
     is_first: bool,
+    /// New entries come by themselves.
+    is_tail: bool,
+    /// The way to the other of both.
+    tail: String,
     is_filtered: bool,
     /// What was wrong with the filter.
     problem: Option<String>,
@@ -94,6 +98,11 @@ pub fn respond(call: &Call<'_>) -> Answer {
         export: format!("/events.jsonl?{query}"),
         newest,
         is_first: before.is_none(),
+        is_tail: before.is_none() && call.query.get("tail") != Some("off"),
+        tail: match call.query.get("tail") {
+            Some("off") => here_with(call, &["before", "tail"], &[]),
+            _ => here_with(call, &["before", "tail"], &[("tail", "off")]),
+        },
         problem,
     };
     page(call, 200, "events.html", &context)

@@ -6,17 +6,20 @@ use super::charts::{self, RangeBar};
 use super::clock::{Clock, When, span};
 use super::error::error_page;
 use super::feed::{self, Item};
+use super::filesystem::{self, Told};
 use super::host_action::{Actions, CommandRow, RawLine, actions, commands, raw};
 use super::mark::{Mark, mark};
 use super::name_record::{self, NameRecord};
-use super::number;
 use super::page;
 use super::plot::Plot;
 use super::plugin::{self, Card};
+use super::pool::{self, Pools};
+use super::release;
 use super::row::{Cell, cell};
 use super::shell::{Shell, clock};
 use super::strip::{self, Availability};
 use crate::engine::view::{Family, Host, Severity, View};
+use crate::text;
 use crate::time::{Duration, Wall};
 use crate::web::api::{event_page, find_host};
 use crate::web::near;
@@ -56,14 +59,16 @@ struct HostPage {
     facts: Vec<Fact>,
     previous: Option<Link>,
     next: Option<Link>,
-    /// The values are from before the host fell silent.
-    silent: bool,
+    /// The values are from this moment, before the host fell silent.
+    silent: Option<When>,
+    /// What the host has no data of, in a line each.
+    missing: Vec<&'static str>,
     alerts: Vec<alerts::Row>,
     actions: Actions,
     commands: Vec<CommandRow>,
     bar: RangeBar,
     plots: Vec<Plot>,
-    pools: Vec<Pool>,
+    pools: Option<Pools>,
     availability: Option<Availability>,
     raw: Vec<RawLine>,
     cards: Vec<Card>,
@@ -82,34 +87,6 @@ struct Fact {
     href: Option<String>,
 }
 
-/// A pool of ZFS, as its card shows it.
-#[derive(Serialize)]
-struct Pool {
-    name: String,
-    mark: &'static str,
-    health: String,
-    size: String,
-    /// Width of 600.
-    width: String,
-    class: &'static str,
-    used: String,
-    scan: String,
-    values: Vec<(&'static str, String)>,
-    devices: Vec<Device>,
-}
-
-/// A device below a pool.
-#[derive(Serialize)]
-struct Device {
-    /// 0 for those right below the pool.
-    depth: usize,
-    name: String,
-    mark: &'static str,
-    state: String,
-    /// Of reading, writing, checksums.
-    errors: [String; 3],
-}
-
 /// `GET /plugins/H`
 pub fn respond(call: &Call<'_>) -> Answer {
     let name = call.param("host");
@@ -120,6 +97,7 @@ pub fn respond(call: &Call<'_>) -> Answer {
             let near = near::names(view, name).into_iter();
             let near = near.map(|n| (n.to_owned(), link(n))).collect();
             problem.hint = None;
+            problem.detail = format!("No host {}.", text::escape_control(text::cut(name, 80)));
             return error_page(call, &problem, near);
         }
     };
@@ -150,7 +128,8 @@ pub fn respond(call: &Call<'_>) -> Answer {
         facts: facts(call, host, &data),
         previous,
         next,
-        silent: host.severity == Severity::Down,
+        silent: host.last_seen.filter(|_| host.severity == Severity::Down).map(|at| clock.at(at)),
+        missing: missing(host),
         alerts: attention::of_host(view, host)
             .iter()
             .map(|t| alerts::row(call, t, &clock))
@@ -159,10 +138,10 @@ pub fn respond(call: &Call<'_>) -> Answer {
         commands: commands(call, host, &clock),
         bar: charts.bar,
         plots: charts.plots,
-        pools: pools(&data),
+        pools: pool::of_host(call, host, data.samples("zfs_monitor"), &clock),
         availability: strip::of_host(call, &clock, host),
         raw: raw(call, host, &clock),
-        cards: cards(host, &data, &clock, now),
+        cards: cards(call, host, &data, &clock, now),
         dns: host.dns.as_deref().map(|dns| name_record::of_host(dns, now)),
         events: feed::items(&clock, recent.events.into_iter()),
         name: host.name.to_string(),
@@ -238,11 +217,16 @@ fn facts(call: &Call<'_>, host: &Host, data: &Data<'_>) -> Vec<Fact> {
     let interval =
         format!("every {}", span(Duration::from_secs_f64(host.interval.clamp(0.0, 1e9))));
     let sealed = if host.sealed { ", sealed" } else { "" };
+    let newest = call.context.facts.version;
+    let behind = match &host.version {
+        Some(own) if release::is_behind(own, newest) => format!(", behind: {newest} available"),
+        _ => String::new(),
+    };
     vec![
         connection(Family::V4, "IPv4", "r4"),
         connection(Family::V6, "IPv6", "r6"),
         plain("System", or_dash(system), format!("{} {}", text("kernel"), text("architecture"))),
-        plain("Agent", agent, format!("{interval}{sealed}")),
+        plain("Agent", agent, format!("{interval}{sealed}{behind}")),
         thresholds(call, host),
         plain("Owner", owner(call, host), roles(host)),
     ]
@@ -254,7 +238,11 @@ fn thresholds(call: &Call<'_>, host: &Host) -> Fact {
     let profiles = declared.map_or(String::new(), |declared| declared.threshold_config.join(" + "));
     Fact {
         label: "Thresholds",
-        value: if profiles.is_empty() { "default".to_owned() } else { profiles },
+        value: if profiles.is_empty() {
+            "default".to_owned()
+        } else {
+            format!("default + {profiles}")
+        },
         note: "why?".to_owned(),
         col: "",
         cell: None,
@@ -269,85 +257,24 @@ fn owner(call: &Call<'_>, host: &Host) -> String {
 }
 
 fn roles(host: &Host) -> String {
-    let both = host.managers.iter().chain(host.monitors.iter());
-    both.map(|name| name.to_string()).collect::<Vec<_>>().join(", ")
-}
-
-fn pools(data: &Data<'_>) -> Vec<Pool> {
-    let records = data.latest("zfs_monitor")["pools"].as_object().into_iter().flatten();
-    records.map(|(name, record)| pool(name, record)).collect()
-}
-
-fn pool(name: &str, record: &Value) -> Pool {
-    const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
-    let number = |key: &str| record[key].as_f64().filter(|value| value.is_finite());
-    let health = record["health"].as_str().unwrap_or("unknown").to_owned();
-    let used = number("capacity_percent").unwrap_or_default().clamp(0.0, 100.0);
-    let (mark, class) = match (health.as_str(), used) {
-        ("ONLINE", used) if used < 80.0 => ("up", "ok"),
-        ("ONLINE", _) => ("warn", "warn"),
-        ("DEGRADED", _) => ("warn", "warn"),
-        _ => ("crit", "crit"),
+    let named = |word: &str, list: &[std::sync::Arc<str>]| {
+        let names = list.iter().map(|name| name.to_string()).collect::<Vec<_>>().join(", ");
+        (!names.is_empty()).then(|| format!("{word} {names}"))
     };
-    let of_size = number("size_gb").map(|size| {
-        let free = number("free_gb").unwrap_or_default();
-        format!("{} of {}", number::bytes((size - free) * GIB), number::bytes(size * GIB))
-    });
-    let percent =
-        |key: &str| number(key).map_or("–".to_owned(), |v| format!("{} %", number::short(v)));
-    let rate =
-        |key: &str| number(key).map_or("–".to_owned(), |v| format!("{}/s", number::bytes(v)));
-    let plain = |key: &str| number(key).map_or("–".to_owned(), number::short);
-    Pool {
-        name: name.to_owned(),
-        mark,
-        health,
-        size: of_size.unwrap_or_default(),
-        width: format!("{:.0}", used * 6.0),
-        class,
-        used: percent("capacity_percent"),
-        scan: record["scan"].as_str().unwrap_or_default().to_owned(),
-        devices: record["devices"]
-            .as_str()
-            .unwrap_or_default()
-            .lines()
-            .filter_map(device)
-            .collect(),
-        values: vec![
-            ("Fragmentation", percent("fragmentation_percent")),
-            ("Dedup", format!("{} ×", plain("dedup_ratio"))),
-            ("Read", rate("read_bytes")),
-            ("Write", rate("write_bytes")),
-            ("Errors", plain("errors_total")),
-        ],
-    }
+    let both = [named("managers", &host.managers), named("monitors", &host.monitors)];
+    both.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-/// `  sda ONLINE 0 0 0`, as the agent sends it; a spare has no counts.
-fn device(line: &str) -> Option<Device> {
-    let depth = (line.len() - line.trim_start_matches(' ').len()) / 2;
-    let mut words = line.split_ascii_whitespace().map(str::to_owned);
-    let (name, state) = (words.next()?, words.next()?);
-    let errors = [(); 3].map(|()| words.next().unwrap_or_else(|| "–".to_owned()));
-    let is_clean = errors.iter().all(|count| matches!(count.as_str(), "0" | "–"));
-    let mark = match state.as_str() {
-        "ONLINE" | "AVAIL" if is_clean => "up",
-        "ONLINE" | "AVAIL" | "DEGRADED" | "INUSE" => "warn",
-        _ => "crit",
-    };
-    Some(Device { depth: depth.min(4), name, mark, state, errors })
-}
-
-fn cards(host: &Host, data: &Data<'_>, clock: &Clock, now: Wall) -> Vec<Card> {
+fn cards(call: &Call<'_>, host: &Host, data: &Data<'_>, clock: &Clock, now: Wall) -> Vec<Card> {
     const ORDER: [&str; 9] = [
         "nagios_runner",
         "zfs_monitor",
+        "filesystem_info",
         "disk_monitor",
         "network_monitor",
         "ping_monitor",
         "cpu_monitor",
         "memory_monitor",
-        "filesystem_info",
         "os_info",
     ];
     let rank = |name: &str| match ORDER.iter().position(|known| *known == name) {
@@ -359,6 +286,69 @@ fn cards(host: &Host, data: &Data<'_>, clock: &Clock, now: Wall) -> Vec<Card> {
     let mut plugins: Vec<_> =
         host.plugins.iter().filter(|plugin| &*plugin.name != "zfs_monitor").collect();
     plugins.sort_by_key(|plugin| rank(&plugin.name));
-    let made = plugins.into_iter().map(|p| plugin::card(p, data.samples(&p.name), clock, now));
-    made.flatten().collect()
+    let told =
+        Told { info: data.samples("filesystem_info").last(), disk: data.samples("disk_monitor") };
+    let mut made: Vec<Card> = Vec::new();
+    for plugin in plugins {
+        let Some(mut card) = plugin::card(plugin, data.samples(&plugin.name), clock, now) else {
+            continue;
+        };
+        match &*plugin.name {
+            "filesystem_info" if told.disk.is_empty() => {
+                made.extend(filesystem::card(call, card, &told));
+            }
+            // What is mounted stands with what is used of it.
+            "filesystem_info" => {}
+            "disk_monitor" => {
+                let io = card.tables.iter().position(|table| table.heads[0].key == "io");
+                let io = io.map(|at| card.tables.swap_remove(at));
+                let spare = plugin::card(plugin, data.samples(&plugin.name), clock, now);
+                made.extend(spare.and_then(|spare| filesystem::card(call, spare, &told)));
+                card.tables = io.into_iter().collect();
+                (card.title, card.name) = ("Disk I/O".to_owned(), "disk_monitor io".to_owned());
+                if !card.tables.is_empty() || !card.pairs.is_empty() || card.error.is_some() {
+                    made.push(card);
+                }
+            }
+            "os_info" => {
+                capabilities(host, &mut card);
+                made.push(card);
+            }
+            _ => made.push(card),
+        }
+    }
+    made
+}
+
+/// What the agent can be asked for, beside what it reports.
+fn capabilities(host: &Host, card: &mut Card) {
+    let value = match host.sealed {
+        true => "sealed: commands, upgrades, its own maintenance",
+        false => "plain: reports only, takes no commands",
+    };
+    let path = "os_info.capabilities".to_owned();
+    card.text.push_str(&format!("Capabilities: {value}\n"));
+    card.pairs.push(plugin::Pair::fact("Capabilities", value.to_owned(), path));
+}
+
+/// A quiet line for each plugin of the agents' own that has told nothing; none for a host without any data.
+fn missing(host: &Host) -> Vec<&'static str> {
+    const KNOWN: [(&str, &str); 8] = [
+        ("cpu_monitor", "No CPU data: cpu_monitor has sent nothing"),
+        ("memory_monitor", "No memory data: memory_monitor has sent nothing"),
+        ("disk_monitor", "No disk data: disk_monitor has sent nothing"),
+        ("network_monitor", "No network data: network_monitor has sent nothing"),
+        ("ping_monitor", "No ping data: ping_monitor has no hosts to ask"),
+        ("nagios_runner", "No checks: nagios_runner has no commands"),
+        (
+            "zfs_monitor",
+            "No ZFS data: hbc-mini has no zfs_monitor, and hbc reports it where there is zpool(8)",
+        ),
+        ("os_info", "No system data: os_info has sent nothing"),
+    ];
+    if host.plugins.is_empty() {
+        return Vec::new();
+    }
+    let told = |name: &str| host.plugins.iter().any(|plugin| &*plugin.name == name);
+    KNOWN.iter().filter(|(name, _)| !told(name)).map(|(_, line)| *line).collect()
 }

@@ -105,6 +105,23 @@ pub fn token(call: &Call<'_>, body: &[u8]) -> Answer {
     page(call, 200, "told.html", &context)
 }
 
+/// The line of the configuration for a password that was hashed; nothing of it is kept.
+pub fn hashed(call: &Call<'_>, user: &str, hash: &str) -> Answer {
+    let is_name = !user.is_empty()
+        && user.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c));
+    let user = if is_name { user } else { "alice" };
+    let context = Told {
+        shell: Shell::new(call, "settings", "Hashed password"),
+        title: "Paste this line under users: in the configuration.",
+        lines: vec![(
+            "Then".to_owned(),
+            "hbd reload, or Check and reload under Settings".to_owned(),
+        )],
+        secret: Some(format!("  {user}: {{password: \"{hash}\"}}")),
+    };
+    page(call, 200, "told.html", &context)
+}
+
 /// What came of test notices.
 pub fn test_result(call: &Call<'_>, body: &[u8]) -> Answer {
     let results: Value = serde_json::from_slice(body).unwrap_or_default();

@@ -5,12 +5,16 @@ use super::attention::{Trouble, troubles};
 use super::clock::Clock;
 use super::host_action::actions;
 use super::number;
-use crate::calm::Target;
+use super::quiet;
+use crate::calm::{Calendar, Fault, MaintenanceRequest, Span, Target, Zones};
 use crate::engine::view::Host;
 use crate::time::{Duration, Wall};
 use crate::web::Call;
+use crate::web::api::calm;
 use crate::web::authz::{self, Level};
+use crate::web::form;
 use crate::web::query;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -30,18 +34,23 @@ pub struct Panel {
     pub action: String,
     pub back: String,
     pub ids: Vec<String>,
+    /// Alerts that get a silence each.
+    pub alerts: Vec<String>,
     pub affected: Vec<String>,
     pub more: usize,
     /// Label and the moment it means; an empty one is "until recovered".
     pub presets: Vec<Preset>,
     pub host: String,
     pub group: String,
+    pub tag: String,
     pub plugin: String,
     pub path: String,
     pub preview: Option<String>,
     pub zone: String,
-    /// The command line that does the same.
-    pub command: String,
+    /// The command lines that do the same.
+    pub commands: Vec<String>,
+    /// What a window of maintenance is filled with, and when it would be.
+    pub plan: Option<Plan>,
     pub as_user: String,
     pub ways: Vec<Way>,
 }
@@ -166,16 +175,19 @@ fn empty(call: &Call<'_>, clock: &Clock, kind: &'static str, back: &str) -> Pane
         action: back.to_owned(),
         back: back.to_owned(),
         ids: Vec::new(),
+        alerts: Vec::new(),
         affected: Vec::new(),
         more: 0,
         presets: Vec::new(),
         host: String::new(),
         group: String::new(),
+        tag: String::new(),
         plugin: String::new(),
         path: String::new(),
         preview: None,
         zone: clock.zone_name(),
-        command: String::new(),
+        commands: Vec::new(),
+        plan: None,
         as_user: call.caller.user().unwrap_or("somebody who is not signed in").to_owned(),
         ways: Vec::new(),
     }
@@ -194,7 +206,7 @@ fn acknowledge(call: &Call<'_>, clock: &Clock, back: &str) -> Option<Panel> {
     };
     panel.consequence =
         "Reminders stop. You are still told if the severity rises, and on recovery.";
-    panel.command = format!("hbd ack {host}{metric} --reason REASON");
+    panel.commands = vec![format!("hbd ack {host}{metric} --reason REASON")];
     panel.affected = ids.iter().take(NAMED_MAX).cloned().collect();
     panel.more = ids.len().saturating_sub(NAMED_MAX);
     panel.presets = vec![
@@ -219,6 +231,7 @@ fn silence(call: &Call<'_>, clock: &Clock, back: &str) -> Panel {
     panel.host = if host.is_empty() { given("host") } else { host.to_owned() };
     panel.path = if path.is_empty() || path == "host" { given("path") } else { path.to_owned() };
     panel.group = given("group");
+    panel.tag = given("tag");
     panel.plugin = given("plugin");
     let hosts = hosts(call);
     if hosts.len() > 1 {
@@ -227,13 +240,21 @@ fn silence(call: &Call<'_>, clock: &Clock, back: &str) -> Panel {
         panel.affected = panel.ids.iter().take(NAMED_MAX).cloned().collect();
         panel.more = hosts.len().saturating_sub(NAMED_MAX);
     }
+    let ids: Vec<&str> = call.query.all("id").take(IDS_MAX).collect();
+    if ids.len() > 1 {
+        panel.alerts = ids.iter().map(|id| (*id).to_owned()).collect();
+        panel.title = format!("Silence {} alerts", ids.len());
+        panel.affected = panel.alerts.iter().take(NAMED_MAX).cloned().collect();
+        panel.more = ids.len().saturating_sub(NAMED_MAX);
+    }
     panel.preview = Some(preview(call, &panel));
-    panel.command = format!("hbd silence host:{} --for 1h --reason REASON", word(&panel.host));
+    panel.commands =
+        vec![format!("hbd silence host:{} --for 1h --reason REASON", word(&panel.host))];
     panel.presets = vec![
         preset("30 m", Some(now + HOUR / 2), false),
         preset("1 h", Some(now + HOUR), true),
         preset("4 h", Some(now + HOUR * 4), false),
-        preset("tomorrow 09:00", Some(clock.next_morning(None)), false),
+        preset("until tomorrow", Some(clock.next_morning(None)), false),
     ];
     panel
 }
@@ -246,23 +267,97 @@ fn maintenance(call: &Call<'_>, clock: &Clock, back: &str) -> Panel {
                          what is still wrong.";
     let named: Vec<&str> = call.query.all("host").take(IDS_MAX).collect();
     panel.host = named.join(", ");
-    panel.command = format!(
-        "hbd maintenance host:{} --for 1h --reason REASON",
-        word(named.first().copied().unwrap_or(""))
-    );
+    let one = word(named.first().copied().unwrap_or(""));
+    panel.commands = vec![
+        format!("hbd maintenance host:{one} --for 1h --reason REASON"),
+        "hbc -m \"maintenance starting\"".to_owned(),
+    ];
+    panel.plan = Some(plan(call, clock, &panel.host));
     panel
+}
+
+/// The fields of a window of maintenance, as they were given so far.
+#[derive(Serialize)]
+pub struct Plan {
+    hosts: String,
+    tags: String,
+    groups: String,
+    repeat: String,
+    days: String,
+    start: String,
+    end: String,
+    length: String,
+    zone: String,
+    reason: String,
+    /// Names of zones to choose from.
+    zones: Vec<String>,
+    /// The next times in the reader's zone and in the server's; only where they were asked for.
+    next: Vec<(String, String)>,
+    /// Why there are none.
+    problem: Option<String>,
+}
+
+fn plan(call: &Call<'_>, clock: &Clock, host: &str) -> Plan {
+    let given = |name: &'static str| {
+        let all: Vec<&str> = call.query.all(name).filter(|text| !text.is_empty()).collect();
+        all.join(", ")
+    };
+    let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
+    let server = call.context.pages.zone.iana_name().map(str::to_owned);
+    let mut zones: Vec<String> = server.into_iter().chain([clock.zone_name()]).collect();
+    zones.push("UTC".to_owned());
+    zones.dedup();
+    let mut plan = Plan {
+        hosts: or(given("hosts"), host),
+        tags: given("tags"),
+        groups: given("groups"),
+        repeat: or(given("repeat"), "once"),
+        days: given("days"),
+        start: given("start"),
+        end: given("end"),
+        length: given("for"),
+        zone: given("zone"),
+        reason: given("reason"),
+        zones,
+        next: Vec::new(),
+        problem: None,
+    };
+    if !call.query.has("preview") {
+        plan.length = or(plan.length, "1h");
+        return plan;
+    }
+    let body = form::maintenance(call, &call.query).to_string();
+    match next(call, body.as_bytes()) {
+        Ok(spans) if spans.is_empty() => plan.problem = Some("It would never be.".to_owned()),
+        Ok(spans) => {
+            let both = spans.iter().map(|s| quiet::both_zones(call, clock, s.start, s.end));
+            plan.next = both.collect();
+        }
+        Err(fault) => plan.problem = Some(calm::refused_words(fault)),
+    }
+    plan
+}
+
+/// When a window that the API would take is next. Plans it in a calendar of its own.
+fn next(call: &Call<'_>, body: &[u8]) -> Result<Vec<Span>, Fault> {
+    let request = MaintenanceRequest::parse(body)?;
+    let zones = Zones::new(|name| TimeZone::get(name).ok(), call.context.pages.zone.clone());
+    let now = call.context.now;
+    let window = Calendar::new(zones).plan(now, request, None)?;
+    Ok(window.schedule.next(now.wall, 3))
 }
 
 fn word(host: &str) -> &str {
     if host.is_empty() { "NAME" } else { host }
 }
 
-/// `matches 3 alerts now, on 1 of 1 212 hosts`
+/// `Matches 3 alerts now, 1 212 hosts.`
 fn preview(call: &Call<'_>, panel: &Panel) -> String {
     let view = &call.context.view;
     let globs = [
         ("host", &panel.host),
         ("group", &panel.group),
+        ("tag", &panel.tag),
         ("plugin", &panel.plugin),
         ("path", &panel.path),
     ];
@@ -285,11 +380,12 @@ fn preview(call: &Call<'_>, panel: &Panel) -> String {
     let alerts = hit.count();
     let hosts =
         view.hosts.iter().filter(|host| matcher.concerns(&authz::target(host, &tags(host))));
+    let hosts = hosts.count();
     format!(
-        "Matches {alerts} {} now, on {} of {} hosts.",
+        "Matches {alerts} {} now, {} {}.",
         if alerts == 1 { "alert" } else { "alerts" },
-        number::count(hosts.count() as u64),
-        number::count(view.hosts.len as u64)
+        number::count(hosts as u64),
+        if hosts == 1 { "host" } else { "hosts" }
     )
 }
 

@@ -3,8 +3,8 @@
 //! Owns the geometry: lines, the band between least and most, limits, times of silence and of maintenance, ticks.
 //! Knows nothing of where the numbers come from.
 
-use super::clock::{Clock, span};
-use super::number;
+use super::clock::{Clock, When, span};
+use super::plot_word::{amount, stat, summary, table};
 use crate::time::{Duration, Wall};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -15,8 +15,8 @@ const RIGHT: f64 = 630.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 130.0;
 const TICKS_MAX: i64 = 6;
-/// Rows of the table in the place of the chart.
-const TABLE_ROWS: usize = 60;
+/// A mark (the count of cores) further above the line than this would flatten it.
+const MARK_NEAR: f64 = 4.0;
 
 /// One bucket of a line.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +30,11 @@ pub struct Point {
 impl Point {
     pub const fn flat(at: Wall, value: f64) -> Point {
         Point { at, avg: value, min: value, max: value }
+    }
+
+    /// Below the middle of a mirrored chart.
+    fn upside_down(self) -> Point {
+        Point { avg: -self.avg, min: -self.max, max: -self.min, ..self }
     }
 }
 
@@ -62,14 +67,28 @@ pub struct Subject {
     pub series: Vec<Series>,
     /// Fixed end of the axis, as for percent.
     pub top: Option<f64>,
-    /// One on the other, as parts of a whole.
-    pub is_stacked: bool,
+    /// So many of the first lines stand one on the other, as parts of a whole.
+    pub stacked: usize,
+    /// The second line goes down from the middle, as what is sent beside what is received.
+    pub is_mirrored: bool,
+    /// The axis ends at twice the median, or at the limit: noise never fills the height, and a spike does not flatten
+    /// the rest.
+    pub is_by_median: bool,
+    /// The reader wants to see the line from near: the axis is about its least and its most.
+    pub is_zoomed: bool,
+    /// Shares of the height in percent, drawn as bars: what was lost.
+    pub bars: Vec<Series>,
+    /// Lines that are no limits: value and word.
+    pub marks: Vec<(f64, String)>,
     /// Points further apart than one and a half of this are not joined.
     pub interval: Duration,
     /// `warning` or `critical`, and the value.
     pub limits: Vec<(&'static str, f64)>,
-    /// In place of the newest value of the first line, with its metric.
-    pub headline: Option<(f64, String)>,
+    /// What is judged, where it is no line of its own: the value, the sentence and the limits are of it.
+    pub judged: Option<Series>,
+    /// The judged values are divided by this and have this unit where they are read: percent of a whole that is drawn
+    /// in bytes.
+    pub read_as: Option<(f64, String)>,
     /// Behind the value: `full in ~3 h`.
     pub note: String,
     /// The first line as it was a day or a week before.
@@ -87,6 +106,10 @@ pub struct Plot {
     pub unit: String,
     pub metric: String,
     pub note: String,
+    /// How old the newest value is.
+    pub age: When,
+    /// `current 34 % · average 31 % · peak 88 % at 14:02`
+    pub stat: String,
     /// Of all lines, for the module in the browser.
     pub metrics: String,
     pub label: String,
@@ -98,6 +121,8 @@ pub struct Plot {
     pub spans: Vec<(&'static str, String, String, String)>,
     /// Class, height, text.
     pub limits: Vec<(&'static str, String, String)>,
+    /// Left edge, top, width, height: what was lost.
+    pub bars: Vec<(String, String, String, String)>,
     /// Number of the line and its area: parts of a whole, or between least and most.
     pub areas: Vec<(usize, &'static str, String)>,
     pub lines: Vec<String>,
@@ -109,58 +134,93 @@ pub struct Plot {
     pub table: Vec<(String, Vec<String>)>,
     /// The way to the table.
     pub table_href: String,
+    /// Word and address: the axis from near, or whole again; only where the axis is fixed.
+    pub zoom: Option<(&'static str, String)>,
 }
 
 /// `None` where no line has a point.
 pub fn plot(subject: Subject, frame: &Frame, clock: &Clock, with_table: bool) -> Option<Plot> {
-    let mut series = subject.series;
+    let mut series = subject.series.clone();
     series.retain(|s| !s.points.is_empty());
-    let first = series.first()?;
-    let (newest, metric) = match subject.headline {
-        Some((value, metric)) => (value, metric),
-        None => (first.points.last()?.avg, first.metric.clone()),
-    };
-    let label = summary(&subject.title, first, subject.unit, &subject.limits);
+    let first = series.first()?.clone();
+    let judged = subject.judged.as_ref().filter(|s| !s.points.is_empty()).unwrap_or(&first);
+    let newest = *judged.points.last()?;
+    let (factor, unit) = subject.read_as.clone().unwrap_or((1.0, subject.unit.to_owned()));
+    let (value, shown_unit) = amount(newest.avg / factor, &unit);
+    let label = summary(&subject.title, judged, factor, &unit, &subject.limits, clock);
     let table = if with_table { table(&series, subject.unit, clock) } else { Vec::new() };
     let legend = series.iter().map(|s| s.name.clone()).collect();
     let metrics = series.iter().map(|s| s.metric.clone()).collect::<Vec<_>>().join(",");
-    let bases = if subject.is_stacked { stack(&mut series) } else { Vec::new() };
-    let before = subject.ghost.iter().map(|point| point.avg).fold(0.0, f64::max);
-    let high = highest(&series, &subject.limits).max(before);
-    let step = if subject.unit.starts_with('B') { power_of_1024(high) } else { 1.0 };
-    let fixed = subject.top.filter(|top| high <= *top);
-    let top = fixed.unwrap_or_else(|| round_up(high / step) * step);
+    let is_mirrored = subject.is_mirrored && series.len() == 2;
+    let bases = stack(&mut series, subject.stacked);
+    let (floor, top) = axis(&subject, &series, is_mirrored);
+    if is_mirrored {
+        series[1].points.iter_mut().for_each(|point| *point = point.upside_down());
+    }
     let join = subject.interval.mul_f64(1.5) + Duration::from_secs(5);
-    let pen = Pen { range: (seconds(frame.from), seconds(frame.to)), top, join };
-    let (value, unit) = amount(newest, subject.unit);
+    let pen = Pen { range: (seconds(frame.from), seconds(frame.to)), floor, top, join };
+    let has_loss = subject.bars.iter().flat_map(|s| &s.points).any(|point| point.max > 0.0);
     Some(Plot {
         slug: slug(&subject.title),
-        title: subject.title,
-        help: subject.help,
         legend,
         value,
-        unit,
-        metric,
-        note: subject.note,
+        unit: shown_unit,
+        metric: judged.metric.clone(),
+        age: clock.ago(newest.at),
+        stat: stat(judged, factor, &unit, clock),
         metrics,
         label,
-        grid: grid(top, subject.unit),
+        grid: grid(floor, top, subject.unit, is_mirrored),
         ticks: ticks(pen.range, clock),
         spans: pen.spans(frame),
-        limits: pen.limits(&subject.limits, subject.unit),
-        areas: pen.areas(&series, &bases),
+        limits: pen.limits(&subject, factor, &unit),
+        bars: if has_loss { pen.bars(&subject.bars, subject.interval) } else { Vec::new() },
+        areas: pen.areas(&series, &bases, is_mirrored),
         lines: series.iter().map(|s| pen.line(&s.points)).collect(),
         ghost: pen.line(&subject.ghost),
         top: format!("{top}"),
         table,
         table_href: String::new(),
+        zoom: None,
+        title: subject.title,
+        help: subject.help,
+        note: subject.note,
     })
 }
 
-/// Lays each line on those before it; gives back what each stands on.
-fn stack(series: &mut [Series]) -> Vec<Vec<f64>> {
+/// The ends of the axis.
+fn axis(subject: &Subject, series: &[Series], is_mirrored: bool) -> (f64, f64) {
+    let points = || series.iter().flat_map(|s| &s.points);
+    if subject.is_zoomed {
+        let low = points().map(|p| p.min).fold(f64::MAX, f64::min);
+        let high = points().map(|p| p.max).fold(f64::MIN, f64::max);
+        let room = ((high - low) * 0.1).max(0.5);
+        return ((low - room).floor().max(0.0), (high + room).ceil());
+    }
+    let before = subject.ghost.iter().map(|point| point.avg).fold(0.0, f64::max);
+    let high = highest(series, subject).max(before);
+    let step = if subject.unit.starts_with('B') { power_of_1024(high) } else { 1.0 };
+    let fixed = subject.top.filter(|top| high <= *top);
+    let top = match subject.is_by_median {
+        true => round_up(by_median(series, &subject.limits)),
+        false => fixed.unwrap_or_else(|| round_up(high / step) * step),
+    };
+    (if is_mirrored { -top } else { 0.0 }, top)
+}
+
+/// Twice the median, or the least limit.
+fn by_median(series: &[Series], limits: &[(&'static str, f64)]) -> f64 {
+    let mut values: Vec<f64> = series.iter().flat_map(|s| &s.points).map(|p| p.avg).collect();
+    values.sort_by(f64::total_cmp);
+    let median = values.get(values.len() / 2).copied().unwrap_or_default();
+    let limit = limits.iter().map(|(_, limit)| *limit).fold(f64::MAX, f64::min);
+    (median * 2.0).max(if limit == f64::MAX { 0.0 } else { limit })
+}
+
+/// Lays each of the first lines on those before it; gives back what each stands on.
+fn stack(series: &mut [Series], stacked: usize) -> Vec<Vec<f64>> {
     let mut bases: Vec<Vec<f64>> = Vec::new();
-    for at in 0..series.len() {
+    for at in 0..stacked.min(series.len()) {
         let (below, rest) = series.split_at_mut(at);
         let Some(own) = rest.first_mut() else { break };
         let base: Vec<f64> = own
@@ -182,15 +242,17 @@ fn stack(series: &mut [Series]) -> Vec<Vec<f64>> {
     bases
 }
 
-fn highest(series: &[Series], limits: &[(&'static str, f64)]) -> f64 {
+fn highest(series: &[Series], subject: &Subject) -> f64 {
     let most = series.iter().flat_map(|s| &s.points).map(|p| p.max).fold(0.0, f64::max);
     // A limit is shown where it is near; a far one would flatten the line.
-    let near = limits.iter().map(|(_, limit)| *limit).filter(|limit| *limit <= most * 2.5);
-    near.fold(most, f64::max)
+    let near = subject.limits.iter().map(|(_, limit)| *limit).filter(|limit| *limit <= most * 2.5);
+    let marks = subject.marks.iter().map(|(mark, _)| *mark);
+    near.chain(marks.filter(|mark| *mark <= most * MARK_NEAR)).fold(most, f64::max)
 }
 
 struct Pen {
     range: (f64, f64),
+    floor: f64,
     top: f64,
     join: Duration,
 }
@@ -201,7 +263,8 @@ impl Pen {
     }
 
     fn y(&self, value: f64) -> f64 {
-        BOTTOM - (value / self.top).clamp(0.0, 1.0) * (BOTTOM - TOP)
+        let share = (value - self.floor) / (self.top - self.floor).max(f64::MIN_POSITIVE);
+        BOTTOM - share.clamp(0.0, 1.0) * (BOTTOM - TOP)
     }
 
     /// The runs of points that belong together.
@@ -260,7 +323,12 @@ impl Pen {
 
     /// Parts of a whole have an area each; a lone line has the ground under it; and each line that is a mean has the
     /// band between least and most.
-    fn areas(&self, series: &[Series], bases: &[Vec<f64>]) -> Vec<(usize, &'static str, String)> {
+    fn areas(
+        &self,
+        series: &[Series],
+        bases: &[Vec<f64>],
+        is_mirrored: bool,
+    ) -> Vec<(usize, &'static str, String)> {
         let mut areas = Vec::new();
         for (number, one) in series.iter().enumerate() {
             let points = &one.points;
@@ -269,8 +337,9 @@ impl Pen {
                 areas.push((number + 1, "part", area));
                 continue;
             }
-            if series.len() == 1 {
-                areas.push((1, "ground", self.area(points, &|i| points[i].avg, &|_| 0.0)));
+            if series.len() == 1 || is_mirrored {
+                let ground = self.area(points, &|i| points[i].avg, &|_| 0.0);
+                areas.push((number + 1, "ground", ground));
             }
             if points.iter().any(|p| p.max - p.min > self.top * 0.002) {
                 let band = self.area(points, &|i| points[i].max, &|i| points[i].min);
@@ -297,17 +366,38 @@ impl Pen {
         spans
     }
 
+    /// Limits and marks with their words: class, height, text.
     fn limits(
         &self,
-        limits: &[(&'static str, f64)],
+        subject: &Subject,
+        factor: f64,
         unit: &str,
     ) -> Vec<(&'static str, String, String)> {
-        let shown = limits.iter().filter(|(_, limit)| (0.0..=self.top).contains(limit));
-        shown
-            .map(|(level, limit)| {
-                let (value, unit) = amount(*limit, unit);
-                let text = format!("{level} {value} {unit}").trim().to_owned();
-                (*level, format!("{:.1}", self.y(*limit)), text)
+        let is_shown = |value: f64| (self.floor.max(0.0)..=self.top).contains(&value);
+        let limits = subject.limits.iter().filter(|(_, limit)| is_shown(*limit));
+        let limits = limits.map(|(level, limit)| {
+            let (value, unit) = amount(*limit / factor, unit);
+            let text = format!("{level} {value} {unit}").trim().to_owned();
+            (*level, format!("{:.1}", self.y(*limit)), text)
+        });
+        let marks = subject.marks.iter().filter(|(mark, _)| is_shown(*mark));
+        let marks =
+            marks.map(|(mark, word)| ("mark", format!("{:.1}", self.y(*mark)), word.clone()));
+        limits.chain(marks).collect()
+    }
+
+    /// Where something was lost, up to the whole height.
+    fn bars(&self, lost: &[Series], interval: Duration) -> Vec<(String, String, String, String)> {
+        let length = (self.range.1 - self.range.0).max(1.0);
+        let width = (interval.as_secs_f64() / length * (RIGHT - LEFT)).clamp(2.0, 24.0);
+        let points = lost.iter().flat_map(|s| &s.points).filter(|point| point.max > 0.0);
+        points
+            .map(|point| {
+                let height = (point.max / 100.0).clamp(0.02, 1.0) * (BOTTOM - TOP);
+                let left = (self.x(point.at) - width / 2.0).clamp(LEFT, RIGHT - width);
+                let top = BOTTOM - height;
+                let text = |value: f64| format!("{value:.1}");
+                (text(left), text(top), text(width), text(height))
             })
             .collect()
     }
@@ -348,40 +438,19 @@ fn power_of_1024(value: f64) -> f64 {
     step
 }
 
-fn grid(top: f64, unit: &str) -> Vec<(String, Option<String>)> {
+fn grid(floor: f64, top: f64, unit: &str, is_mirrored: bool) -> Vec<(String, Option<String>)> {
     (0..=4)
         .map(|quarter| {
             let share = f64::from(quarter) / 4.0;
             let y = BOTTOM - share * (BOTTOM - TOP);
             let text = (quarter % 2 == 0).then(|| {
-                let (value, unit) = amount(top * share, unit);
+                let value = floor + (top - floor) * share;
+                let (value, unit) = amount(if is_mirrored { value.abs() } else { value }, unit);
                 format!("{value} {unit}").trim().to_owned()
             });
             (format!("{y}"), text)
         })
         .collect()
-}
-
-/// A number as its unit wants it: bytes in steps of 1024, bits in steps of 1000.
-fn amount(value: f64, unit: &str) -> (String, String) {
-    match unit {
-        "B" | "B/s" => {
-            let text = number::bytes(value);
-            let (value, prefix) = text.split_once(' ').unwrap_or((&text, "B"));
-            (value.to_owned(), format!("{prefix}{}", unit.trim_start_matches('B')))
-        }
-        "bit/s" => {
-            let text = number::bits(value);
-            let (value, unit) = text.split_once(' ').unwrap_or((&text, "bit/s"));
-            (value.to_owned(), unit.to_owned())
-        }
-        _ => (number::short(value), unit.to_owned()),
-    }
-}
-
-fn text_of(value: f64, unit: &str) -> String {
-    let (value, unit) = amount(value, unit);
-    format!("{value} {unit}").trim().to_owned()
 }
 
 /// At round local times; a day that has 23 or 25 hours keeps its midnights.
@@ -407,48 +476,6 @@ fn ticks(range: (f64, f64), clock: &Clock) -> Vec<(String, &'static str, String)
         at = clock.next_tick(at, step);
     }
     made
-}
-
-/// `CPU, all: least 3 %, mean 31 %, most 88 % at 14:02, now 34 %; 2 times over 80 %`
-fn summary(title: &str, series: &Series, unit: &str, limits: &[(&'static str, f64)]) -> String {
-    let points = &series.points;
-    let low = points.iter().map(|p| p.min).fold(f64::MAX, f64::min);
-    let high = points.iter().map(|p| p.max).fold(f64::MIN, f64::max);
-    let mean = points.iter().map(|p| p.avg).sum::<f64>() / points.len().max(1) as f64;
-    let now = points.last().map_or(f64::NAN, |p| p.avg);
-    let mut text = format!(
-        "{title}, {}: least {}, mean {}, most {}, now {}",
-        series.name,
-        text_of(low, unit),
-        text_of(mean, unit),
-        text_of(high, unit),
-        text_of(now, unit)
-    );
-    for (level, limit) in limits {
-        let is_over = |p: &&Point| p.max > *limit;
-        let crossings = points.windows(2).filter(|w| !is_over(&&w[0]) && is_over(&&w[1])).count();
-        let crossings = crossings + usize::from(points.first().is_some_and(|p| is_over(&p)));
-        if crossings > 0 {
-            let times =
-                if crossings == 1 { "once".to_owned() } else { format!("{crossings} times") };
-            let _ = write!(text, ", {times} over {level} {}", text_of(*limit, unit));
-        }
-    }
-    text
-}
-
-fn table(series: &[Series], unit: &str, clock: &Clock) -> Vec<(String, Vec<String>)> {
-    let Some(first) = series.first() else { return Vec::new() };
-    let skip = first.points.len().div_ceil(TABLE_ROWS).max(1);
-    let rows = first.points.iter().rev().step_by(skip);
-    rows.map(|point| {
-        let values = series.iter().map(|one| {
-            let found = one.points.iter().rev().find(|p| p.at <= point.at);
-            found.map_or("–".to_owned(), |p| text_of(p.avg, unit))
-        });
-        (clock.time(point.at).text, values.collect())
-    })
-    .collect()
 }
 
 #[cfg(test)]
@@ -494,7 +521,10 @@ mod tests {
     #[test]
     fn chart_has_a_sentence_and_stays_in_its_box() {
         let plot = plot_of(subject(&[1.0, 2.0, 3.0, 2.4])).unwrap();
-        assert_eq!(plot.label, "Load, 1 min: least 1, mean 2.1, most 3, now 2.4");
+        let want = "Load, 1 min: min 1, avg 2.1, max 3 at 00:02, now 2.4";
+        assert_eq!(plot.label, want);
+        assert_eq!(plot.stat, "current 2.4 · average 2.1 · peak 3 at 00:02");
+        assert_eq!(plot.age.text, "7 m ago");
         assert_eq!(plot.lines[0], "M64.0 100.0L120.6 70.0L177.2 40.0L233.8 58.0");
         assert_eq!(plot.ticks.len(), 5);
         assert!(plot_of(subject(&[])).is_none());
@@ -529,11 +559,67 @@ mod tests {
         let mut second = subject.series[0].clone();
         second.name = "5 min".to_owned();
         subject.series.push(second);
-        subject.is_stacked = true;
+        subject.stacked = 2;
         subject.top = Some(10.0);
         let plot = plot_of(subject).unwrap();
         assert_eq!(plot.lines[0], "M64.0 118.0L120.6 106.0");
         assert_eq!(plot.lines[1], "M64.0 106.0L120.6 82.0");
+    }
+
+    #[test]
+    fn sent_stands_below_received_and_both_have_one_axis() {
+        let mut subject = subject(&[1.0, 2.0]);
+        let mut second = subject.series[0].clone();
+        second.points.iter_mut().for_each(|point| *point = Point::flat(point.at, 4.0));
+        subject.series.push(second);
+        subject.is_mirrored = true;
+        let plot = plot_of(subject).unwrap();
+        // 0 is in the middle, 5 at both ends.
+        assert_eq!(plot.lines[0], "M64.0 58.0L120.6 46.0");
+        assert_eq!(plot.lines[1], "M64.0 118.0L120.6 118.0");
+        let texts: Vec<_> = plot.grid.iter().filter_map(|(_, text)| text.as_deref()).collect();
+        assert_eq!(texts, ["5", "0", "5"]);
+    }
+
+    #[test]
+    fn axis_of_round_trips_ends_at_twice_the_median_or_at_the_limit() {
+        let mut subject = subject(&[1.0, 1.2, 1.1, 40.0]);
+        subject.is_by_median = true;
+        let top = |subject: &Subject| plot_of(subject.clone()).unwrap().top;
+        assert_eq!(top(&subject), "4");
+        subject.limits = vec![("warning", 100.0), ("critical", 500.0)];
+        assert_eq!(top(&subject), "200");
+    }
+
+    #[test]
+    fn what_was_lost_is_a_bar_and_cores_are_a_mark() {
+        let mut subject = subject(&[1.0, 3.0, 2.0]);
+        let lost = [0.0, 50.0, 0.0].iter().enumerate();
+        let points = lost.map(|(i, v)| Point::flat(Wall::from_secs(i as i64 * 60), *v)).collect();
+        subject.bars = vec![Series { name: "loss".to_owned(), metric: String::new(), points }];
+        subject.marks = vec![(8.0, "8 cores".to_owned())];
+        let plot = plot_of(subject).unwrap();
+        assert_eq!(plot.bars.len(), 1);
+        assert_eq!((plot.bars[0].1.as_str(), plot.bars[0].3.as_str()), ("70.0", "60.0"));
+        assert_eq!(plot.limits, [("mark", "34.0".to_owned(), "8 cores".to_owned())]);
+    }
+
+    #[test]
+    fn percent_of_a_whole_is_read_as_such_though_bytes_are_drawn() {
+        let gib = 1024.0 * 1024.0 * 1024.0;
+        let mut subject = subject(&[16.0 * gib, 32.0 * gib]);
+        let points = [(0, 25.0), (60, 50.0)];
+        let points =
+            points.map(|(at, v)| Point::flat(Wall::from_secs(at), v * 0.64 * gib)).to_vec();
+        (subject.unit, subject.top) = ("B", Some(64.0 * gib));
+        subject.judged =
+            Some(Series { name: "used".to_owned(), metric: "m.percent".to_owned(), points });
+        subject.read_as = Some((0.64 * gib, "%".to_owned()));
+        subject.limits = vec![("warning", 80.0 * 0.64 * gib)];
+        let plot = plot_of(subject).unwrap();
+        assert_eq!((plot.value.as_str(), plot.unit.as_str()), ("50", "%"));
+        assert_eq!(plot.limits[0].2, "warning 80 %");
+        assert_eq!(plot.grid[4].1.as_deref(), Some("64 GB"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Works on any data object; what the agents' own plugins mean stands in `value`. Never fails on
 //! strange data.
 
+use super::check;
 use super::clock::{Clock, When};
 use super::spark::{Spark, spark};
 use super::value;
@@ -36,6 +37,14 @@ pub struct Card {
     pub tables: Vec<Table>,
     /// Values that are not shown.
     pub more: usize,
+    /// Beside the title: glyph and count.
+    pub pills: Vec<(&'static str, usize)>,
+    /// Behind the name of the plugin: `next run in 3 m`.
+    pub head: String,
+    /// Word and address of another way to see it.
+    pub other: Option<(&'static str, String)>,
+    /// All of it as text, to be copied.
+    pub text: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -49,6 +58,14 @@ pub struct Pair {
     pub unit: Option<&'static str>,
     pub spark: Option<Spark>,
     pub is_text: bool,
+}
+
+impl Pair {
+    /// A text that stands among the facts.
+    pub fn fact(label: &str, value: String, path: String) -> Pair {
+        let label = label.to_owned();
+        Pair { label, help: "", value, path, unit: None, spark: None, is_text: true }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -73,6 +90,10 @@ pub struct Cell {
     pub bar: Option<String>,
     /// Glyph and colour of a status.
     pub mark: Option<&'static str>,
+    /// The whole of it, where the text is its first line.
+    pub long: String,
+    /// Colour of the bar: `warn`, `crit`.
+    pub class: &'static str,
     pub is_number: bool,
     pub is_code: bool,
 }
@@ -109,9 +130,13 @@ pub fn card(plugin: &Plugin, samples: &[(Wall, Value)], clock: &Clock, now: Wall
         pairs: Vec::new(),
         tables: Vec::new(),
         more: 0,
+        pills: Vec::new(),
+        head: String::new(),
+        other: None,
+        text: String::new(),
     };
     if &*plugin.name == "nagios_runner" {
-        card.tables.push(checks(data, samples, interval, clock));
+        check::fill(&mut card, data, samples, interval, clock);
         return Some(card);
     }
     for (key, value) in data.iter().filter(|(key, _)| *key != "error") {
@@ -120,6 +145,7 @@ pub fn card(plugin: &Plugin, samples: &[(Wall, Value)], clock: &Clock, now: Wall
             Some(nested) => flatten(key, nested, &mut |path, key, value| {
                 card.pairs.push(pair(&plugin.name, path, key, value, samples, clock));
             }),
+            None if key == "per_core" => card.tables.extend(cores(value)),
             None => card.pairs.push(pair(&plugin.name, key, key, value, samples, clock)),
         }
         if card.pairs.len() > PAIRS_MAX {
@@ -128,6 +154,10 @@ pub fn card(plugin: &Plugin, samples: &[(Wall, Value)], clock: &Clock, now: Wall
         }
     }
     card.tables.sort_by_key(|table| value::table_rank(&table.heads[0].key));
+    if card.is_facts {
+        let lines = card.pairs.iter().map(|pair| format!("{}: {}\n", pair.label, pair.value));
+        card.text = lines.collect();
+    }
     card.pairs.truncate(PAIRS_MAX);
     card.pairs.sort_by_key(|pair| {
         let key = pair.path.rsplit('.').next().unwrap_or_default();
@@ -187,6 +217,29 @@ fn flatten(prefix: &str, nested: &Map<String, Value>, add: &mut impl FnMut(&str,
     }
 }
 
+/// The load of each core, where the agent tells it.
+fn cores(value: &Value) -> Option<Table> {
+    let list = value.as_array()?.iter().take(ROWS_MAX).enumerate();
+    let rows: Vec<Vec<Cell>> = list
+        .filter_map(|(at, percent)| {
+            let percent = percent.as_f64().filter(|percent| percent.is_finite())?;
+            let bar = Some(format!("{:.1}", percent.clamp(0.0, 100.0) * 0.6));
+            let text = format!("{percent:.0} %");
+            Some(vec![
+                Cell { text: format!("Core {at}"), ..Cell::default() },
+                Cell { text, bar, is_number: true, ..Cell::default() },
+            ])
+        })
+        .collect();
+    let head = |text: &str, is_number| Head {
+        text: text.to_owned(),
+        key: "per_core".to_owned(),
+        is_number,
+    };
+    let heads = vec![head("Core", false), head("Busy", true)];
+    (!rows.is_empty()).then(|| Table { title: "Per core".to_owned(), heads, rows, more: 0 })
+}
+
 /// A map of records, as `partitions` is.
 fn is_table(records: &Map<String, Value>) -> bool {
     !records.is_empty() && records.values().all(Value::is_object)
@@ -233,6 +286,7 @@ fn cell(head: &Head, data: &Value, clock: &Clock) -> Cell {
         },
         is_number: head.is_number,
         is_code: matches!(column, "device" | "options" | "fstype"),
+        ..Cell::default()
     }
 }
 
@@ -242,111 +296,5 @@ fn health_mark(health: &str) -> &'static str {
         "ONLINE" => "up",
         "DEGRADED" => "warn",
         _ => "crit",
-    }
-}
-
-/// The first performance value of a check: its text, and its place between nothing and critical.
-fn measured(data: &Map<String, Value>, name: &str) -> Cell {
-    const OWN: [&str; 4] = ["status_code", "status", "output", "exit_code"];
-    const OF_VALUE: [&str; 5] = ["_unit", "_warn", "_crit", "_min", "_max"];
-    let prefix = format!("{name}_");
-    let label = |key: &str| {
-        let label = key.strip_prefix(&prefix)?.to_owned();
-        let is_own = OWN.contains(&&*label) || OF_VALUE.iter().any(|end| label.ends_with(end));
-        (!is_own).then_some(label)
-    };
-    let found = data.iter().find_map(|(key, value)| Some((label(key)?, value.as_f64()?)));
-    let Some((label, value)) = found else {
-        return Cell { text: "–".to_owned(), ..Cell::default() };
-    };
-    let of = |end: &str| data.get(&format!("{prefix}{label}{end}"));
-    let unit = of("_unit").and_then(Value::as_str).unwrap_or("");
-    let most =
-        ["_crit", "_max", "_warn"].iter().find_map(|end| of(end)?.as_f64()).filter(|m| *m > 0.0);
-    Cell {
-        text: format!("{label} {} {unit}", super::number::short(value)).trim_end().to_owned(),
-        bar: most.map(|most| format!("{:.1}", (value / most).clamp(0.0, 1.0) * 60.0)),
-        is_number: true,
-        ..Cell::default()
-    }
-}
-
-/// Since when the check says what it says now, as far back as the samples in memory go.
-fn standing(samples: &[(Wall, Value)], name: &str) -> Option<Wall> {
-    let key = format!("{name}_status_code");
-    let now = samples.last()?.1.get(&key)?;
-    let same = samples.iter().rev().take_while(|(_, data)| data.get(&key) == Some(now));
-    same.last().map(|(at, _)| *at)
-}
-
-/// The commands of `nagios_runner`, worst first: status, name, output, value, exit code, since when, next run.
-fn checks(
-    data: &Map<String, Value>,
-    samples: &[(Wall, Value)],
-    interval: Option<Duration>,
-    clock: &Clock,
-) -> Table {
-    let next = samples.last().zip(interval).map(|((at, _), every)| clock.ago(*at + every).text);
-    let mut names: Vec<(u64, &str)> = data
-        .iter()
-        .filter_map(|(key, value)| Some((value.as_u64()?, key.strip_suffix("_status_code")?)))
-        .collect();
-    names.sort_by_key(|(code, name)| (check_rank(*code), *name));
-    let rows = names.iter().take(ROWS_MAX).map(|(code, name)| {
-        let text = |suffix: &str| {
-            let value = data.get(&format!("{name}_{suffix}")).unwrap_or(&Value::Null);
-            value::render("output", value, clock)
-        };
-        let (mark, word) = match code {
-            0 => ("up", "OK"),
-            1 => ("warn", "Warning"),
-            2 => ("crit", "Critical"),
-            _ => ("unk", "Unknown"),
-        };
-        vec![
-            Cell { text: word.to_owned(), mark: Some(mark), ..Cell::default() },
-            Cell { text: (*name).to_owned(), ..Cell::default() },
-            Cell { text: text("output"), is_code: true, ..Cell::default() },
-            measured(data, name),
-            Cell { text: text("exit_code"), is_number: true, ..Cell::default() },
-            Cell {
-                text: standing(samples, name).map_or("–".to_owned(), |at| clock.since(at).text),
-                is_number: true,
-                ..Cell::default()
-            },
-            Cell {
-                text: next.clone().unwrap_or_else(|| "–".to_owned()),
-                is_number: true,
-                ..Cell::default()
-            },
-        ]
-    });
-    let heads = [
-        ("Status", false),
-        ("Check", false),
-        ("Output", false),
-        ("Value", true),
-        ("Exit", true),
-        ("Since", true),
-        ("Next run", true),
-    ];
-    Table {
-        title: String::new(),
-        heads: heads
-            .into_iter()
-            .map(|(text, is_number)| Head { text: text.to_owned(), key: String::new(), is_number })
-            .collect(),
-        rows: rows.collect(),
-        more: names.len().saturating_sub(ROWS_MAX),
-    }
-}
-
-/// Critical, warning, unknown, OK.
-const fn check_rank(code: u64) -> u8 {
-    match code {
-        2 => 0,
-        1 => 1,
-        0 => 3,
-        _ => 2,
     }
 }

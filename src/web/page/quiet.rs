@@ -30,8 +30,8 @@ pub struct WindowRow {
     pub by: String,
     pub is_active: bool,
     pub ends: Option<When>,
-    /// The next three times, in the reader's zone and as the server writes them.
-    pub next: Vec<(When, When)>,
+    /// The next three times, in the reader's zone and in the server's.
+    pub next: Vec<(String, String)>,
     /// Those of the configuration are ended there.
     pub may_end: bool,
     pub origin: &'static str,
@@ -74,12 +74,19 @@ pub fn windows(call: &Call<'_>, clock: &Clock) -> Vec<WindowRow> {
                 by: shown.by.unwrap_or_default().to_owned(),
                 is_active: *is_active,
                 ends: shown.active.map(|(_, end)| clock.ago(at(end))),
-                next: next.map(|(from, to)| (clock.date(at(*from)), clock.time(at(*to)))).collect(),
+                next: next.map(|(from, to)| both_zones(call, clock, at(*from), at(*to))).collect(),
                 may_end: window.origin == Origin::Api,
                 origin: shown.origin,
             }
         })
         .collect()
+}
+
+/// From when to when, by the reader's clock and by the server's.
+pub fn both_zones(call: &Call<'_>, clock: &Clock, from: Wall, to: Wall) -> (String, String) {
+    let server = Clock::new(call.context.now.wall, call.context.pages.zone.clone());
+    let text = |clock: &Clock| format!("{} to {}", clock.date(from).text, clock.end(from, to));
+    (text(clock), text(&server))
 }
 
 fn scope(shown: &MaintenanceShown<'_>) -> Vec<String> {

@@ -3,6 +3,7 @@
 //! Owns which part is shown and to whom. Changes nothing: forms go to the actions of the API.
 
 use super::page;
+use super::settings_config as config;
 use super::settings_limits as limits;
 use super::settings_part as part;
 use super::settings_people as people;
@@ -47,9 +48,18 @@ pub struct Section {
     /// Label, value, remark.
     pub pairs: Vec<(String, String, String)>,
     pub table: Option<Grid>,
+    pub matrix: Option<Matrix>,
     /// The name of a form of the template.
     pub form: &'static str,
     pub code: Vec<String>,
+}
+
+/// Who may what: users, and for each host its name, its address and a role for each of them.
+#[derive(Serialize)]
+pub struct Matrix {
+    pub users: Vec<String>,
+    pub rows: Vec<(String, String, Vec<&'static str>)>,
+    pub more: usize,
 }
 
 #[derive(Serialize)]
@@ -63,6 +73,10 @@ pub struct Grid {
 pub struct Cell {
     pub text: String,
     pub note: String,
+    /// What it is in full, where the text is a part of it.
+    pub title: String,
+    /// How deep in a tree.
+    pub depth: usize,
     pub href: Option<String>,
     /// Glyph of a state.
     pub mark: Option<&'static str>,
@@ -130,7 +144,7 @@ pub fn respond(call: &Call<'_>) -> Answer {
     let mut names = Vec::new();
     let mut prefs = None;
     let sections = match part {
-        "server" => part::server(call),
+        "server" => config::server(call),
         "users" => people::users(call, &clock),
         "tokens" => people::tokens(call, &clock),
         "thresholds" => {

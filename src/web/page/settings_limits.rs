@@ -3,7 +3,7 @@
 
 use super::number;
 use super::settings::{Cell, Grid, Section};
-use crate::alert::Ruleset;
+use crate::alert::{Rule, Ruleset};
 use crate::config::server::{Limit, Server};
 use crate::engine::view::{Host, Value, View};
 use crate::web::Call;
@@ -14,8 +14,12 @@ use serde::Serialize;
 
 const NAMES_MAX: usize = 300;
 const ENTRIES_MAX: usize = 300;
+/// Hosts of a profile that are named.
+const PROFILE_HOSTS: usize = 8;
 const COLUMNS: usize = 24;
 const HEIGHT: f64 = 60.0;
+/// Of an entry that does not say its own.
+const HYSTERESIS: f64 = 0.02;
 const WIDTH: f64 = 480.0;
 
 /// The question and its answer.
@@ -79,7 +83,11 @@ pub fn explain_of(call: &Call<'_>) -> Option<Explain> {
     }
     let value = (!answer.value.is_empty()).then(|| parse(&answer.value));
     match explain(view, &call.context.config, host, &answer.metric, value) {
-        Ok(found) => fill(&mut answer, &found, &call.context.config),
+        Ok(found) => {
+            let rules = rules_of(call, host);
+            let rule = rules.rules().find(|rule| found.entry.as_deref() == Some(&*rule.path));
+            fill(&mut answer, &found, rule.map(|rule| &**rule), &call.context.config);
+        }
         Err(problem) => {
             let hint = problem.hint.as_deref().unwrap_or_default();
             answer.problem = Some(format!("{} {hint}", problem.detail));
@@ -98,12 +106,60 @@ fn parse(text: &str) -> Value {
     }
 }
 
-fn fill(answer: &mut Explain, found: &crate::web::Explained<'_>, config: &Server) {
-    answer.metric.clone_from(&found.metric);
-    answer.sentence = match &found.entry {
-        Some(entry) => format!("The entry {entry} counts."),
-        None => "No entry is for this metric: it never raises an alert.".to_owned(),
+fn rules_of(call: &Call<'_>, host: &Host) -> Ruleset {
+    let declared = call.context.config.hosts.get(&*host.name);
+    Ruleset::compile(&call.context.config, declared.map_or(&[][..], |d| &d.threshold_config))
+}
+
+/// `disk_monitor./.percent: warning 75, critical 88 ← profile db_disk (hbd.yaml:88) over default; hysteresis 2 % ←
+/// built-in; matched exactly`
+fn sentence(found: &crate::web::Explained<'_>, rule: Option<&Rule>) -> String {
+    let metric = &found.metric;
+    let Some(rule) = rule else {
+        return format!("{metric}: no entry is for it, it never raises an alert.");
     };
+    if !rule.enabled {
+        let at = format!("{}:{}", rule.origin.file, rule.origin.line);
+        return format!("{metric}: switched off ({at}), it never raises an alert.");
+    }
+    let limit = |word: &str, limit: &Option<Limit>| {
+        limit.as_ref().map(|limit| format!("{word} {}", amount(&Value::of_limit(limit), metric)))
+    };
+    let limits: Vec<String> = [limit("warning", &rule.warning), limit("critical", &rule.critical)]
+        .into_iter()
+        .flatten()
+        .collect();
+    let limits = match (limits.is_empty(), rule.operator.as_str()) {
+        (true, _) => "as the check says".to_owned(),
+        (false, ">") => limits.join(", "),
+        (false, operator) => format!("{operator} {}", limits.join(", ")),
+    };
+    let at = format!("{}:{}", rule.origin.file, rule.origin.line);
+    let from = match rule.profile.as_deref() {
+        Some("default") | None => {
+            format!("{} ({at})", rule.profile.as_deref().unwrap_or("thresholds"))
+        }
+        Some(profile) => format!("profile {profile} ({at}) over default"),
+    };
+    let share = number::short(rule.hysteresis * 100.0);
+    let built_in = if (rule.hysteresis - HYSTERESIS).abs() < 1e-9 { " ← built-in" } else { "" };
+    let matched = match found.tried.split_last() {
+        Some((last, before)) if !before.is_empty() => {
+            format!("matched as {last}, after {}", before.join(", "))
+        }
+        _ => "matched exactly".to_owned(),
+    };
+    format!("{metric}: {limits} ← {from}; hysteresis {share} %{built_in}; {matched}")
+}
+
+fn fill(
+    answer: &mut Explain,
+    found: &crate::web::Explained<'_>,
+    rule: Option<&Rule>,
+    config: &Server,
+) {
+    answer.metric.clone_from(&found.metric);
+    answer.sentence = sentence(found, rule);
     let mut pairs = vec![("Value", amount(&Value::of_json(&found.value), &found.metric))];
     pairs.extend(found.profile.as_ref().map(|profile| ("Profile", profile.clone())));
     let origin = found.origin.as_ref();
@@ -166,7 +222,9 @@ pub fn sections(call: &Call<'_>) -> Vec<Section> {
     let whose = match (name.is_empty(), profiles.is_empty()) {
         (true, _) => "for hosts that choose no profile".to_owned(),
         (false, true) => format!("for {name}, which chooses no profile"),
-        (false, false) => format!("for {name}, by the profiles {}", profiles.join(", ")),
+        (false, false) => {
+            format!("for {name}: thresholds, then default, then {}", profiles.join(", then "))
+        }
     };
     let mut section = Section { title: format!("Limits {whose}"), ..Section::default() };
     section.table = (!all.is_empty()).then(|| Grid {
@@ -187,7 +245,45 @@ pub fn sections(call: &Call<'_>) -> Vec<Section> {
             .notes
             .push("No limits are configured: write thresholds: into the configuration.".to_owned());
     }
-    vec![section]
+    let mut sections = vec![section];
+    sections.extend(profiles_known(config));
+    sections
+}
+
+/// The profiles that hosts may choose, how many limits each has, and who chooses it.
+fn profiles_known(config: &Server) -> Option<Section> {
+    let rows: Vec<Vec<Cell>> = config
+        .threshold_configs
+        .keys()
+        .map(|name| {
+            let has = |profile: &&String| *profile == name;
+            let hosts: Vec<&str> = config
+                .hosts
+                .iter()
+                .filter(|(_, host)| host.threshold_config.iter().any(|own| has(&own)))
+                .map(|(host, _)| host.as_str())
+                .collect();
+            let shown = hosts.iter().take(PROFILE_HOSTS).copied().collect::<Vec<_>>().join(", ");
+            let more = hosts.len().saturating_sub(PROFILE_HOSTS);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let alone = Ruleset::compile(config, std::slice::from_ref(name));
+            let own = alone.rules().filter(|rule| rule.profile.as_deref() == Some(name)).count();
+            vec![
+                Cell::code(name.clone()),
+                Cell::number(number::count(own as u64)),
+                Cell::number(number::count(hosts.len() as u64)),
+                Cell::text(match (name.as_str(), hosts.is_empty()) {
+                    ("default", _) => "every host, before its own profiles".to_owned(),
+                    (_, true) => "no host".to_owned(),
+                    (_, false) => format!("{shown}{more}"),
+                }),
+            ]
+        })
+        .collect();
+    let heads = vec!["Profile", "Limits", "Hosts", "Chosen by"];
+    let is_any = !rows.is_empty();
+    let table = Some(Grid { heads, rows, more: 0 });
+    is_any.then(|| Section { title: "Profiles".to_owned(), table, ..Section::default() })
 }
 
 fn spread(call: &Call<'_>, host: &Host, view: &View, metric: &str) -> Option<Spread> {
@@ -209,9 +305,7 @@ fn spread(call: &Call<'_>, host: &Host, view: &View, metric: &str) -> Option<Spr
     if values.len() < 2 {
         return None;
     }
-    let declared = call.context.config.hosts.get(&*host.name);
-    let rules =
-        Ruleset::compile(&call.context.config, declared.map_or(&[][..], |d| &d.threshold_config));
+    let rules = rules_of(call, host);
     let limits: Vec<(&'static str, f64)> = rules
         .rules()
         .find(|rule| *rule.path == *path)

@@ -1,19 +1,18 @@
-//! The parts of the settings about the server itself: configuration, channels, names, journal, agents, and about.
+//! The parts of the settings about the server itself: channels, names, journal, agents, and about.
 
 use super::clock::{Clock, span};
 use super::number;
+use super::release;
 use super::settings::{Button, Cell, Grid, Section, may_admin};
-use crate::config::section::Kind;
-use crate::config::server::key;
+use crate::collect::TARGET;
 use crate::engine::PairShown;
-use crate::engine::view::DnsState;
+use crate::engine::view::{DnsState, Host};
 use crate::time::Wall;
 use crate::web::query;
 use crate::web::{Call, ChannelFact};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-const ROWS_MAX: usize = 400;
 const HOSTS_MAX: usize = 100;
 
 #[derive(Serialize)]
@@ -33,95 +32,6 @@ pub fn preferences(call: &Call<'_>) -> Preferences {
         keys: keys.map(|((field, _, word), own)| (field, word, own)).collect(),
         notices: call.request.cookie("hb_notices") == Some("on"),
     }
-}
-
-/// Every key: its value where it is known, where it was written, or what holds without it.
-pub fn server(call: &Call<'_>) -> Vec<Section> {
-    let config = &call.context.config;
-    let wish = call.query.get("q").unwrap_or_default().to_lowercase();
-    let origin = |name: &str| {
-        config.origins.get(name).map(|origin| format!("{}:{}", origin.file, origin.line))
-    };
-    let values = super::settings_value::values(call);
-    let rows: Vec<Vec<Cell>> = key::TOP
-        .iter()
-        .filter(|key| wish.is_empty() || key.name.contains(&wish))
-        .map(|key| {
-            let written = origin(key.name);
-            let value = match (&written, values.get(key.name)) {
-                (Some(_), _) if key.kind == Kind::Secret => Cell::text("•••• (set)"),
-                (Some(_), Some(value)) => Cell::code(value.clone()),
-                (Some(_), None) => Cell::text("written, see the file"),
-                (None, _) => Cell::text(key.default),
-            };
-            let from = match &written {
-                Some(from) => Cell::code(from.clone()),
-                None => Cell::text("default"),
-            };
-            vec![Cell::code(key.name), value, from]
-        })
-        .collect();
-    let more = rows.len().saturating_sub(ROWS_MAX);
-    let table = Grid { heads: vec!["Key", "Value", "Written at"], rows, more };
-    let count = config.origins.keys().filter(|key| !key.contains('.')).count();
-    let checked = call.query.get("check").is_some() && may_admin(call);
-    let mut sections: Vec<Section> = checked.then(|| preview(call)).into_iter().collect();
-    sections.push(Section {
-        title: "Configuration in force".to_owned(),
-        notes: vec![format!(
-            "{count} keys are written, the others hold by default. hbd check-config --print shows all of it with \
-                 the sections; secrets are masked here and there."
-        )],
-        table: Some(table),
-        form: "server",
-        ..Section::default()
-    });
-    sections
-}
-
-/// What a reload would change, before somebody asks for it.
-fn preview(call: &Call<'_>) -> Section {
-    let title = "What a reload would change".to_owned();
-    let changes = match call.context.engine.preview() {
-        Ok(changes) => changes,
-        Err(problems) => {
-            let notes = vec![
-                "The files have errors: a reload would be refused, and what is in force \
-                              would stay."
-                    .to_owned(),
-            ];
-            return Section { title, notes, code: problems, ..Section::default() };
-        }
-    };
-    if changes.is_empty() {
-        let notes = vec!["Nothing: the files say what is in force.".to_owned()];
-        return Section { title, notes, ..Section::default() };
-    }
-    let restart = changes.iter().filter(|change| !change.live).count();
-    let mut notes = Vec::new();
-    if restart > 0 {
-        notes.push(format!(
-            "{restart} of it only a restart changes: a reload leaves the old value in force."
-        ));
-    }
-    let more = changes.len().saturating_sub(ROWS_MAX);
-    let value = |value: Option<String>, is_hidden: bool| match value {
-        Some(value) => Cell::code(value),
-        None if is_hidden => Cell::text("differs, not shown"),
-        None => Cell::text("not written"),
-    };
-    let rows = changes.into_iter().take(ROWS_MAX).map(|change| {
-        let is_hidden = change.old.is_none() && change.new.is_none();
-        vec![
-            Cell::code(change.key),
-            value(change.old, is_hidden),
-            value(change.new, is_hidden),
-            Cell::text(if change.live { "by a reload" } else { "by a restart" }),
-        ]
-    });
-    let heads = vec!["Key", "In force", "In the files", "Changes"];
-    let table = Some(Grid { heads, rows: rows.collect(), more });
-    Section { title, notes, table, form: "reload", ..Section::default() }
 }
 
 /// How a channel fares, in words: `delivered 4 m ago`, `failing for 12 m: no answer within 10 s`, `3 queued`.
@@ -324,37 +234,45 @@ fn records(call: &Call<'_>, clock: &Clock) -> Option<Section> {
     Some(Section { title: "Names".to_owned(), pairs, table, ..Section::default() })
 }
 
-pub fn journal(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
+/// Label, value, remark.
+fn pair(label: &str, value: String, note: &str) -> (String, String, String) {
+    (label.to_owned(), value, note.to_owned())
+}
+
+/// What the journal is told to keep, and how it does.
+fn journal_pairs(call: &Call<'_>) -> Vec<(String, String, String)> {
     let config = &call.context.config;
-    let pair = |label: &str, value: String, note: &str| (label.to_owned(), value, note.to_owned());
     let dir = config
         .journal_dir
         .as_ref()
         .map_or_else(|| "the state directory".to_owned(), |dir| dir.display().to_string());
-    let queue = call.context.queues.iter().find(|queue| queue.name == "journal");
+    let kept = if config.journal_enabled { "yes" } else { "no" };
+    let free = "of the disk, else nothing is written";
     let mut pairs = vec![
-        pair(
-            "Kept",
-            if config.journal_enabled { "yes" } else { "no" }.to_owned(),
-            "journal_enabled",
-        ),
+        pair("Kept", kept.to_owned(), "journal_enabled"),
         pair("File", format!("{dir}/{}", config.journal_file), ""),
         pair("Rotated at", number::bytes(config.journal_max_size as f64), "journal_max_size"),
         pair("Backups", config.journal_max_backups.to_string(), "the newest is .1"),
-        pair(
-            "Left free",
-            number::bytes(config.journal_min_free as f64),
-            "of the disk, else nothing is written",
-        ),
+        pair("Left free", number::bytes(config.journal_min_free as f64), free),
     ];
-    if let Some(queue) = queue {
-        pairs.push(pair(
-            "Waiting",
-            format!("{} of {}", queue.depth, number::count(queue.capacity)),
-            "lines",
-        ));
+    if let Some(queue) = call.context.queues.iter().find(|queue| queue.name == "journal") {
+        let waiting = format!("{} of {}", queue.depth, number::count(queue.capacity));
+        pairs.push(pair("Waiting", waiting, "lines"));
         pairs.push(pair("Lost", number::count(queue.dropped), "lines since the start"));
     }
+    if let Some(fact) = &call.context.journal {
+        let up = call.context.view.uptime(call.context.now).as_secs_f64().max(1.0);
+        let rate = number::short(fact.written as f64 / up);
+        pairs.push(pair("Rate", format!("{rate} lines/s"), "mean since the start"));
+        let words = if fact.ok { "the disk takes it" } else { "the disk does not take it" };
+        pairs.push(pair("Written", number::count(fact.written), words));
+    }
+    pairs
+}
+
+pub fn journal(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
+    let config = &call.context.config;
+    let mut pairs = journal_pairs(call);
     let files = call.context.engine.journal_files();
     let total: u64 = files.iter().map(|file| file.bytes).sum();
     if !files.is_empty() {
@@ -408,11 +326,7 @@ pub fn agents(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
         let width = f64::from(*count) * 120.0 / f64::from(most);
         let mut bar = Cell::number(number::count(u64::from(*count)));
         bar.bar = Some(format!("{width:.0}"));
-        let behind = if *version < own && version.starts_with(|c: char| c.is_ascii_digit()) {
-            "older than hbd"
-        } else {
-            ""
-        };
+        let behind = if release::is_behind(version, own) { "older than hbd" } else { "" };
         let link = format!("/live?q=agent:{}", query::encode(version));
         vec![
             Cell::code(*version).link(link).note(behind),
@@ -429,7 +343,33 @@ pub fn agents(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
         }),
         ..Section::default()
     };
-    vec![versions, ghosts(call, clock), keys(call, clock)]
+    let mut sections = vec![versions];
+    sections.extend(behind(call));
+    sections.extend([ghosts(call, clock), keys(call, clock)]);
+    sections
+}
+
+/// The hosts whose agent is older than this server.
+fn behind(call: &Call<'_>) -> Option<Section> {
+    let (view, newest) = (&call.context.view, call.context.facts.version);
+    let is_old =
+        |host: &&Host| host.version.as_deref().is_some_and(|own| release::is_behind(own, newest));
+    let hosts = view.names.iter().filter_map(|(_, id)| view.hosts.get(*id).map(|host| &**host));
+    let old: Vec<&Host> = hosts.filter(is_old).collect();
+    let rows = old.iter().take(HOSTS_MAX).map(|host| {
+        let link = format!("/plugins/{}#commands", query::encode(&host.name));
+        let way = if host.sealed { "can be asked to upgrade" } else { "upgrade it on the machine" };
+        vec![
+            Cell::text(&*host.name).link(link),
+            Cell::code(host.version.as_deref().unwrap_or_default()),
+            Cell::text(way),
+        ]
+    });
+    let heads = vec!["Host", "Agent", "How"];
+    let more = old.len().saturating_sub(HOSTS_MAX);
+    let table = Some(Grid { heads, rows: rows.collect(), more });
+    let title = format!("Out of date: {newest} is available");
+    (!old.is_empty()).then(|| Section { title, table, ..Section::default() })
 }
 
 fn ghosts(call: &Call<'_>, clock: &Clock) -> Section {
@@ -540,10 +480,14 @@ pub fn status(call: &Call<'_>) -> Vec<Section> {
 pub fn about(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
     let context = call.context;
     let view = &context.view;
-    let pair = |label: &str, value: String, note: &str| (label.to_owned(), value, note.to_owned());
     let port = |port: Option<u16>| port.map_or_else(|| "off".to_owned(), |port| port.to_string());
     let pairs = vec![
         pair("hbd", context.facts.version.to_owned(), "MIT licence"),
+        pair(
+            "Build",
+            TARGET.to_owned(),
+            if cfg!(debug_assertions) { "with checks" } else { "for release" },
+        ),
         pair("Up", span(view.uptime(context.now)), &clock.date(view.started.wall).text),
         pair(
             "Machine",
@@ -577,11 +521,59 @@ pub fn about(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
         ),
     ];
     let mut sections = vec![Section { title: "About".to_owned(), pairs, ..Section::default() }];
+    sections.push(self_check(call));
     if let Some(pair) = &view.pair {
         sections.push(other_server(pair, clock));
     }
     sections.extend(counted(call));
     sections
+}
+
+/// What the server finds of itself: its process, its queues, its disk, its channels.
+fn self_check(call: &Call<'_>) -> Section {
+    let context = call.context;
+    let figures = context.engine.figures();
+    let figure = |name: &str| figures.iter().find(|figure| figure.name == name).map(|f| f.value);
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    let mut add = |what: &str, is_well: bool, words: String| {
+        let mark = Some(if is_well { "up" } else { "warn" });
+        rows.push(vec![Cell { mark, ..Cell::text(what) }, Cell::text(words)]);
+    };
+    let lost = context.view.counters.kernel_drops;
+    add("Datagrams", lost == 0, format!("{} dropped by the kernel", number::count(lost)));
+    for queue in context.queues {
+        let is_well = queue.depth * 10 <= queue.capacity * 9;
+        let words = format!(
+            "{} of {} waiting, {} lost",
+            number::count(queue.depth),
+            number::count(queue.capacity),
+            number::count(queue.dropped)
+        );
+        add(&format!("Queue {}", queue.name), is_well, words);
+    }
+    if let Some(fact) = &context.journal {
+        let words = if fact.ok { "written" } else { "cannot be written: look at its disk" };
+        add("Message journal", fact.ok, words.to_owned());
+    }
+    let broken = context.channels.iter().filter(|fact| fact.failing_since.is_some()).count();
+    let all = context.channels.len();
+    add("Channels", broken == 0, format!("{} of {all} deliver", all - broken));
+    let problems = context.pages.problems();
+    let words = problems.first().map_or("as built in or overridden", String::as_str);
+    add("Pages", problems.is_empty(), words.to_owned());
+    if let Some(threads) = figure("process_threads") {
+        add("Threads", true, number::short(threads));
+    }
+    if let Some(bytes) = figure("process_resident_memory_bytes") {
+        add("Memory", true, number::bytes(bytes));
+    }
+    let (open, most) = (figure("process_open_fds"), figure("process_max_fds"));
+    if let (Some(open), Some(most)) = (open, most) {
+        let words = format!("{} of {} open", number::short(open), number::short(most));
+        add("Descriptors", open < most * 0.9, words);
+    }
+    let table = Some(Grid { heads: vec!["Part", "Finding"], rows, more: 0 });
+    Section { title: "Self-check".to_owned(), table, ..Section::default() }
 }
 
 /// The other of two servers with one voice, and which of them speaks.

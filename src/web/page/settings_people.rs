@@ -2,7 +2,7 @@
 
 use super::clock::{Clock, span};
 use super::number;
-use super::settings::{Button, Cell, Grid, Section, may_admin};
+use super::settings::{Button, Cell, Grid, Matrix, Section, may_admin};
 use crate::account::SessionShown;
 use crate::config::server::User;
 use crate::engine::view::View;
@@ -31,7 +31,7 @@ pub fn users(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
                 "users:\n  alice: {full_name: Alice Smith, admin: true, password: \"pbkdf2:sha256:…\"}".to_owned(),
             ],
             ..Section::default()
-        }];
+        }, hash_form()];
     }
     let view = &call.context.view;
     let sessions = call.context.accounts.sessions(None);
@@ -48,7 +48,7 @@ pub fn users(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
                 "Manages",
                 "Monitors",
                 "Sessions",
-                "Last seen",
+                "Last sign-in",
                 "",
             ],
             rows: rows.collect(),
@@ -67,7 +67,7 @@ pub fn users(call: &Call<'_>, clock: &Clock) -> Vec<Section> {
         ..Section::default()
     };
     let everybody = signed_in(call, clock, "Signed in now", sessions);
-    vec![list, everybody, form, matrix(call, view)]
+    vec![list, everybody, form, hash_form(), matrix(call, view)]
 }
 
 fn row(
@@ -113,7 +113,7 @@ fn row(
         Cell::number(count(&|host| host.managers.iter().any(|own| **own == *name))),
         Cell::number(count(&|host| host.monitors.iter().any(|own| **own == *name))),
         Cell::number(number::count(own().count() as u64)),
-        Cell::text(own().map(|session| session.last_used).max().map_or("–".to_owned(), ago)),
+        Cell::text(own().map(|session| session.created).max().map_or("–".to_owned(), ago)),
         Cell::buttons(buttons),
     ]
 }
@@ -157,38 +157,55 @@ fn signed_in(call: &Call<'_>, clock: &Clock, title: &str, sessions: Vec<SessionS
     section
 }
 
-/// Who may what, host by host.
+/// Who may what: a line for each host, a column for each user.
 fn matrix(call: &Call<'_>, view: &View) -> Section {
-    let users: Vec<&String> = call.context.config.users.keys().take(MATRIX_USERS).collect();
+    let all = &call.context.config.users;
+    let users: Vec<(&String, &User)> = all.iter().take(MATRIX_USERS).collect();
     let hosts = view.names.iter().filter_map(|(_, id)| view.hosts.get(*id));
     let rows = hosts.take(MATRIX_HOSTS).map(|host| {
-        let role = |user: &&String| {
+        let role = |(user, known): &(&String, &User)| {
             let is = |list: &[std::sync::Arc<str>]| list.iter().any(|own| **own == ***user);
-            let admin = call.context.config.users.get(*user).is_some_and(|known| known.admin);
             match () {
                 () if host.owner.as_deref() == Some(user.as_str()) => "owner",
                 () if is(&host.managers) => "manager",
                 () if is(&host.monitors) => "monitor",
-                () if admin => "admin",
+                () if known.admin => "admin",
                 () => "–",
             }
         };
-        let roles: Vec<String> =
-            users.iter().map(|user| format!("{user}: {}", role(user))).collect();
-        let shown: Vec<String> = roles.into_iter().filter(|text| !text.ends_with('–')).collect();
-        let link = format!("/plugins/{}#access", query::encode(&host.name));
-        vec![
-            Cell::text(&*host.name).link(link),
-            Cell::text(if shown.is_empty() { "nobody".to_owned() } else { shown.join(", ") }),
-        ]
+        (
+            host.name.to_string(),
+            format!("/plugins/{}#access", query::encode(&host.name)),
+            users.iter().map(role).collect(),
+        )
     });
+    let mut notes = Vec::new();
+    let hidden = all.len().saturating_sub(MATRIX_USERS);
+    if hidden > 0 {
+        notes.push(format!("{hidden} more users: GET /api/0/hosts/H/access has all of a host."));
+    }
     Section {
-        title: "Access, host by host".to_owned(),
-        table: Some(Grid {
-            heads: vec!["Host", "Who may"],
+        title: "Access, host by user".to_owned(),
+        notes,
+        matrix: Some(Matrix {
+            users: users.iter().map(|(name, _)| (*name).clone()).collect(),
             rows: rows.collect(),
             more: view.hosts.len.saturating_sub(MATRIX_HOSTS),
         }),
+        ..Section::default()
+    }
+}
+
+/// A line for the configuration, for whoever has no shell on the server.
+fn hash_form() -> Section {
+    Section {
+        title: "Hash a password".to_owned(),
+        notes: vec![
+            "Gives the line to paste into the configuration, as hbd passwd does on the server. Nothing is \
+             written or kept."
+                .to_owned(),
+        ],
+        form: "hash",
         ..Section::default()
     }
 }

@@ -30,7 +30,8 @@ fn written(call: &Call<'_>) -> Vec<(&'static str, String)> {
     let text = |key: &Key| {
         let plain = bare(&settings["config"][key.name]["value"]);
         match &plain {
-            Json::Null => None,
+            // A section stands below its key, entry by entry.
+            Json::Null | Json::Object(_) => None,
             Json::String(text) => Some((key.name, text.clone())),
             other => {
                 let whole = other.to_string();
@@ -44,7 +45,7 @@ fn written(call: &Call<'_>) -> Vec<(&'static str, String)> {
 }
 
 /// Without the origins that stand beside each value.
-fn bare(value: &Json) -> Json {
+pub fn bare(value: &Json) -> Json {
     match value {
         Json::Object(members)
             if members.contains_key("value") && members.contains_key("origin") =>

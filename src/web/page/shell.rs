@@ -43,6 +43,8 @@ pub struct Shell {
     pub chart: Option<String>,
     /// What was just done, and how it is taken back.
     pub told: Option<Told>,
+    /// Of a host's page: its heading.
+    pub heading: Option<String>,
     pub pie: Pie,
     pub account: Option<Account>,
     pub as_of: When,
@@ -128,6 +130,7 @@ impl Shell {
             modules: assets.imports_of_live(),
             chart: assets.url("chart.js"),
             told: told::of(call),
+            heading: assets.url("heading.js"),
             pie: Pie::of(view),
             account: account(call),
             as_of: clock.time(context.now.wall),

@@ -58,7 +58,8 @@ pub fn respond(call: &Call<'_>) -> Answer {
     let severity = Severity::ALL[usize::from(worst.min(7))];
     let title = settings.title.clone().unwrap_or_else(|| call.context.config.site_name.clone());
     let context = Status {
-        shell: Shell::new(call, "status", &title),
+        // Nobody who reads this operates anything.
+        shell: Shell { banner: None, told: None, ..Shell::new(call, "status", &title) },
         mark: mark(severity),
         sentence: sentence(severity, &groups),
         announcement: settings.announcement.clone(),

@@ -3,7 +3,7 @@
 use crate::alert::Level;
 use crate::calm::{Acknowledgement, Fault, FaultKind, Matcher, Silence};
 use crate::config::server::Server;
-use crate::engine::view::{Alert, AlertCounts, Host, Plugin, Sample, Severity, State, Value};
+use crate::engine::view::{Alert, AlertCounts, Host, Plugin, Sample, Severity, State, Told, Value};
 use crate::engine::{Command, Outcome};
 use crate::prng::Prng;
 use crate::time::Duration;
@@ -22,11 +22,19 @@ fn alert(path: &str, level: Level, value: f64, limit: i64) -> Alert {
         recovers_at: (level != Level::Ok).then_some(limit as f64 * 0.98),
         since: NOW.wall - Duration::from_secs(300),
         last_notified: None,
+        told: None,
+        next_reminder: None,
         display: "".into(),
         acknowledged: None,
         silenced: None,
         stale: false,
     }
+}
+
+/// A minute ago.
+fn told() -> Arc<Told> {
+    let to = ["alice (email)", "chat"].map(str::to_owned).to_vec();
+    Arc::new(Told { at: NOW.wall - Duration::from_secs(60), to })
 }
 
 fn ack(id: &str, alert: &str) -> Arc<Acknowledgement> {
@@ -49,7 +57,11 @@ fn web1(prng: &mut Prng) -> Host {
             last_notified: Some(NOW.wall - Duration::from_secs(60)),
             ..alert("cpu_monitor.cpu_percent", Level::Warning, 85.0, 80)
         },
-        Alert { stale: true, ..alert("disk_monitor./.percent", Level::Critical, 93.1, 90) },
+        Alert {
+            stale: true,
+            told: Some(told()),
+            ..alert("disk_monitor./.percent", Level::Critical, 93.1, 90)
+        },
         alert("memory_monitor.percent", Level::Ok, 12.0, 0),
     ]);
     web1.alerts = AlertCounts { warning: 0, critical: 1, unknown: 0 };
@@ -304,18 +316,19 @@ fn pages_show_the_alerts_and_the_worst_in_words() {
     let bench = bench();
     let page = bench.text("/plugins/web1");
     for want in [
-        "aria-label=\"Alerts of this host\"",
-        "<b>93.1 %</b>",
-        "&gt; 90",
-        "88.2",
+        "aria-label=\"Active alerts\"",
+        "<b>Disk / 93.1 %</b>",
+        "critical above 90 %",
+        "clears below 88.2 %",
+        "old data, notified alice (email), chat at 16:19",
         "old data",
         "acknowledged by ",
-        " · silenced",
+        ", silenced",
         "Disk / 93.1 % (&gt; 90 %)",
     ] {
         assert!(page.contains(want), "{want}");
     }
-    assert!(!bench.text("/plugins/web3").contains("Alerts of this host"));
+    assert!(!bench.text("/plugins/web3").contains("Active alerts"));
     assert!(bench.text("/live").contains("Disk / 93.1 % (&gt; 90 %)"));
     let host: serde_json::Value = serde_json::from_str(&bench.text("/api/0/hosts/web1")).unwrap();
     assert_eq!(host["why"], "Disk / 93.1 % (> 90 %)");

@@ -215,7 +215,7 @@ const TOLD: [(&str, [Told; 9]); 6] = {
 };
 
 /// What `do` may be, the page it is posted to, the other fields (`H` is the host), and the right that it takes.
-const ACTIONS: [(&str, &str, &str, &str); 29] = [
+const ACTIONS: [(&str, &str, &str, &str); 30] = [
     ("watch", "/plugins/H", "to=off", "manager"),
     ("watch", "/live", "host=H&to=off", "manager"),
     ("dns", "/plugins/H", "", "manager"),
@@ -237,6 +237,7 @@ const ACTIONS: [(&str, &str, &str, &str); 29] = [
     ("keys-load", "/settings", "", "admin"),
     ("user", "/settings", "user=carol", "admin"),
     ("user-drop", "/settings", "user=mona", "admin"),
+    ("hash", "/settings", "user=carol&password=sesame", "admin"),
     ("token-new", "/settings", "name=ci&scope=read", "member"),
     ("token-drop", "/settings", "id=1", "own"),
     ("session-end", "/settings", "id=9", "own"),

@@ -5,6 +5,7 @@ mod api;
 mod deed;
 mod form;
 mod guard;
+mod host_page;
 mod kept;
 mod live;
 mod login;

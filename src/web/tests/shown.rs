@@ -233,7 +233,7 @@ fn settings_show_what_a_reload_would_change_before_it_does() {
     ]));
     let shown = page(&bench);
     for want in
-        ["interval", "60", "by a restart", "not written", "differs, not shown", "Reload now"]
+        ["interval", "60", "after a restart", "not written", "differs, not shown", "Reload now"]
     {
         assert!(shown.contains(want), "{want}: {shown}");
     }
