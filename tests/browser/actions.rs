@@ -177,7 +177,7 @@ fn charts_have_a_cursor_a_range_and_a_table() {
     browser.wait_for("location.search.includes('from=') && location.search.includes('to=')");
     browser.run("history.back()");
     browser.wait_for("location.search === '?r=1h'");
-    browser.click("#c-cpu .as-table a");
+    browser.click("#c-cpu .as-table a[href*='table=']");
     browser.wait_for("document.querySelector('#c-cpu table th')");
 }
 
