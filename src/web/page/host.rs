@@ -305,7 +305,7 @@ fn cards(call: &Call<'_>, host: &Host, data: &Data<'_>, clock: &Clock, now: Wall
                 let spare = plugin::card(plugin, data.samples(&plugin.name), clock, now);
                 made.extend(spare.and_then(|spare| filesystem::card(call, spare, &told)));
                 card.tables = io.into_iter().collect();
-                (card.title, card.name) = ("Disk I/O".to_owned(), "disk_monitor io".to_owned());
+                (card.title, card.name) = ("Disk I/O".to_owned(), "disk_monitor.io".to_owned());
                 if !card.tables.is_empty() || !card.pairs.is_empty() || card.error.is_some() {
                     made.push(card);
                 }
