@@ -20,6 +20,7 @@ mod receive;
 pub mod record;
 mod request;
 mod roster;
+mod rtt_hour;
 mod sample;
 mod saved;
 mod sealed;

@@ -1,6 +1,7 @@
 //! The published picture of the fleet: what pages, API and live updates read. Immutable behind `Arc`, and cheap
 //! to publish: hosts stand in chunks that are copied only when one of theirs changed.
 
+pub use super::rtt_hour::RttHour;
 use crate::alert;
 use crate::calm::{Acknowledgement, Maintenance, Silence};
 /// How loud an event is; the rank of notices is the same.
@@ -256,32 +257,6 @@ pub struct Gauges {
     pub memory: Option<f32>,
     /// The fullest partition.
     pub disk: Option<f32>,
-}
-
-/// Round trips of the last hour, one slot a minute: the mean of that minute, NaN where nothing came.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RttHour {
-    pub slots: [f32; RttHour::SLOTS],
-    /// Minutes since 1970 of the newest slot; slot of minute `m` is `m % SLOTS`.
-    pub newest_minute: i64,
-}
-
-impl RttHour {
-    pub const SLOTS: usize = 60;
-
-    /// Oldest first, ending at the minute of `now`; `None` is a gap.
-    pub fn series(&self, now: Wall) -> [Option<f32>; RttHour::SLOTS] {
-        let last = now.as_secs().div_euclid(60);
-        let oldest_known = self.newest_minute - (RttHour::SLOTS as i64 - 1);
-        std::array::from_fn(|i| {
-            let minute = last - (RttHour::SLOTS as i64 - 1) + i as i64;
-            if minute < oldest_known || minute > self.newest_minute {
-                return None;
-            }
-            let value = self.slots[minute.rem_euclid(RttHour::SLOTS as i64) as usize];
-            value.is_finite().then_some(value)
-        })
-    }
 }
 
 /// How it stands with a host's record.
