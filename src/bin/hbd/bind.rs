@@ -65,7 +65,10 @@ pub fn prepare_udp(socket: Socket) -> io::Result<UdpSocket> {
     if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     }
-    setsockopt(&socket, sockopt::RxqOvfl, &1)?;
+    // A figure only, and not every kernel has it: gVisor and qemu's user mode do without.
+    if let Err(error) = setsockopt(&socket, sockopt::RxqOvfl, &1) {
+        log::info!("this kernel does not say how many datagrams it drops error={error}");
+    }
     let address = socket.local_addr()?;
     // A socket bound to one address needs not be told which one was asked.
     match address.as_socket().map(|address| address.ip()) {
