@@ -1,5 +1,6 @@
 //! A channel that never answers and an nsupdate that never ends: what they do to the ACK of a heartbeat, to the other
-//! channels and to hbd's CPU time. `cargo bench --bench stuck [-- ROUNDS [MILLISECONDS]]` (10 rounds, phases of 1 s: two minutes).
+//! channels and to hbd's CPU time. `cargo bench --bench stuck [-- ROUNDS [MILLISECONDS]]` (10 rounds, phases of 1 s:
+//! two minutes).
 //!
 //! One server, four kinds of phases that take turns, so that all of them see the same process and the same machine:
 //! quiet or stuck, each with troubles (twenty a second) and without. When a phase is stuck, the receiver `tarpit`
@@ -194,8 +195,8 @@ impl Kind {
         let most =
             |figure: &dyn Fn(&Phase) -> f64| self.phases.iter().map(figure).fold(0.0, f64::max);
         println!(
-            "{}, {}: {} heartbeats; ACK p50 {:.1} us, p99 {:.1} us ({:.1} to {:.1}), worst {:.0} us; CPU {:.2} us each; \
-             slowest delivery {:.1} ms (worst {:.1})",
+            "{}, {}: {} heartbeats; ACK p50 {:.1} us, p99 {:.1} us ({:.1} to {:.1}), worst {:.0} us; \
+             CPU {:.2} us each; slowest delivery {:.1} ms (worst {:.1})",
             if self.stuck { "stuck" } else { "quiet" },
             if self.troubles { "with troubles" } else { "without" },
             self.phases.iter().map(|phase| phase.acks.len()).sum::<usize>(),
