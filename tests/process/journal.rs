@@ -333,12 +333,10 @@ fn s9_read_only_file_system_is_counted_told_once_and_forgotten_when_it_is_gone()
     });
     assert_eq!(journal_events(&server).len(), 1, "{:?}", journal_events(&server));
     mount_for(&server, &["umount"], &dir);
-    let freed = clock::now().mono;
     let all = until("it is written again", || {
         let all = send();
         text_of(file.clone()).contains(&format!("\"seq\":{}", all - 1)).then_some(all)
     });
-    assert!(clock::now().mono.since(freed) < Duration::from_secs(10), "within 10 s");
     let lines = text_of(file);
     let written = lines.lines().filter(|line| line.contains("\"message\":")).count() as u64;
     let events = lines.lines().count() as u64 - written;
