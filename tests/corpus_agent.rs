@@ -60,7 +60,7 @@ fn corpus_of_nagios_output_holds_every_property() {
     replay("nagios_perfdata", 20, Depth::Ordinary, |bytes| oracle.check(bytes));
 }
 
-/// Half a minute; CI runs it.
+/// Half a minute: by hand, with `--run-ignored`.
 #[test]
 #[ignore = "takes half a minute"]
 fn corpus_of_nagios_output_damaged_at_every_byte_holds_every_property() {
