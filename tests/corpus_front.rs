@@ -10,19 +10,21 @@ mod replay;
 #[path = "../fuzz/oracle/ws_client_msg.rs"]
 mod ws_client_msg;
 
+use replay::Replay;
+
 #[test]
 fn h2_corpus_of_live_messages_holds_every_property() {
     let oracle = ws_client_msg::Oracle::default();
-    replay::each("ws_client_msg", 20, 60, |bytes| oracle.check(bytes));
+    Replay::at(60).each("ws_client_msg", 20, |bytes| oracle.check(bytes));
 }
 
 #[test]
 fn h4_corpus_of_cookies_holds_every_property() {
     let mut oracle = cookie::Oracle::default();
-    replay::each("cookie", 20, 200, |bytes| oracle.check(bytes));
+    Replay::at(200).each("cookie", 20, |bytes| oracle.check(bytes));
 }
 
 #[test]
 fn s15_corpus_of_configurations_holds_every_property() {
-    replay::each("config_yaml", 20, 12, config_yaml::check);
+    Replay::at(12).each("config_yaml", 20, config_yaml::check);
 }

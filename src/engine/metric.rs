@@ -651,7 +651,7 @@ pub fn parse_subject(host: &Arc<str>, key: &str) -> Option<Subject> {
 pub fn alert_id(subject: &Subject) -> String {
     match subject {
         Subject::Alert { host, path } => format!("{host}/{path}"),
-        Subject::Outage { host } => format!("{host}/host"),
+        Subject::Outage { host } => format!("{host}/{}", view::OUTAGE),
         _ => String::new(),
     }
 }

@@ -3,7 +3,7 @@
 use super::feed::Entry;
 use super::metric::alert_id;
 use super::tell::{Role, Saying};
-use super::view::{EventKind, HostId, State};
+use super::view::{EventKind, HostId, OUTAGE, State};
 use super::{Effect, Engine, Outcome, Saved};
 use crate::calm::{Change, Fault, What, Zones};
 use crate::config::server::Step;
@@ -12,8 +12,6 @@ use crate::time::{Duration, Mono, Now};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-/// The path of an outage, where a metric has its own.
-const OUTAGE: &str = "host";
 /// What keys of the calendar's rows begin with in the store.
 pub(super) const CALM: &str = "calm/";
 /// A step that must wait is looked at this often.
@@ -108,8 +106,8 @@ impl Engine {
         let Some(host) = self.table.host(id) else { return };
         let before = (host.outage_silenced, host.outage_taken);
         let is_down = host.state == State::Down;
-        let taken =
-            is_down && self.calendar.acknowledged(&format!("{}/{OUTAGE}", host.name)).is_some();
+        let outage = || alert_id(&Subject::Outage { host: host.name.clone() });
+        let taken = is_down && self.calendar.acknowledged(&outage()).is_some();
         let silenced = is_down && self.quiet(id, None, Some(OUTAGE)).silence.is_some();
         if (silenced, taken) != before {
             self.table.change(id, |host| {

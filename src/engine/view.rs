@@ -14,6 +14,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+/// The path of an outage, where a metric has its own.
+pub const OUTAGE: &str = "host";
+
 /// A host's place in the tables. Never used again within an epoch.
 pub type HostId = u32;
 

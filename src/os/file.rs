@@ -9,15 +9,23 @@ pub fn read_bounded(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     read(File::open(path)?, bytes_max)
 }
 
-/// The same of a plain file only: no symbolic link is followed, and no pipe waited for.
+/// The same of a plain file only, see [`open_plain`].
 pub fn read_plain(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    read(open_plain(path)?.0, bytes_max)
+}
+
+/// Opens a plain file, and says how long it is: no symbolic link is followed at the end of its path, and no pipe waited
+/// for.
+pub fn open_plain(path: &Path) -> io::Result<(File, u64)> {
     use std::os::unix::fs::OpenOptionsExt;
+    // A pipe would make the open wait, were it not for O_NONBLOCK; a plain file does not care.
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
     let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
+    let about = file.metadata()?;
+    if !about.is_file() {
         return Err(io::Error::other("not a plain file"));
     }
-    read(file, bytes_max)
+    Ok((file, about.len()))
 }
 
 fn read(file: File, bytes_max: usize) -> io::Result<Vec<u8>> {

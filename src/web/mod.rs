@@ -46,7 +46,7 @@ pub use http::{Body, Method, Peer, Request, Response};
 pub use kept::{Basis, Kept, Reduced, Shelf};
 pub use member::{Accounts, Attempt, Change, Refused, SignedIn};
 pub use metrics::{Figure, Kind};
-pub use page::{AgentFile, Pages};
+pub use page::{AgentFile, Pages, bare_setting};
 pub use select::unknown_in_filter;
 
 use crate::config;

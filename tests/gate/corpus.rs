@@ -10,14 +10,16 @@ mod replay;
 #[path = "../../fuzz/oracle/static_path.rs"]
 mod static_path;
 
+use replay::Replay;
+
 #[test]
 fn h1_corpus_of_requests_holds_every_property() {
-    replay::each("http_head", 30, 200, http_head::check);
+    Replay::at(200).each("http_head", 30, http_head::check);
 }
 
 #[test]
 fn h9_corpus_of_static_paths_holds_every_property() {
     let dir = tempfile::tempdir().expect("a directory");
     let oracle = static_path::Oracle::new(dir.path().to_owned());
-    replay::each("static_path", 30, 200, |bytes| oracle.check(bytes));
+    Replay::at(200).each("static_path", 30, |bytes| oracle.check(bytes));
 }

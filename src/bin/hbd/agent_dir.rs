@@ -2,8 +2,8 @@
 //! leading dot, no symbolic link.
 
 use heartbeat::limits;
+use heartbeat::os::file;
 use std::fs::File;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 const NAME_MAX: usize = 128;
@@ -13,15 +13,9 @@ pub fn open(dir: &Path, name: &str) -> Result<(File, u64), String> {
     if !is_name(name) {
         return Err("not a plain name".to_owned());
     }
-    // A pipe would make the open wait, were it not for O_NONBLOCK; a plain file does not care.
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(dir.join(name));
-    let file = file.map_err(|error| error.to_string())?;
-    let meta = file.metadata().map_err(|error| error.to_string())?;
-    match meta.size() {
-        _ if !meta.is_file() => Err("not a plain file".to_owned()),
-        len if len > limits::AGENT_FILE_MAX => Err(format!("{len} bytes are too many")),
-        len => Ok((file, len)),
+    match file::open_plain(&dir.join(name)) {
+        Ok((_, len)) if len > limits::AGENT_FILE_MAX => Err(format!("{len} bytes are too many")),
+        opened => opened.map_err(|error| error.to_string()),
     }
 }
 

@@ -2,10 +2,9 @@
 //!
 //! Compares; reads no file and changes nothing.
 
-use crate::settings::bare;
 use heartbeat::config::server::{Server, difference, key};
 use heartbeat::text::cut;
-use heartbeat::web::ConfigChange;
+use heartbeat::web::{ConfigChange, bare_setting as bare};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 

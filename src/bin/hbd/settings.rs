@@ -5,6 +5,7 @@ use crate::effective::{HIDDEN, REFERENCES, Resolved, SHOWN, guarded_below, guard
 use heartbeat::config::node::{Document, Node, Value, merge};
 use heartbeat::config::section::{Key, Kind};
 use heartbeat::config::server::Overlay;
+use heartbeat::web::bare_setting as bare;
 use serde_json::{Map, Value as Json, json};
 use std::sync::Arc;
 
@@ -54,23 +55,12 @@ pub fn reloaded(now: &str, before: &str, start: &str, fixed: &[String]) -> Arc<s
             *entry = before["config"][key].clone();
             entry["restart"] = wish;
         }
+        // A line that moved is no change.
         if bare(&entry["value"]) != bare(&start["config"][key]["value"]) {
             entry["changed"] = Json::from(true);
         }
     }
     now.to_string().into()
-}
-
-/// Without the places that stand beside each value: a line that moved is no change.
-pub fn bare(value: &Json) -> Json {
-    match value {
-        Json::Object(members) if members.contains_key("origin") => bare(&value["value"]),
-        Json::Object(members) => {
-            Json::Object(members.iter().map(|(name, value)| (name.clone(), bare(value))).collect())
-        }
-        Json::Array(items) => Json::Array(items.iter().map(bare).collect()),
-        plain => plain.clone(),
-    }
 }
 
 fn shown(

@@ -2,7 +2,7 @@
 //!
 //! Views are made on demand: the engine's thread only marks that the last one is out of date, and a reader who
 //! finds the mark asks for a new one and waits for it. Nobody reads something older than what was answered to
-//! them, and a fleet that nobody looks at costs nothing to show.
+//! them, and a fleet that nobody looks at costs one view in ten seconds, the supervisor's.
 
 use crate::handling::Handling;
 use heartbeat::config::server::Server;

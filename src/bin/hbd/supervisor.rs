@@ -262,6 +262,7 @@ impl Supervisor {
 
     /// `before`: when and how much had been accepted at the last look, `handled` what had been handled by then.
     fn status(&self, before: &mut Option<(Mono, u64)>, handled: &mut Counts) -> String {
+        // Also where nobody looks: it is this that takes each minute's round trips into the hour that pages draw.
         let view = self.shared.view();
         let down = view.counts[usize::from(Severity::Down.code())];
         let (now, accepted) = (clock::now().mono, view.counters.accepted);

@@ -6,7 +6,7 @@ use super::calm::{json_body, refused, unexpected};
 use super::{no_content, ok};
 use crate::alert::Level;
 use crate::calm::{AckRequest, AckShown, Target};
-use crate::engine::view::{Alert, Host, State, Value, View};
+use crate::engine::view::{Alert, Host, OUTAGE, State, Value, View};
 use crate::engine::{Command, Outcome};
 use crate::glob;
 use crate::text;
@@ -18,8 +18,6 @@ use serde::Serialize;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-/// The path of an outage, where a metric has its own.
-const OUTAGE: &str = "host";
 /// Ids that a problem names; the rest is counted.
 const NAMED_MAX: usize = 5;
 

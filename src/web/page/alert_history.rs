@@ -5,7 +5,7 @@
 
 use super::clock::{Clock, When, span};
 use super::mark::{Mark, mark};
-use crate::engine::view::{Event, EventKind, Severity, View};
+use crate::engine::view::{Event, EventKind, OUTAGE, Severity, View};
 use crate::time::{Duration, Wall};
 use crate::web::csv::{self, Cell, Table};
 use crate::web::query;
@@ -17,8 +17,6 @@ use std::collections::BTreeMap;
 const ROWS: usize = 100;
 const FILE_ROWS: usize = 20_000;
 const SPAN: Duration = Duration::from_secs(30 * 86_400);
-/// The path of an outage, where a metric has its own.
-const OUTAGE: &str = "host";
 
 /// One trouble.
 #[derive(Debug)]

@@ -5,16 +5,13 @@
 use super::mark::{Mark, mark};
 use crate::alert::Level;
 use crate::calm::{Acknowledgement, Target};
-use crate::engine::view::{Alert, Host, Severity, State, View};
+use crate::engine::view::{Alert, Host, OUTAGE, Severity, State, View};
 use crate::time::Wall;
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::f64::consts::TAU;
 use std::fmt::Write as _;
 use std::sync::Arc;
-
-/// The path of an outage, where a metric has its own.
-pub const OUTAGE: &str = "host";
 
 /// An alert, or a host that is not well by its heartbeats.
 #[derive(Clone)]

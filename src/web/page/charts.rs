@@ -2,6 +2,7 @@
 //! none, from the samples in memory.
 
 use super::clock::{Clock, span};
+use super::number::MIB;
 use super::plot::{Frame, Plot, Point, Series, Subject, plot};
 use super::plugin;
 use super::row::has_family;
@@ -24,7 +25,6 @@ const PARTITIONS_MAX: usize = 4;
 /// Charts of one plugin of the site's own, and how deep in its data they are looked for.
 const OWN_MAX: usize = 24;
 const OWN_DEPTH: usize = 3;
-const MIB: f64 = 1024.0 * 1024.0;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Name and length of the ranges that have a button.

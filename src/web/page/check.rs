@@ -84,11 +84,7 @@ pub fn fill(
         ("Since", true),
         ("Next run", true),
     ];
-    let head = |(text, is_number): (&str, bool)| Head {
-        text: text.to_owned(),
-        key: String::new(),
-        is_number,
-    };
+    let head = |(text, is_number)| Head::new(text, "", is_number);
     card.tables.push(Table {
         title: String::new(),
         heads: heads.into_iter().map(head).collect(),

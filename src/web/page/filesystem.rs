@@ -3,7 +3,7 @@
 
 use super::charts;
 use super::clock::span;
-use super::number;
+use super::number::{self, GIB};
 use super::plot::Point;
 use super::plugin::{self, Card, Cell, Head, Table};
 use super::shell::here_with;
@@ -13,7 +13,6 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 const ROWS_MAX: usize = 100;
-const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 /// Kinds that stand on no device of their own and still on disks.
 const PHYSICAL: [&str; 3] = ["zfs", "btrfs", "bcachefs"];
 /// What will be full within a day is said in colour.
@@ -26,7 +25,7 @@ pub struct Told<'a> {
 }
 
 /// `card` is that of the plugin whose place it takes; `None` where neither told anything.
-pub fn card(call: &Call<'_>, card: Card, told: &Told<'_>) -> Option<Card> {
+pub fn card(call: &Call<'_>, card: &Card, told: &Told<'_>) -> Option<Card> {
     let empty = Map::new();
     let mounted = told.info.and_then(|(_, data)| data["filesystems"].as_object()).unwrap_or(&empty);
     let latest = told.disk.last();
@@ -55,11 +54,7 @@ pub fn card(call: &Call<'_>, card: Card, told: &Told<'_>) -> Option<Card> {
         ("Inodes", true),
         ("Full in", true),
     ];
-    let head = |(text, is_number): (&str, bool)| Head {
-        text: text.to_owned(),
-        key: String::new(),
-        is_number,
-    };
+    let head = |(text, is_number)| Head::new(text, "", is_number);
     let more = shown.len().saturating_sub(ROWS_MAX);
     let heads = heads.into_iter().map(head).collect();
     let is_less = shown.len() < names.len();
@@ -69,14 +64,10 @@ pub fn card(call: &Call<'_>, card: Card, told: &Told<'_>) -> Option<Card> {
         (false, false) => None,
     };
     Some(Card {
-        title: "Filesystems".to_owned(),
-        pairs: Vec::new(),
         tables: vec![Table { title: String::new(), heads, rows, more }],
-        is_facts: false,
-        text: String::new(),
         head: if is_less { "physical only".to_owned() } else { String::new() },
         other: other.map(|(word, href)| (word, format!("{href}#p-{}", card.name))),
-        ..card
+        ..card.beside("Filesystems")
     })
 }
 

@@ -295,15 +295,14 @@ fn cards(call: &Call<'_>, host: &Host, data: &Data<'_>, clock: &Clock, now: Wall
         };
         match &*plugin.name {
             "filesystem_info" if told.disk.is_empty() => {
-                made.extend(filesystem::card(call, card, &told));
+                made.extend(filesystem::card(call, &card, &told));
             }
             // What is mounted stands with what is used of it.
             "filesystem_info" => {}
             "disk_monitor" => {
                 let io = card.tables.iter().position(|table| table.heads[0].key == "io");
                 let io = io.map(|at| card.tables.swap_remove(at));
-                let spare = plugin::card(plugin, data.samples(&plugin.name), clock, now);
-                made.extend(spare.and_then(|spare| filesystem::card(call, spare, &told)));
+                made.extend(filesystem::card(call, &card, &told));
                 card.tables = io.into_iter().collect();
                 (card.title, card.name) = ("Disk I/O".to_owned(), "disk_monitor.io".to_owned());
                 if !card.tables.is_empty() || !card.pairs.is_empty() || card.error.is_some() {

@@ -56,6 +56,7 @@ pub use login::{hashed, login, login_again, test_result, token};
 pub use map::cells as live_map;
 pub use number::set_units;
 pub use settings::respond as settings;
+pub use settings_value::bare as bare_setting;
 pub use shell::{choose, clock as clock_of, here};
 pub use status::{badge, respond as status};
 pub use told::cookie as told_cookie;

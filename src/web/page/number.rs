@@ -13,6 +13,9 @@ pub fn set_units(is_si: bool) {
     IS_SI.set(is_si);
 }
 
+pub const MIB: f64 = 1024.0 * 1024.0;
+pub const GIB: f64 = 1024.0 * MIB;
+
 /// Between groups of three digits.
 const THIN: char = '\u{2009}';
 

@@ -47,6 +47,28 @@ pub struct Card {
     pub text: String,
 }
 
+impl Card {
+    /// Another card of the same plugin's data, with nothing on it yet.
+    pub fn beside(&self, title: &str) -> Card {
+        Card {
+            title: title.to_owned(),
+            name: self.name.clone(),
+            age: self.age.clone(),
+            interval: self.interval.clone(),
+            is_old: self.is_old,
+            error: self.error.clone(),
+            is_facts: false,
+            pairs: Vec::new(),
+            tables: Vec::new(),
+            more: self.more,
+            pills: self.pills.clone(),
+            head: String::new(),
+            other: None,
+            text: String::new(),
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub struct Pair {
     pub label: String,
@@ -81,6 +103,13 @@ pub struct Head {
     pub text: String,
     pub key: String,
     pub is_number: bool,
+}
+
+impl Head {
+    /// Of the column of a key; without one where the column is made of several.
+    pub fn new(text: &str, key: &str, is_number: bool) -> Head {
+        Head { text: text.to_owned(), key: key.to_owned(), is_number }
+    }
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -231,12 +260,7 @@ fn cores(value: &Value) -> Option<Table> {
             ])
         })
         .collect();
-    let head = |text: &str, is_number| Head {
-        text: text.to_owned(),
-        key: "per_core".to_owned(),
-        is_number,
-    };
-    let heads = vec![head("Core", false), head("Busy", true)];
+    let heads = vec![Head::new("Core", "per_core", false), Head::new("Busy", "per_core", true)];
     (!rows.is_empty()).then(|| Table { title: "Per core".to_owned(), heads, rows, more: 0 })
 }
 
@@ -256,12 +280,9 @@ fn table(key: &str, records: &Map<String, Value>, clock: &Clock) -> Table {
     columns.sort_by_key(|key| value::column_rank(key));
     columns.truncate(COLUMNS_MAX);
     let is_number = |column: &str| records.values().any(|record| record[column].is_number());
-    let mut heads = vec![Head { text: first.to_owned(), key: key.to_owned(), is_number: false }];
-    heads.extend(columns.iter().map(|column| Head {
-        text: value::label(column).0,
-        key: (*column).to_owned(),
-        is_number: is_number(column),
-    }));
+    let mut heads = vec![Head::new(first, key, false)];
+    let head = |column: &&str| Head::new(&value::label(column).0, column, is_number(column));
+    heads.extend(columns.iter().map(head));
     let rows = records.iter().take(ROWS_MAX).map(|(name, record)| {
         let mut row = vec![Cell { text: name.clone(), is_code: true, ..Cell::default() }];
         row.extend(heads.iter().skip(1).map(|head| cell(head, &record[&*head.key], clock)));

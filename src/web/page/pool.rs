@@ -2,14 +2,13 @@
 
 use super::charts;
 use super::clock::{Clock, When};
-use super::number;
+use super::number::{self, GIB};
 use crate::engine::view::Host;
 use crate::time::{Duration, Wall};
 use crate::web::Call;
 use serde::Serialize;
 use serde_json::Value;
 
-const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 /// Width of the bar of a pool.
 const WIDTH: f64 = 600.0;
 /// Data older than this many intervals is old.

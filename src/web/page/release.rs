@@ -1,12 +1,11 @@
 //! Versions of agents beside that of this server.
 
+use crate::agent::release::compare;
+
 /// Whether `own` is older than `newest`: numbers with dots between, the rest does not count.
 pub fn is_behind(own: &str, newest: &str) -> bool {
-    let parts = |text: &str| -> Option<Vec<u64>> {
-        let plain = text.split(['-', '+', ' ']).next().unwrap_or_default();
-        plain.split('.').map(|part| part.parse().ok()).collect()
-    };
-    matches!((parts(own), parts(newest)), (Some(own), Some(newest)) if own < newest)
+    let plain = |text: &str| text.split(['-', '+', ' ']).next().unwrap_or_default().to_owned();
+    compare(&plain(own), &plain(newest)).is_lt()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a value of plugin data means: label, unit, help. The raw path stays in the tooltip.
 
 use super::clock::{Clock, span};
-use super::number;
+use super::number::{self, MIB};
 use crate::text::cut;
 use crate::time::{Duration, Wall};
 use serde_json::Value;
@@ -207,7 +207,6 @@ pub fn render(key: &str, value: &Value, clock: &Clock) -> String {
 }
 
 fn render_number(key: &str, value: f64, clock: &Clock) -> String {
-    const MIB: f64 = 1024.0 * 1024.0;
     match plain_unit(key) {
         Some("") => number::short(value),
         Some(unit) => format!("{} {unit}", number::short(value)),
