@@ -351,6 +351,8 @@ impl Running {
         let records = journal::Handle::default();
         let (updates, dns) = dns::channel();
         let samples = remote::Handle::default();
+        // Before the engine hears anything: what waited in its sockets is to be sent too.
+        samples.configure(remote::Settings::of(&config, &source.base));
         let notify = notify::Handle::new(Arc::clone(&shared));
         let pens = (records.pen(), samples.pen(), past.pen());
         let ends = (store.handle.clone(), pens.0, updates, pens.1, pens.2, notify.clone());
@@ -446,7 +448,6 @@ fn start_remote(
     let (running, figures) =
         remote::start(samples.clone(), &dir, Box::new(tell)).map_err(failed("remote-write"))?;
     app.add_source(figures);
-    samples.configure(remote::Settings::of(config, &source.base));
     Ok(running)
 }
 

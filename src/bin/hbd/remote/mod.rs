@@ -138,8 +138,14 @@ impl Maker {
         let mut not_before = Mono::ZERO;
         loop {
             pulse::waits();
-            let (records, orders) = self.handle.take(not_before, URGENT);
+            let (records, mut orders) = self.handle.take(not_before, URGENT);
             pulse::works();
+            // What came before new settings is sent by the old ones; where there were none, it was taken for the new.
+            if self.settings.is_none()
+                && let Some(settings) = orders.settings.take()
+            {
+                self.configure(settings);
+            }
             if self.settings.is_some() {
                 records.into_iter().for_each(|recorded| self.batch.push(recorded));
                 self.make();
