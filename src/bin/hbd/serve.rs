@@ -350,9 +350,7 @@ impl Running {
         let store = store.start().map_err(failed("the store"))?;
         let records = journal::Handle::default();
         let (updates, dns) = dns::channel();
-        let samples = remote::Handle::default();
-        // Before the engine hears anything: what waited in its sockets is to be sent too.
-        samples.configure(remote::Settings::of(&config, &source.base));
+        let samples = remote_samples(&config, &source);
         let notify = notify::Handle::new(Arc::clone(&shared));
         let pens = (records.pen(), samples.pen(), past.pen());
         let ends = (store.handle.clone(), pens.0, updates, pens.1, pens.2, notify.clone());
@@ -432,6 +430,14 @@ impl Running {
         log::info!("stopped");
         Ok(())
     }
+}
+
+/// Where samples for remote-write go. They are wanted before the engine hears anything: what
+/// waited in its sockets is to be sent too.
+fn remote_samples(config: &Server, source: &Source) -> remote::Handle {
+    let samples = remote::Handle::default();
+    samples.configure(remote::Settings::of(config, &source.base));
+    samples
 }
 
 /// Remote-write, whether it is switched on or not: a reload may do that.
