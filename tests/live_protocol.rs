@@ -80,16 +80,7 @@ impl Fleet {
             self.view.counts[host.severity.code() as usize] += 1;
             table.len += 1;
         }
-        chunk.slots[slot] = host.map(|host| {
-            let key = Key {
-                severity: host.severity,
-                watch: host.watch,
-                since: host.since,
-                slow_ver: host.slow_ver,
-                fast_ver: host.fast_ver,
-            };
-            (key, host)
-        });
+        chunk.slots[slot] = host.map(|host| (Key::of(&host), host));
     }
 
     /// A new host, or a visible change of one that there is.

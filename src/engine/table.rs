@@ -56,7 +56,7 @@ impl Table {
         self.counts[host.severity.code() as usize] += 1;
         let chunk = Arc::make_mut(&mut self.shown.chunks[id as usize / CHUNK]);
         chunk.ver_max = self.ver;
-        chunk.slots.push(Some((key_of(&host), Arc::new(host))));
+        chunk.slots.push(Some((Key::of(&host), Arc::new(host))));
         self.shown.len += 1;
         if self.records.len() == self.records.capacity() {
             // Records are large: room for twice as many would be a third of the memory of a large fleet.
@@ -141,7 +141,7 @@ impl Table {
         if slow {
             host.slow_ver = self.ver;
         }
-        *key = key_of(host);
+        *key = Key::of(host);
         chunk.ver_max = self.ver;
     }
 
@@ -183,15 +183,5 @@ impl Table {
         assert_eq!(self.by_name.len(), self.shown.len);
         assert_eq!(self.counts.iter().sum::<u32>() as usize, self.shown.len);
         assert!(self.gone.len() <= limits::LIVE_TOMBSTONES);
-    }
-}
-
-fn key_of(host: &Host) -> Key {
-    Key {
-        severity: host.severity,
-        watch: host.watch,
-        since: host.since,
-        slow_ver: host.slow_ver,
-        fast_ver: host.fast_ver,
     }
 }

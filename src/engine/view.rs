@@ -433,16 +433,25 @@ impl Host {
         open.max_by_key(|alert| (alert.level, alert.since))
     }
 
+    /// Where it stands in the one order, worst first: its state, below others of that state where somebody has
+    /// acknowledged the outage. `web::page` and the script of the table sort by the same number.
+    pub fn rank(&self) -> u8 {
+        let is_taken = self.severity == Severity::Down && self.outage_taken;
+        self.severity.code() * 2 + u8::from(is_taken)
+    }
+
     /// The modifier bits of the live protocol (SPEC section 13): 1 unwatched, 2 silenced, 4 acknowledged, 8 degraded,
-    /// 16 sealed, 32 flapping, 64 stale; 2, 4 and 64 where an alert is, 2 and 4 also where the outage is.
+    /// 16 sealed, 32 flapping, 64 stale; 2 and 64 where an alert is, 2 also where the outage is; 4 where an alert is, of
+    /// a host that is down where the outage is.
     pub fn flags(&self) -> u32 {
         let is_down = self.state == State::Down;
         let raised = || self.alert_list.iter().filter(|alert| alert.level != alert::Level::Ok);
         let silenced = is_down && self.outage_silenced;
-        let taken = is_down && self.outage_taken;
+        let acknowledged = || raised().any(|alert| alert.acknowledged.is_some());
+        let taken = if is_down { self.outage_taken } else { acknowledged() };
         u32::from(!self.watch)
             | (u32::from(silenced || raised().any(|alert| alert.silenced.is_some())) << 1)
-            | (u32::from(taken || raised().any(|alert| alert.acknowledged.is_some())) << 2)
+            | (u32::from(taken) << 2)
             | (u32::from(raised().any(|alert| alert.stale)) << 6)
             | (u32::from(self.degraded) << 3)
             | (u32::from(self.sealed) << 4)
@@ -454,10 +463,25 @@ impl Host {
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
     pub severity: Severity,
+    /// See [`Host::rank`].
+    pub rank: u8,
     pub watch: bool,
     pub since: Wall,
     pub slow_ver: u64,
     pub fast_ver: u64,
+}
+
+impl Key {
+    pub fn of(host: &Host) -> Key {
+        Key {
+            severity: host.severity,
+            rank: host.rank(),
+            watch: host.watch,
+            since: host.since,
+            slow_ver: host.slow_ver,
+            fast_ver: host.fast_ver,
+        }
+    }
 }
 
 pub const CHUNK: usize = 64;

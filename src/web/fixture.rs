@@ -298,7 +298,7 @@ pub fn of_hosts(hosts: Vec<Host>) -> View {
     names.sort();
     let len = hosts.len();
     let mut slots: Vec<_> =
-        hosts.into_iter().map(|host| Some((key(&host), Arc::new(host)))).collect();
+        hosts.into_iter().map(|host| Some((Key::of(&host), Arc::new(host)))).collect();
     let mut chunks = Vec::new();
     while !slots.is_empty() {
         let rest = slots.split_off(slots.len().min(CHUNK));
@@ -336,16 +336,6 @@ pub fn of_hosts(hosts: Vec<Host>) -> View {
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
-
-fn key(host: &Host) -> Key {
-    Key {
-        severity: host.severity,
-        watch: host.watch,
-        since: host.since,
-        slow_ver: host.slow_ver,
-        fast_ver: host.fast_ver,
-    }
-}
 
 /// Name, tags, group, severity, seconds since the change, why.
 type Known = (&'static str, &'static [&'static str], &'static str, Severity, u64, &'static str);

@@ -240,7 +240,7 @@ pub fn select<'a>(
         hosts.map(|host| (sort.host_key(host), ranks[host.id as usize], host.id)).collect()
     } else {
         let keys = view.hosts.keys().filter(|(_, key)| filter.takes_key(key.severity, key.watch));
-        keys.map(|(id, key)| (sort.key(key.severity, key.since), ranks[id as usize], id)).collect()
+        keys.map(|(id, key)| (sort.key(key.rank, key.since), ranks[id as usize], id)).collect()
     };
     let total = entries.len();
     let end = offset.saturating_add(limit).min(total);
@@ -262,8 +262,8 @@ impl Sort {
         matches!(self, Sort::Severity | Sort::Since)
     }
 
-    fn key(self, severity: Severity, since: Wall) -> (u8, Reverse<i64>) {
-        let rank = if self == Sort::Severity { severity.code() } else { 0 };
+    fn key(self, rank: u8, since: Wall) -> (u8, Reverse<i64>) {
+        let rank = if self == Sort::Severity { rank } else { 0 };
         (rank, Reverse(since.as_micros()))
     }
 
@@ -290,7 +290,7 @@ impl Sort {
                     i64::from(host.alerts.critical) * 1000 + i64::from(host.alerts.warning);
                 descending(Some(weight))
             }
-            _ => self.key(host.severity, host.since),
+            _ => self.key(host.rank(), host.since),
         }
     }
 }

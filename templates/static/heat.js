@@ -29,13 +29,15 @@ async function load() {
 
 const place = (drawing) => drawings().indexOf(drawing);
 
+/** Width and height in the units that cells are drawn in. */
+const units = (drawing) => drawing.viewBox?.baseVal ?? drawing;
+
 /** The cell of a drawing at a point of the window. */
 function at(drawing, event) {
   const { left, top, width, height } = drawing.getBoundingClientRect();
-  const across = Number(drawing.getAttribute('width')) + (drawing.matches('svg') ? MARGIN : 0);
-  const down = Number(drawing.getAttribute('height'));
-  const x = Math.floor(((event.clientX - left) / width * across - MARGIN) / PITCH);
-  const y = Math.floor(((event.clientY - top) / height * down - MARGIN) / PITCH);
+  const all = units(drawing);
+  const x = Math.floor(((event.clientX - left) / width * all.width - MARGIN) / PITCH);
+  const y = Math.floor(((event.clientY - top) / height * all.height - MARGIN) / PITCH);
   const rows = Number(drawing.dataset.rows);
   const cell = x * rows + y;
   return x >= 0 && y >= 0 && y < rows && groups?.[place(drawing)]?.[1][cell] ? cell : null;
@@ -54,9 +56,9 @@ function show(drawing, cell) {
   tip.replaceChildren(b, ` ${state}`, ...(why ? [document.createElement('br'), why] : []));
   const { left, top, width, height } = drawing.getBoundingClientRect();
   const rows = Number(drawing.dataset.rows);
-  const across = Number(drawing.getAttribute('width'));
-  const x = left + (Math.floor(cell / rows) * PITCH + PITCH) * width / across;
-  const y = top + ((cell % rows) * PITCH + PITCH) * height / Number(drawing.getAttribute('height'));
+  const all = units(drawing);
+  const x = left + (Math.floor(cell / rows) * PITCH + PITCH) * width / all.width;
+  const y = top + ((cell % rows) * PITCH + PITCH) * height / all.height;
   tip.hidden = false;
   tip.style.left = `${Math.max(4, Math.min(x + 8, innerWidth - tip.offsetWidth - 8))}px`;
   tip.style.top = `${Math.max(4, Math.min(y + 8, innerHeight - tip.offsetHeight - 8))}px`;

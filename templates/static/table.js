@@ -1,7 +1,7 @@
 // The page that the server rendered, kept up to date: rows in their order, tiles. Hooks, each optional:
 //   <main data-host="17">            a host's page;  data-empty: changes whole when the first host comes
 //   [data-state="down|critical|…"] b a tile's number; the tile has data-zero while it is 0
-//   #hosts[data-sort][data-size] tbody tr[data-id][data-state][data-since]     state code, Unix seconds
+//   #hosts[data-sort][data-size] tbody tr[data-id][data-place]      a smaller one stands above
 // What only the server can draw, a row that is new here among it, is asked for by the event hb:moved.
 
 import { draw } from './row.js';
@@ -43,14 +43,15 @@ export function apply({ state, whole, up, del }) {
   return shown().join() !== before;
 }
 
-const rank = (tr) => ({ state: Number(tr.dataset.state), since: Number(tr.dataset.since) });
-/** The one order used everywhere: worst first, then the newest change. */
-const isBefore = (a, b) => a.state < b.state || (a.state === b.state && a.since > b.since);
+/** The one order used everywhere, as the server counts it: worst first, an outage that somebody acknowledged (bit 4 of
+    `flags`) below others, then the newest change. */
+const placeIn = ({ state, flags, since }) => (state * 2 + (state ? 0 : flags >> 2 & 1)) * 1e10 - since;
+const placeOf = (tr) => Number(tr.dataset.place);
 
 /** Whether a row that is not here may belong here. */
 function isMissed(row) {
   const rows = rowsOf();
-  const isIn = () => rows.length < table().dataset.size || isBefore(row, rank(rows.at(-1)));
+  const isIn = () => rows.length < table().dataset.size || placeIn(row) < placeOf(rows.at(-1));
   return row.state !== undefined && (!isWhole || isIn());
 }
 
@@ -60,16 +61,16 @@ function drawRow(id, row) {
   if (!tr) { if (isMissed(row)) moved(); return; }
   draw(tr, row);
   if (row.state === undefined) return;
-  const { state, since } = rank(tr);
-  Object.assign(tr.dataset, { state: row.state, since: row.since });
-  if (row.state === state && row.since === since) return;
+  const before = placeOf(tr);
+  tr.dataset.place = placeIn(row);
+  if (placeOf(tr) === before) return;
   if (isByState) place(body, tr);
   if (!isWhole) moved();
 }
 
 function place(body, tr) {
   const others = rowsOf().filter((other) => other !== tr);
-  const next = others.find((other) => isBefore(rank(tr), rank(other))) ?? null;
+  const next = others.find((other) => placeOf(tr) < placeOf(other)) ?? null;
   if (tr.nextElementSibling === next) return;
   const focused = tr.contains(document.activeElement) ? document.activeElement : null;
   body.insertBefore(tr, next);

@@ -212,5 +212,5 @@ fn picture(browser: &Browser, page: &str, look: Look) {
     let width = if look.phone { 390 } else { 1440 };
     let scripts = if look.scripts { "js" } else { "nojs" };
     let name = format!("{name}-{:?}-{theme}-{width}-{scripts}.png", look.role).to_lowercase();
-    std::fs::write(dir.join(name), browser.picture(!look.phone)).unwrap();
+    std::fs::write(dir.join(name), browser.picture(true)).unwrap();
 }

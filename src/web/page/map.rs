@@ -21,14 +21,20 @@ const GROUPS_MAX: usize = 60;
 /// Hosts that are told with why; the others by name and state.
 const EXPLAINED_MAX: usize = 500;
 const PITCH: usize = 8;
-const ROWS_MIN: usize = 7;
+/// A group is drawn about three times as wide as high, up to so many rows; then it grows to the side only.
+const ROWS: usize = 7;
+const WIDTH_TO_HEIGHT: f64 = 3.0;
 const COLUMNS_MAX: usize = 100;
+/// Up to so many hosts there is room for cells twice as large.
+const LARGE_MAX: usize = 128;
 
 #[derive(Debug, Serialize)]
 pub struct Map {
     pub groups: Vec<Group>,
     /// Cells are drawn, not bars.
     pub cells: bool,
+    /// CSS pixels for a unit of the drawings.
+    pub scale: usize,
     /// Groups that are not shown.
     pub more: usize,
     pub by: &'static str,
@@ -97,6 +103,7 @@ pub fn map(call: &Call<'_>, view: &View, choice: &Choice) -> Map {
     Map {
         groups: groups.collect(),
         cells,
+        scale: if view.hosts.len <= LARGE_MAX { 2 } else { 1 },
         more,
         by: choice.map.as_str(),
         colour: choice.colour.as_str(),
@@ -190,7 +197,8 @@ fn href(by: MapBy, name: &str) -> Option<String> {
 }
 
 fn rows(count: usize) -> usize {
-    ROWS_MIN.max(count.div_ceil(COLUMNS_MAX))
+    let pleasing = (count as f64 / WIDTH_TO_HEIGHT).sqrt().round() as usize;
+    pleasing.clamp(1, ROWS).max(count.div_ceil(COLUMNS_MAX))
 }
 
 fn plural(count: usize) -> String {

@@ -15,14 +15,16 @@ use crate::web::why::why;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// More seconds than pass between two changes.
+const RANK: i64 = 10_000_000_000;
 /// For so long a machine that has come up says so.
 const REBOOTED: Duration = Duration::from_secs(3600);
 
 #[derive(Serialize)]
 pub struct Row {
     id: u32,
-    code: u8,
-    since: i64,
+    /// By [`Host::rank`], then the newest change: a smaller one stands above. `table.js` counts it alike.
+    place: i64,
     name: String,
     href: String,
     mark: Mark,
@@ -120,8 +122,7 @@ pub fn row(
     let is_late = matches!(host.severity, Severity::Down | Severity::Late | Severity::Unreachable);
     Row {
         id: host.id,
-        code: host.severity.code(),
-        since: host.since.as_secs(),
+        place: i64::from(host.rank()) * RANK - host.since.as_secs(),
         name: host.name.to_string(),
         href: format!("/plugins/{}", query::encode(&host.name)),
         mark: mark(host.severity),

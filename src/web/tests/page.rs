@@ -319,7 +319,7 @@ fn live_shows_the_worst_first_and_hooks_for_the_live_module() {
     assert!(page.contains("<title>(2 down, 3 critical) Live – Heartbeat</title>"));
     for hook in [
         "data-epoch=\"9f3c1a\" data-ver=\"48211\"",
-        "<tr data-id=\"2\" data-state=\"0\" data-since=\"1795360181\"",
+        "<tr data-id=\"2\" data-place=\"-1795360181\"",
         "id=\"hosts\" data-sort=\"state\" data-size=\"50\"",
         "id=\"link\" role=\"status\"",
         "<ol class=\"feed\" id=\"feed\">",

@@ -122,6 +122,39 @@ fn modifiers_stand_beside_the_state_and_pills_lead_to_the_alerts() {
 }
 
 #[test]
+fn outage_that_is_acknowledged_stands_below_others_and_above_everything_else() {
+    let bench = fleet(4, |id, host| {
+        (host.state, host.severity) = match id {
+            3 => (State::Up, Severity::Critical),
+            _ => (State::Down, Severity::Down),
+        };
+        host.outage_taken = id == 0;
+        // The newest change would be the first.
+        host.since = NOW.wall - Duration::from_secs(60 + u64::from(id));
+    });
+    let html = page(&bench, "/live");
+    assert_eq!(names(&html), ["web2", "web3", "web1", "web4"]);
+    let places = ["web2", "web3", "web1", "web4"].map(|name| -> i64 {
+        let (_, rest) = row(&html, name).split_once("data-place=\"").unwrap();
+        rest.split_once('"').unwrap().0.parse().unwrap()
+    });
+    assert!(places.is_sorted(), "{places:?}");
+    // By name where nobody asks for the worst.
+    assert_eq!(names(&page(&bench, "/live?sort=name")), ["web1", "web2", "web3", "web4"]);
+}
+
+#[test]
+fn outage_is_acknowledged_by_itself_and_not_by_an_alert_of_the_host() {
+    let bench = alert::bench();
+    let mut host = (**bench.view.hosts.iter().next().unwrap()).clone();
+    assert_eq!((&*host.name, host.flags() & 4), ("web1", 4));
+    (host.state, host.severity) = (State::Down, Severity::Down);
+    assert_eq!((host.flags() & 4, host.rank()), (0, 0));
+    host.outage_taken = true;
+    assert_eq!((host.flags() & 4, host.rank()), (4, 1));
+}
+
+#[test]
 fn reason_says_how_many_more_there_are() {
     let with = |critical| {
         let mut bench = alert::bench();

@@ -1,6 +1,7 @@
 //! Answers as bytes: those the gate gives itself, and the head of the pool's with our own
 //! hop-by-hop fields. Does no I/O.
 
+use super::request::Request;
 use heartbeat::limits;
 use heartbeat::time::Wall;
 
@@ -60,15 +61,38 @@ pub fn kept_head(fields: &str, keep: bool, now: Wall) -> String {
     format!("HTTP/1.1 200 OK\r\nDate: {}\r\n{fields}{}", http_date(now), connection(keep))
 }
 
+/// Who reads an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// The request was HEAD: no body follows the answer's head.
+    Head,
+    Program,
+    /// A browser that shows a page. `again`: it may ask for it again by itself.
+    Person {
+        again: bool,
+    },
+}
+
+impl Reader {
+    pub fn of(request: &Request) -> Reader {
+        let takes_pages = request.header("accept").is_some_and(|kinds| kinds.contains("text/html"));
+        match request.method() {
+            "HEAD" => Reader::Head,
+            method if takes_pages && !request.target().starts_with("/api/") => {
+                Reader::Person { again: method == "GET" }
+            }
+            _ => Reader::Program,
+        }
+    }
+}
+
 /// An answer of the gate itself; the connection closes after it.
-pub fn refusal(status: u16, text: &str, bodiless: bool, now: Wall) -> Vec<u8> {
+pub fn refusal(status: u16, text: &str, reader: Reader, now: Wall) -> Vec<u8> {
     let title = reason(status);
-    let body = format!(
-        "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{status},\
-         \"detail\":\"{text}\",\"code\":\"{}\",\"hint\":\"{}\"}}",
-        code(status),
-        hint(status)
-    );
+    let (kind, body) = match reader {
+        Reader::Person { again } => ("text/html; charset=utf-8", page(status, text, again)),
+        Reader::Head | Reader::Program => ("application/problem+json", problem(status, text)),
+    };
     let extra = match status {
         429 | 503 => "Retry-After: 1\r\n",
         426 => "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
@@ -79,16 +103,42 @@ pub fn refusal(status: u16, text: &str, bodiless: bool, now: Wall) -> Vec<u8> {
         _ => connection(false),
     };
     let mut out = format!(
-        "HTTP/1.1 {status} {title}\r\nDate: {}\r\nContent-Type: application/problem+json\r\n\
+        "HTTP/1.1 {status} {title}\r\nDate: {}\r\nContent-Type: {kind}\r\n\
          Content-Length: {}\r\nCache-Control: no-store\r\n{extra}{connection}",
         http_date(now),
         body.len()
     )
     .into_bytes();
-    if !bodiless {
+    if reader != Reader::Head {
         out.extend_from_slice(body.as_bytes());
     }
     out
+}
+
+/// RFC 9457. `text` is one of ours and needs no escapes.
+fn problem(status: u16, text: &str) -> String {
+    format!(
+        "{{\"type\":\"about:blank\",\"title\":\"{}\",\"status\":{status},\
+         \"detail\":\"{text}\",\"code\":\"{}\",\"hint\":\"{}\"}}",
+        reason(status),
+        code(status),
+        hint(status)
+    )
+}
+
+/// For a person; without stylesheet or script, which would have to be asked for.
+fn page(status: u16, text: &str, again: bool) -> String {
+    let (title, hint) = (reason(status), hint(status));
+    let again = again && status >= 500;
+    let refresh = if again { "<meta http-equiv=\"refresh\" content=\"2\">" } else { "" };
+    let then = if again { "This page asks again by itself." } else { "Go back and send it again." };
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <meta name=\"color-scheme\" content=\"light dark\">{refresh}\
+         <title>{status} {title}</title></head>\
+         <body><h1>{title}</h1><p>Reason: {text}.</p><p>{hint}</p><p>{then}</p></body></html>\n"
+    )
 }
 
 /// The last field of a head, and its end.
@@ -220,7 +270,7 @@ mod tests {
 
     #[test]
     fn refusal_is_a_problem_with_its_length() {
-        let bytes = refusal(503, "busy", false, Wall::from_secs(784_111_777));
+        let bytes = refusal(503, "busy", Reader::Program, Wall::from_secs(784_111_777));
         let text = String::from_utf8(bytes).unwrap().replace('\r', "");
         let (head, body) = text.split_once("\n\n").unwrap();
         expect![[r#"
@@ -236,5 +286,24 @@ mod tests {
                     \"detail\":\"busy\",\"code\":\"overloaded\",\
                     \"hint\":\"Try again in a moment; the server's log tells more.\"}";
         assert_eq!((body, body.len()), (want, 162));
+    }
+
+    #[test]
+    fn person_is_refused_by_a_page_that_asks_again_where_it_may() {
+        let page = |status, again| {
+            let bytes = refusal(status, "busy", Reader::Person { again }, Wall::from_secs(0));
+            String::from_utf8(bytes).unwrap()
+        };
+        let busy = page(503, true);
+        let (head, body) = busy.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("Content-Type: text/html; charset=utf-8\r\n"), "{head}");
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
+        assert!(body.contains("http-equiv=\"refresh\"") && body.contains("Reason: busy."));
+        assert!(body.contains("Try again in a moment; the server's log tells more."), "{body}");
+        // What was sent is not sent again by itself, and what is refused for good stays so.
+        for (status, again) in [(503, false), (502, false), (429, false)] {
+            let text = page(status, again);
+            assert!(!text.contains("refresh") && text.contains("Go back"), "{text}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! A checked request as the pool reads it: what concerns the connection alone is left out, and who asks is added, so
 //! that nobody outside can say it. Does no I/O.
 
+use super::answer::Reader;
 use super::request::Request;
 use heartbeat::web::Peer;
 
@@ -29,8 +30,8 @@ const HOP_BY_HOP: [&str; 10] = [
 #[derive(Debug)]
 pub struct Ask {
     bytes: Vec<u8>,
-    /// The request was HEAD: no body follows the answer's head.
-    pub bodiless: bool,
+    /// Who reads the answer.
+    pub reader: Reader,
     /// It can be asked twice.
     pub is_safe: bool,
     /// The connection stays after the answer.
@@ -55,9 +56,9 @@ impl Ask {
         head.push_str("Connection: close\r\n\r\n");
         let mut bytes = head.into_bytes();
         bytes.extend_from_slice(&request.body);
-        let bodiless = request.method() == "HEAD";
+        let reader = Reader::of(request);
         let is_safe = ["GET", "HEAD", "OPTIONS"].contains(&request.method());
-        Ask { bytes, bodiless, is_safe, keep }
+        Ask { bytes, reader, is_safe, keep }
     }
 
     pub fn into_bytes(self) -> Vec<u8> {

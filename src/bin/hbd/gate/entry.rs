@@ -1,6 +1,6 @@
 //! Coming in: taking connections from the listeners, and who makes room for whom.
 
-use super::answer;
+use super::answer::{self, Reader};
 use super::conn::{Conn, Phase};
 use super::counter::Count;
 use super::front::{FIRST_CONN, Gate};
@@ -57,7 +57,7 @@ impl Gate {
     fn welcome(&mut self, mut conn: Conn, now: Now) {
         if !self.has_room(conn.address, now) {
             self.counters.add(Count::TurnedAway);
-            let bytes = answer::refusal(503, "too many connections", false, now.wall);
+            let bytes = answer::refusal(503, "too many connections", Reader::Program, now.wall);
             let _ = conn.stream.write(&bytes);
             return;
         }

@@ -1,7 +1,7 @@
 //! One request on its way through the pool: written to the private socket, its answer read back
 //! piece by piece.
 
-use super::answer;
+use super::answer::{self, Reader};
 use super::ask::Ask;
 use super::stream::unblocked;
 use heartbeat::limits;
@@ -14,7 +14,7 @@ pub struct Exchange {
     pub readable: bool,
     pub writable: bool,
     pub keep: bool,
-    bodiless: bool,
+    reader: Reader,
     is_safe: bool,
     ask: Vec<u8>,
     sent: usize,
@@ -43,7 +43,7 @@ impl Exchange {
             readable: true,
             writable: true,
             keep: ask.keep,
-            bodiless: ask.bodiless,
+            reader: ask.reader,
             is_safe: ask.is_safe,
             ask: ask.into_bytes(),
             sent: 0,
@@ -63,8 +63,9 @@ impl Exchange {
         body.map_or(0, |n| n.saturating_add(self.head.len()))
     }
 
-    pub fn is_bodiless(&self) -> bool {
-        self.bodiless
+    /// Who reads the answer.
+    pub fn reader(&self) -> Reader {
+        self.reader
     }
 
     /// Asking again changes nothing.
@@ -122,7 +123,7 @@ impl Exchange {
 
     fn take_head(&mut self, bytes: &[u8]) -> io::Result<Pump> {
         self.head.extend_from_slice(bytes);
-        let head = answer::decode_head(&self.head, self.bodiless, self.keep)
+        let head = answer::decode_head(&self.head, self.reader == Reader::Head, self.keep)
             .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
         let Some(mut head) = head else { return Ok(Pump::Moved) };
         let rest = &self.head[head.len..];

@@ -248,13 +248,13 @@ impl Gate {
         match &conn.phase {
             Phase::Reading => self.refuse(slot, 408, "the request took too long", now),
             Phase::Queued(ask) => {
-                let bodiless = ask.bodiless;
+                let reader = ask.reader;
                 self.work.queue.retain(|s| *s != slot);
-                self.refuse_as(slot, 503, "the server is busy", bodiless, now)
+                self.refuse_as(slot, 503, "the server is busy", reader, now)
             }
             Phase::Asking(exchange) if exchange.is_unanswered() && !gone => {
-                let bodiless = exchange.is_bodiless();
-                self.refuse_as(slot, 504, "the answer took too long", bodiless, now)
+                let reader = exchange.reader();
+                self.refuse_as(slot, 504, "the answer took too long", reader, now)
             }
             _ => Next::Close,
         }

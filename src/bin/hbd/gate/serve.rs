@@ -1,6 +1,6 @@
 //! From a request to the last byte of its answer: one step at a time on one connection.
 
-use super::answer;
+use super::answer::{self, Reader};
 use super::ask::Ask;
 use super::conn::{Kind, Phase};
 use super::counter::Count;
@@ -111,12 +111,12 @@ impl Gate {
         let pending = self.work.in_flight + self.work.queue.len();
         if pending >= limits::HTTP_IN_FLIGHT + limits::HTTP_QUEUE {
             self.counters.add(Count::QueueFull);
-            return self.refuse_as(slot, 503, "the server is busy", ask.bodiless, now);
+            return self.refuse_as(slot, 503, "the server is busy", ask.reader, now);
         }
         // A flood of passwords to be hashed leaves half of the queue to everybody else.
         if is_login(&request) && self.work.queue.len() >= limits::HTTP_QUEUE / 2 {
             self.counters.add(Count::QueueFull);
-            return self.refuse_as(slot, 429, "too many sign in at once", ask.bodiless, now);
+            return self.refuse_as(slot, 429, "too many sign in at once", ask.reader, now);
         }
         conn.phase = Phase::Queued(ask);
         if self.work.queue.is_empty() && self.work.in_flight < self.budget.in_flight {
@@ -171,7 +171,7 @@ impl Gate {
     }
 
     pub fn refuse(&mut self, slot: usize, status: u16, text: &str, now: Now) -> Next {
-        self.refuse_as(slot, status, text, false, now)
+        self.refuse_as(slot, status, text, Reader::Program, now)
     }
 
     /// Answers for the pool; the connection closes afterwards.
@@ -180,12 +180,12 @@ impl Gate {
         slot: usize,
         status: u16,
         text: &str,
-        bodiless: bool,
+        reader: Reader,
         now: Now,
     ) -> Next {
         self.counters.add(Count::Refused);
         let Some(conn) = self.work.table.get_mut(slot) else { return Next::Wait };
-        let bytes = answer::refusal(status, text, bodiless, now.wall);
+        let bytes = answer::refusal(status, text, reader, now.wall);
         self.work.waiting += bytes.len();
         conn.out.push(&bytes);
         let phase = std::mem::replace(&mut conn.phase, Phase::Writing { keep: false });
@@ -247,7 +247,7 @@ impl Gate {
     fn start(&mut self, slot: usize, now: Now) {
         let Some(conn) = self.work.table.get_mut(slot) else { return };
         let Phase::Queued(ask) = std::mem::replace(&mut conn.phase, Phase::Reading) else { return };
-        let bodiless = ask.bodiless;
+        let reader = ask.reader;
         match self.connect(slot) {
             Ok(stream) => {
                 self.work.in_flight += 1;
@@ -260,7 +260,7 @@ impl Gate {
             Err(e) => {
                 self.counters.add(Count::PoolFailed);
                 self.work.warn("the HTTP pool cannot be reached", &e, now);
-                self.refuse_as(slot, 503, "the server is busy", bodiless, now);
+                self.refuse_as(slot, 503, "the server is busy", reader, now);
             }
         }
     }
@@ -325,8 +325,8 @@ impl Gate {
         if len > limits::HTTP_OUT_EACH as u64 && all > limits::HTTP_OUT_ALL && !alone && !conn.gone
         {
             self.counters.add(Count::MemoryFull);
-            let bodiless = exchange.is_bodiless();
-            return self.refuse_as(slot, 503, "too many long answers at once", bodiless, now);
+            let reader = exchange.reader();
+            return self.refuse_as(slot, 503, "too many long answers at once", reader, now);
         }
         self.set_deadline(slot, now, limits::WRITE_DEADLINE_S + len / WRITE_RATE_MIN);
         Next::Again
@@ -339,10 +339,10 @@ impl Gate {
         let Some(conn) = self.work.table.get_mut(slot) else { return Next::Wait };
         match &conn.phase {
             Phase::Asking(exchange) if exchange.is_unanswered() && !conn.gone => {
-                let bodiless = exchange.is_bodiless();
+                let reader = exchange.reader();
                 // Whether anything was changed is not known; where nothing can be, it may be asked again.
                 let status = if exchange.is_safe() { 503 } else { 502 };
-                self.refuse_as(slot, status, "the answer was lost", bodiless, now)
+                self.refuse_as(slot, status, "the answer was lost", reader, now)
             }
             _ => Next::Close,
         }
