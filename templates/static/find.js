@@ -23,7 +23,7 @@ export function start(input) {
     if (at >= 0) input.setAttribute('aria-activedescendant', options()[at].id);
     else input.removeAttribute('aria-activedescendant');
   };
-  input.addEventListener('input', async () => {
+  const seek = async () => {
     const mine = asked += 1;
     if (!input.value.trim()) { close(); return; }
     const page = await load(`/find?q=${encodeURIComponent(input.value)}`);
@@ -38,7 +38,10 @@ export function start(input) {
     list.hidden = found.length === 0;
     input.setAttribute('aria-expanded', found.length > 0);
     at = -1;
-  });
+  };
+  input.addEventListener('input', seek);
+  // What was typed while this came.
+  if (input.value) seek();
   input.addEventListener('keydown', (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && !list.hidden) {

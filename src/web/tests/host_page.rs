@@ -112,7 +112,7 @@ fn hosts_page_speaks_as_it_is_specified() {
         let seen = page.replace("&quot;", "\"");
         assert!(seen.contains(want), "{want}: {page}");
     }
-    let row = "<td class=\"mono\">/proc</td>";
+    let row = "<td class=\"mono\" data-h=\"Mount\">/proc</td>";
     assert!(!page.contains(row), "what stands on no disk waits for a word");
     assert!(bench.text("/plugins/db-01?fs=all").contains(row));
     // From near, and whole again; a range of one's own by the reader's clock.
