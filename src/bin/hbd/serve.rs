@@ -16,7 +16,7 @@ use crate::systemd::{self, Notifier};
 use crate::tls_ports::TlsPorts;
 use crate::waiting::{Progress, Room};
 use crate::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK};
-use crate::{dns, engine, fault, history, journal, keys, notify, remote};
+use crate::{dns, engine, fault, history, journal, keys, notify, remote, vitals};
 use crossbeam_channel::bounded;
 use heartbeat::calm::Zones;
 use heartbeat::config::server::Server;
@@ -574,7 +574,7 @@ impl Ready {
 fn raise_descriptors() -> Result<(), String> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|e| e.to_string())?;
     let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|e| e.to_string())?;
+    let soft = vitals::open_files_max().map_err(|e| e.to_string())?;
     if soft < DESCRIPTORS_MIN {
         return Err(format!("only {soft} open files allowed - raise the limit (ulimit -n) to 128"));
     }

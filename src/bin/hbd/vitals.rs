@@ -27,11 +27,18 @@ pub fn figures() -> Vec<Figure> {
         let help = "Open descriptors.";
         figures.push(Figure::new("process_open_fds", Kind::Gauge, help, count as f64));
     }
-    if let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) {
+    if let Ok(most) = open_files_max() {
         let help = "Descriptors that may be open at most.";
-        figures.push(Figure::new("process_max_fds", Kind::Gauge, help, soft as f64));
+        figures.push(Figure::new("process_max_fds", Kind::Gauge, help, most as f64));
     }
     figures
+}
+
+/// How many descriptors may be open: the soft limit (getrlimit(2)).
+#[allow(clippy::useless_conversion, reason = "rlim_t has 32 bits on 32-bit ARM with glibc")]
+pub fn open_files_max() -> std::io::Result<u64> {
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(u64::from(soft))
 }
 
 /// What is used of /proc/PID/stat (proc(5)).

@@ -25,7 +25,7 @@ mod upgrade;
 
 use crate::certificate::Certificate;
 use crate::pool::{self, Pool};
-use crate::ws;
+use crate::{vitals, ws};
 use counter::Counters;
 use door::Door;
 use front::{Gate, Work};
@@ -130,7 +130,7 @@ pub struct Front {
 pub fn start(listeners: Listeners, app: Arc<dyn App>) -> io::Result<Front> {
     let counters = Arc::new(Counters::new());
     let stop = Arc::new(AtomicBool::new(false));
-    let budget = Budget::new(open_files_max());
+    let budget = Budget::new(vitals::open_files_max().unwrap_or(256));
     let (pool, workers) = pool::start(&app, &counters)?;
     let (live, ws) = ws::start(&app, &counters, &stop, budget.ws)?;
     let poll = mio::Poll::new()?;
@@ -241,9 +241,4 @@ fn doors(listeners: Listeners) -> io::Result<Vec<Door>> {
         doors.push(Door::control(listener)?);
     }
     Ok(doors)
-}
-
-fn open_files_max() -> u64 {
-    use nix::sys::resource::{Resource, getrlimit};
-    getrlimit(Resource::RLIMIT_NOFILE).map_or(256, |(soft, _)| soft)
 }
