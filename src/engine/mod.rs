@@ -6,6 +6,7 @@
 
 mod admit;
 mod api;
+mod chunk;
 mod command;
 pub mod dyndns;
 mod feed;

@@ -25,6 +25,34 @@ fn table_under_a_filter_takes_the_hosts_that_come_to_fit_it() {
     assert_eq!(browser.text("window.same"), "page");
 }
 
+/// The script of the table and the server count the order alike, and the row moves while the page stays.
+#[test]
+fn outage_that_somebody_takes_on_moves_below_the_others() {
+    let Some(_turn) = turn() else { return };
+    let server = fleet::small();
+    let browser = Browser::start();
+    browser.go(&server.url("/live"));
+    browser.wait_for(LIVE);
+    browser.run("window.same = 'page'");
+    let order = "[...document.querySelectorAll('#hosts tbody th a')].slice(0, 3) \
+                 .map((a) => a.textContent).join()";
+    let first = browser.text("document.querySelector('#hosts tbody th a').textContent");
+    assert!(browser.text(order).ends_with(",mail-02.zrh"), "two are down");
+    let take = json!({ "ids": [format!("{first}/host")], "until": null, "reason": "" });
+    browser.run(&format!(
+        "fetch('/api/0/alerts/ack', {{ method: 'POST', body: '{take}', \
+         headers: {{ 'Content-Type': 'application/json' }} }})"
+    ));
+    browser.wait_for(&format!("{order}.endsWith(',{first},mail-02.zrh')"));
+    browser.wait_for("document.querySelector('#hosts [aria-label=acknowledged]')");
+    assert_eq!(browser.text("window.same"), "page");
+    let places =
+        "[...document.querySelectorAll('#hosts tbody tr')].map((tr) => tr.dataset.place).join()";
+    let (seen, told) = (browser.text(order), browser.text(places));
+    browser.go(&server.url("/live"));
+    assert_eq!((browser.text(order), browser.text(places)), (seen, told));
+}
+
 #[test]
 fn pause_keeps_the_page_as_it_is_and_says_what_waits() {
     let Some(_turn) = turn() else { return };
