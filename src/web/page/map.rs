@@ -26,7 +26,7 @@ const ROWS: usize = 7;
 const WIDTH_TO_HEIGHT: f64 = 3.0;
 const COLUMNS_MAX: usize = 100;
 /// Up to so many hosts there is room for cells twice as large.
-const LARGE_MAX: usize = 128;
+const LARGE_MAX: usize = 256;
 
 #[derive(Debug, Serialize)]
 pub struct Map {
