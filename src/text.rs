@@ -95,6 +95,11 @@ pub fn escape_control(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The lines of a file as YAML counts them (YAML 1.2.2, section 5.4): each ends with LF, CR or CR LF.
+pub fn lines(source: &str) -> impl Iterator<Item = &str> {
+    source.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
+}
+
 /// The longest prefix of at most `bytes_max` bytes that ends on a character.
 pub fn cut(text: &str, bytes_max: usize) -> &str {
     if text.len() <= bytes_max {
@@ -185,6 +190,14 @@ pub fn decimal(word: &[u8]) -> Option<f64> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn lines_end_with_lf_cr_or_both() {
+        let of = |source| lines(source).collect::<Vec<_>>();
+        assert_eq!(of("a\nb\r\nc\rd"), ["a", "b", "c", "d"]);
+        assert_eq!(of("a\r\r\nb\n\nc"), ["a", "", "b", "", "c"]);
+        assert_eq!(of(""), [""]);
+    }
 
     #[test]
     fn name_table() {

@@ -28,7 +28,7 @@ pub fn check(bytes: &[u8]) {
     let (again, more) = yaml::read(&saved, FILE).unwrap_or_else(|p| panic!("{}: {saved}", p.what));
     assert!(more.is_empty(), "{saved}");
     assert!(same(&root, &again), "{saved}");
-    let lines: Vec<&str> = text.lines().collect();
+    let lines: Vec<&str> = text::lines(&text).collect();
     let is_plain = is_plain(&root, &lines);
     let (one, two) = (document(&text, root), document(&saved, again));
     let (first, second) = (judge(&one), judge(&two));
@@ -63,7 +63,7 @@ fn plain(problems: &[Problem]) -> Vec<(&'static str, &str)> {
 }
 
 fn check_problems(problems: &[Problem], source: &str) {
-    let lines = source.lines().count() as u32 + 1;
+    let lines = text::lines(source).count() as u32 + 1;
     for problem in problems {
         assert!(problem.line <= lines, "line {} of {lines}", problem.line);
         assert!(problem.line == 0 || problem.column >= 1);

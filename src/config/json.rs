@@ -5,21 +5,21 @@
 
 use super::node::{Key, Node, Span, Value};
 use super::problem::Problem;
-use crate::limits;
+use crate::{limits, text};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Reads one JSON document of at most [`limits::CONFIG_MAX`] bytes and [`limits::CONFIG_DEPTH`]
 /// levels. Empty text is an empty configuration. A key that occurs twice is a warning; the last one
 /// wins.
-pub fn read(text: &str, file: &str) -> Result<(Node, Vec<Problem>), Problem> {
-    if text.len() > limits::CONFIG_MAX {
+pub fn read(source: &str, file: &str) -> Result<(Node, Vec<Problem>), Problem> {
+    if source.len() > limits::CONFIG_MAX {
         return Err(Problem::too_large(file));
     }
-    if text.trim_ascii().is_empty() {
+    if source.trim_ascii().is_empty() {
         return Ok((plain(Value::Null), Vec::new()));
     }
     let mut repeated = Vec::new();
-    let mut reader = serde_json::Deserializer::from_str(text);
+    let mut reader = serde_json::Deserializer::from_str(source);
     let tree = Tree { depth: 0, repeated: &mut repeated };
     let read = tree.deserialize(&mut reader).and_then(|node| reader.end().map(|()| node));
     match read {
@@ -27,7 +27,7 @@ pub fn read(text: &str, file: &str) -> Result<(Node, Vec<Problem>), Problem> {
             let warn = |key: String| Problem::repeated_key(file, Span::default(), key);
             Ok((node, repeated.into_iter().map(warn).collect()))
         }
-        Err(error) => Err(syntax_problem(&error, file)),
+        Err(error) => Err(syntax_problem(&error, source, file)),
     }
 }
 
@@ -35,10 +35,25 @@ fn plain(value: Value) -> Node {
     Node { value, span: Span::default() }
 }
 
-fn syntax_problem(error: &serde_json::Error, file: &str) -> Problem {
+/// Line and column, both from 1, as places are shown; serde_json ends lines with LF alone and counts bytes.
+fn place(error: &serde_json::Error, source: &str) -> (u32, u32) {
+    let before =
+        source.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let (above, rest) = source.split_at(before);
+    let Some(line) = rest.get(..error.column().saturating_sub(1)) else {
+        return (error.line() as u32, (error.column() as u32).max(1));
+    };
+    let is_end = rest[line.len()..].starts_with('\n');
+    let line = if is_end { line.strip_suffix('\r').unwrap_or(line) } else { line };
+    let number = text::lines(above).count() + line.matches('\r').count();
+    let column = line.rsplit('\r').next().unwrap_or(line).chars().count() + 1;
+    (number as u32, column as u32)
+}
+
+fn syntax_problem(error: &serde_json::Error, source: &str, file: &str) -> Problem {
     let whole = error.to_string();
     let what = whole.split(" at line ").next().unwrap_or(&whole);
-    let (line, column) = (error.line() as u32, (error.column() as u32).max(1));
+    let (line, column) = place(error, source);
     let span = Span { document: 0, line, column, length: 1 };
     if what.starts_with(TOO_DEEP) {
         return Problem::new("E0102", file, span, what.to_owned(), "write it flatter");
@@ -144,6 +159,19 @@ mod tests {
         assert_eq!((problem.code, problem.line, problem.column), ("E0102", 1, 34));
         let fits = " ".repeat(limits::CONFIG_MAX);
         assert!(read(&fits, "f").is_ok() && read(&format!("{fits} "), "f").is_err());
+    }
+
+    #[test]
+    fn place_counts_lines_as_they_are_shown() {
+        for (source, place) in [
+            ("{\n\"a\": x}", (2, 6)),
+            ("{\r\n\"a\": x}", (2, 6)),
+            ("{\r\r\"a\": x}", (3, 6)),
+            ("{\r\n\r\"ä\": x}", (3, 6)),
+        ] {
+            let problem = read(source, "f").err().expect("no JSON");
+            assert_eq!((problem.line, problem.column), place, "{source:?}");
+        }
     }
 
     #[test]

@@ -265,7 +265,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 fn nth_line(source: &str, line: u32) -> &str {
-    source.lines().nth(line.saturating_sub(1) as usize).unwrap_or("")
+    crate::text::lines(source).nth(line.saturating_sub(1) as usize).unwrap_or("")
 }
 
 /// One line for a terminal: a tab is a blank, what could mislead is escaped, 400 characters at
