@@ -29,7 +29,11 @@ pub fn now_awake() -> Now {
 }
 
 /// How many seconds the machine's local time is ahead of UTC at a Unix second.
-#[allow(clippy::unnecessary_cast, reason = "on 32-bit systems the fields are narrower")]
+#[allow(
+    clippy::unnecessary_cast,
+    deprecated,
+    reason = "on 32-bit systems the fields are narrower; musl widens time_t"
+)]
 pub fn local_offset(second: i64) -> i32 {
     let second = second as libc::time_t;
     // SAFETY: a `tm` of zeroes is valid; both pointers are to live values, and no other is kept.
