@@ -120,7 +120,9 @@ fn reload_shows_what_is_in_force_and_what_waits_for_a_restart() {
         "{row}"
     );
     assert!(
-        page.contains("<td class=\" mono in-2\" title=\"status_page.groups.Web\">Web"),
+        page.contains(
+            "<td class=\" mono in-2\" data-h=\"Key\" title=\"status_page.groups.Web\">Web"
+        ),
         "{page}"
     );
 }
