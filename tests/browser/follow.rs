@@ -34,16 +34,17 @@ fn outage_that_somebody_takes_on_moves_below_the_others() {
     browser.go(&server.url("/live"));
     browser.wait_for(LIVE);
     browser.run("window.same = 'page'");
-    let order = "[...document.querySelectorAll('#hosts tbody th a')].slice(0, 3) \
+    let order = "[...document.querySelectorAll('#hosts tbody th a')].slice(0, 2) \
                  .map((a) => a.textContent).join()";
     let first = browser.text("document.querySelector('#hosts tbody th a').textContent");
-    assert!(browser.text(order).ends_with(",mail-02.zrh"), "two are down");
+    let before = browser.text(order);
+    assert!(before.contains("rtr-aarau") && before.contains("web-12.bsl"), "{before} are down");
     let take = json!({ "ids": [format!("{first}/host")], "until": null, "reason": "" });
     browser.run(&format!(
         "fetch('/api/0/alerts/ack', {{ method: 'POST', body: '{take}', \
          headers: {{ 'Content-Type': 'application/json' }} }})"
     ));
-    browser.wait_for(&format!("{order}.endsWith(',{first},mail-02.zrh')"));
+    browser.wait_for(&format!("{order}.endsWith(',{first}')"));
     browser.wait_for("document.querySelector('#hosts [aria-label=acknowledged]')");
     assert_eq!(browser.text("window.same"), "page");
     let places =
