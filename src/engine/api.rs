@@ -202,7 +202,8 @@ pub enum Effect {
     Secure { token: u64 },
     /// A new entry of the event feed (also in the next view).
     Publish(Arc<view::Event>),
-    /// Make these records durable, within a second.
+    /// Make these records durable, within a second. What comes until `poll_effect` has no more belongs together: a host
+    /// and what was told of it are on disk both or neither.
     Persist(Vec<Saved>),
     /// A line of the message journal. Comes after the ACK; may be lost, then it is counted.
     Journal(Record),
