@@ -8,10 +8,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const PREFIX: &str = "hbd-pool-";
 /// Entries of a directory looked at.
 const SWEEP_MAX: usize = 4096;
+static NEXT: AtomicU32 = AtomicU32::new(0);
 /// Longest path of a unix socket on every supported system, with its zero.
 const SOCKET_PATH_MAX: usize = 100;
 
@@ -43,8 +45,10 @@ impl Dir {
 
     fn make_in(base: &Path) -> io::Result<Dir> {
         let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
-        for attempt in 0..64 {
-            let path = base.join(format!("{PREFIX}{}-{attempt}", std::process::id()));
+        for _ in 0..64 {
+            // A name is never used twice: who gives up a directory that was taken away removes what has its name.
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = base.join(format!("{PREFIX}{}-{number}", std::process::id()));
             match DirBuilder::new().mode(0o700).create(&path) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
                 made => made?,
@@ -122,6 +126,16 @@ mod tests {
         let _listener = UnixListener::bind(alive.join("pool-0")).expect("bound");
         sweep(base.path());
         assert!(!dead.exists() && alive.exists() && empty.exists() && foreign.exists());
+    }
+
+    #[test]
+    fn directory_that_was_taken_away_takes_none_with_it() {
+        let base = tempfile::tempdir().expect("a directory");
+        let lost = Dir::make_in(base.path()).expect("a directory of its own");
+        std::fs::remove_dir(&lost.path).expect("removed");
+        let next = Dir::make_in(base.path()).expect("another one");
+        drop(lost);
+        assert!(next.path.exists());
     }
 
     #[test]
