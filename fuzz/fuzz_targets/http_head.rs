@@ -8,6 +8,9 @@ mod ask;
 #[path = "../oracle/http_head.rs"]
 mod oracle;
 #[allow(dead_code, reason = "the server uses more of it")]
+#[path = "../../src/bin/hbd/gate/reader.rs"]
+mod reader;
+#[allow(dead_code, reason = "the server uses more of it")]
 #[path = "../../src/bin/hbd/gate/request.rs"]
 mod request;
 

@@ -1,7 +1,7 @@
 //! Answers as bytes: those the gate gives itself, and the head of the pool's with our own
 //! hop-by-hop fields. Does no I/O.
 
-use super::request::Request;
+use super::reader::Reader;
 use heartbeat::limits;
 use heartbeat::time::Wall;
 
@@ -59,31 +59,6 @@ pub fn decode_head(bytes: &[u8], bodiless: bool, keep: bool) -> Result<Option<He
 /// The head of an answer that was kept; `fields` are whole lines.
 pub fn kept_head(fields: &str, keep: bool, now: Wall) -> String {
     format!("HTTP/1.1 200 OK\r\nDate: {}\r\n{fields}{}", http_date(now), connection(keep))
-}
-
-/// Who reads an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reader {
-    /// The request was HEAD: no body follows the answer's head.
-    Head,
-    Program,
-    /// A browser that shows a page. `again`: it may ask for it again by itself.
-    Person {
-        again: bool,
-    },
-}
-
-impl Reader {
-    pub fn of(request: &Request) -> Reader {
-        let takes_pages = request.header("accept").is_some_and(|kinds| kinds.contains("text/html"));
-        match request.method() {
-            "HEAD" => Reader::Head,
-            method if takes_pages && !request.target().starts_with("/api/") => {
-                Reader::Person { again: method == "GET" }
-            }
-            _ => Reader::Program,
-        }
-    }
 }
 
 /// An answer of the gate itself; the connection closes after it.

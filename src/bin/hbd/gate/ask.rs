@@ -1,7 +1,7 @@
 //! A checked request as the pool reads it: what concerns the connection alone is left out, and who asks is added, so
 //! that nobody outside can say it. Does no I/O.
 
-use super::answer::Reader;
+use super::reader::Reader;
 use super::request::Request;
 use heartbeat::web::Peer;
 

@@ -1,10 +1,11 @@
 //! Coming in: taking connections from the listeners, and who makes room for whom.
 
-use super::answer::{self, Reader};
+use super::answer;
 use super::conn::{Conn, Phase};
 use super::counter::Count;
 use super::front::{FIRST_CONN, Gate};
 use super::peer;
+use super::reader::Reader;
 use heartbeat::limits;
 use heartbeat::time::{Duration, Now};
 use mio::{Interest, Token};

@@ -1,8 +1,9 @@
 //! One request on its way through the pool: written to the private socket, its answer read back
 //! piece by piece.
 
-use super::answer::{self, Reader};
+use super::answer;
 use super::ask::Ask;
+use super::reader::Reader;
 use super::stream::unblocked;
 use heartbeat::limits;
 use mio::net::UnixStream;

@@ -14,6 +14,7 @@ mod entry;
 mod exchange;
 mod front;
 pub(crate) mod peer;
+mod reader;
 mod request;
 mod serve;
 pub(crate) mod stream;

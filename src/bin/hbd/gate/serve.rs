@@ -1,12 +1,13 @@
 //! From a request to the last byte of its answer: one step at a time on one connection.
 
-use super::answer::{self, Reader};
+use super::answer;
 use super::ask::Ask;
 use super::conn::{Kind, Phase};
 use super::counter::Count;
 use super::exchange::{Exchange, Pump};
 use super::front::{FIRST_CONN, Gate, Next};
 use super::peer;
+use super::reader::Reader;
 use super::request::{Request, Stage, Step};
 use super::stream::unblocked;
 use super::upgrade;
