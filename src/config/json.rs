@@ -37,17 +37,15 @@ fn plain(value: Value) -> Node {
 
 /// Line and column, both from 1, as places are shown; serde_json ends lines with LF alone and counts bytes.
 fn place(error: &serde_json::Error, source: &str) -> (u32, u32) {
-    let before =
+    let above: usize =
         source.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-    let (above, rest) = source.split_at(before);
-    let Some(line) = rest.get(..error.column().saturating_sub(1)) else {
+    let Some(read) = source.get(..above + error.column().saturating_sub(1)) else {
         return (error.line() as u32, (error.column() as u32).max(1));
     };
-    let is_end = rest[line.len()..].starts_with('\n');
-    let line = if is_end { line.strip_suffix('\r').unwrap_or(line) } else { line };
-    let number = text::lines(above).count() + line.matches('\r').count();
-    let column = line.rsplit('\r').next().unwrap_or(line).chars().count() + 1;
-    (number as u32, column as u32)
+    // With what is wrong itself: where a line has just ended, it stands on the next one.
+    let read = format!("{read}?");
+    let column = text::lines(&read).last().map_or(1, |line| line.chars().count());
+    (text::lines(&read).count() as u32, column as u32)
 }
 
 fn syntax_problem(error: &serde_json::Error, source: &str, file: &str) -> Problem {

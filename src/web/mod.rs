@@ -328,10 +328,14 @@ pub fn unavailable(
     bare(request, pages, problem, "Not now")
 }
 
+/// Whether a person reads the answer, in a browser; a program otherwise. `accept` is the field of that name.
+pub fn wants_page(path: &str, accept: Option<&str>) -> bool {
+    !path.starts_with("/api/") && accept.is_some_and(|kinds| kinds.contains("text/html"))
+}
+
 /// A problem that stands alone: a page for a person, a document for a program.
 fn bare(request: &Request<'_>, pages: &Pages, problem: Problem, heading: &str) -> Response {
-    let is_page = !request.path.starts_with("/api/")
-        && request.header("accept").is_some_and(|kinds| kinds.contains("text/html"));
+    let is_page = wants_page(request.path, request.header("accept"));
     let again = (request.method == Method::Get)
         .then(|| format!("/{}", request.path.trim_start_matches('/')))
         .filter(|_| problem.status == 503);

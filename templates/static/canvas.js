@@ -5,7 +5,7 @@ const MARGIN = 1;
 
 /** Every host of a group on a canvas, in the place of its bar. */
 export function paint(drawing, members, states) {
-  const rows = Math.max(1, Math.min(7, Math.round(Math.sqrt(members.length / 3))), Math.ceil(members.length / 100));
+  const rows = Number(drawing.dataset.rows);
   const columns = Math.ceil(members.length / rows);
   const canvas = document.createElement('canvas');
   canvas.width = columns * PITCH + MARGIN;

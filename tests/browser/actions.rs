@@ -3,7 +3,7 @@
 use crate::fleet;
 use crate::rig::{Server, until};
 use crate::webdriver::Browser;
-use crate::{LIVE, turn};
+use crate::{turn, watching};
 use serde_json::Value;
 
 fn path(browser: &Browser) -> String {
@@ -20,9 +20,7 @@ fn alert(server: &Server, id: &str) -> Value {
 fn keys_lead_through_every_page_and_act_on_rows() {
     let Some(_turn) = turn() else { return };
     let server = fleet::small();
-    let browser = Browser::start();
-    browser.go(&server.url("/live"));
-    browser.wait_for(LIVE);
+    let browser = watching(&server.url("/live"));
     // From row to row, and into one.
     browser.press(&["j", "j", "k"]);
     let row = browser.text("document.activeElement.querySelector('th a').textContent");
@@ -138,9 +136,7 @@ fn everything_is_done_by_forms_without_a_script() {
 fn filter_follows_what_is_typed_and_stands_in_the_address() {
     let Some(_turn) = turn() else { return };
     let server = fleet::small();
-    let browser = Browser::start();
-    browser.go(&server.url("/live"));
-    browser.wait_for(LIVE);
+    let browser = watching(&server.url("/live"));
     browser.run("document.querySelector('#q').focus(); window.same = 'page'");
     browser.type_text("tag:db");
     browser.wait_for("document.querySelectorAll('#hosts tbody tr').length === 1");

@@ -3,16 +3,14 @@
 
 use crate::rig::until;
 use crate::webdriver::{Browser, DESK, PHONE};
-use crate::{LIVE, axe, fleet, turn};
+use crate::{LIVE, axe, fleet, turn, watching};
 use serde_json::json;
 
 #[test]
 fn table_under_a_filter_takes_the_hosts_that_come_to_fit_it() {
     let Some(_turn) = turn() else { return };
     let server = fleet::small();
-    let browser = Browser::start();
-    browser.go(&server.url("/live?state=down&sort=name"));
-    browser.wait_for(LIVE);
+    let browser = watching(&server.url("/live?state=down&sort=name"));
     browser.run("window.same = 'page'");
     let names =
         "[...document.querySelectorAll('#hosts tbody th a')].map((a) => a.textContent).join()";
@@ -30,9 +28,7 @@ fn table_under_a_filter_takes_the_hosts_that_come_to_fit_it() {
 fn outage_that_somebody_takes_on_moves_below_the_others() {
     let Some(_turn) = turn() else { return };
     let server = fleet::small();
-    let browser = Browser::start();
-    browser.go(&server.url("/live"));
-    browser.wait_for(LIVE);
+    let browser = watching(&server.url("/live"));
     browser.run("window.same = 'page'");
     let order = "[...document.querySelectorAll('#hosts tbody th a')].slice(0, 2) \
                  .map((a) => a.textContent).join()";
@@ -58,9 +54,7 @@ fn outage_that_somebody_takes_on_moves_below_the_others() {
 fn pause_keeps_the_page_as_it_is_and_says_what_waits() {
     let Some(_turn) = turn() else { return };
     let server = fleet::small();
-    let browser = Browser::start();
-    browser.go(&server.url("/live"));
-    browser.wait_for(LIVE);
+    let browser = watching(&server.url("/live"));
     // By keyboard alone: the link state is a button.
     browser.run("document.querySelector('#link button').focus()");
     browser.press(&["Enter"]);
@@ -79,9 +73,7 @@ fn pause_keeps_the_page_as_it_is_and_says_what_waits() {
 fn what_was_done_is_told_with_its_undo() {
     let Some(_turn) = turn() else { return };
     let server = fleet::small();
-    let browser = Browser::start();
-    browser.go(&server.url("/live"));
-    browser.wait_for(LIVE);
+    let browser = watching(&server.url("/live"));
     browser.press(&["j", "j", "s"]);
     browser.wait_for("document.querySelector('dialog[open] h2')");
     let silences = || server.get("/api/0/silences")["silences"].as_array().map_or(0, Vec::len);
@@ -129,9 +121,7 @@ fn keys_are_those_that_the_reader_chose() {
 fn table_goes_on_where_it_is_scrolled_to_its_end() {
     let Some(_turn) = turn() else { return };
     let server = fleet::of_size(1212);
-    let browser = Browser::start();
-    browser.go(&server.url("/live"));
-    browser.wait_for(LIVE);
+    let browser = watching(&server.url("/live"));
     let count = "document.querySelectorAll('#hosts tbody tr').length";
     assert_eq!(browser.text(count), "50");
     browser.run("scrollTo(0, document.body.scrollHeight)");

@@ -2,7 +2,7 @@
 
 use crate::fleet;
 use crate::webdriver::Browser;
-use crate::{LIVE, turn};
+use crate::{LIVE, turn, watching};
 use serde_json::json;
 
 /// Seen by the page's own code before any other script: how long each frame took.
@@ -29,9 +29,7 @@ fn elapse(browser: &Browser, seconds: u32) {
 fn stopped_server_is_told_within_three_seconds_of_two_beats_and_the_page_goes_on_by_itself() {
     let Some(_turn) = turn() else { return };
     let server = fleet::small();
-    let browser = Browser::start();
-    browser.go(&server.url("/live"));
-    browser.wait_for(LIVE);
+    let browser = watching(&server.url("/live"));
     browser.run("window.same = 'page'");
     server.signal(libc::SIGSTOP);
     // Two beats of ten seconds and the second in which the page looks.
@@ -58,9 +56,7 @@ fn stopped_server_is_told_within_three_seconds_of_two_beats_and_the_page_goes_on
 fn change_of_one_host_draws_one_row_and_moves_title_tiles_and_feed() {
     let Some(_turn) = turn() else { return };
     let server = fleet::small();
-    let browser = Browser::start();
-    browser.go(&server.url("/live"));
-    browser.wait_for(LIVE);
+    let browser = watching(&server.url("/live"));
     browser.run(
         "window.drawn = new Set(); new MutationObserver((list) => { for (const m of list) {\
            const row = m.target.nodeType === 1 ? m.target.closest('tr') : m.target.parentElement?.closest('tr');\
@@ -82,9 +78,7 @@ fn change_of_one_host_draws_one_row_and_moves_title_tiles_and_feed() {
 fn first_host_appears_on_the_empty_page_by_itself() {
     let Some(_turn) = turn() else { return };
     let server = fleet::of_size(0);
-    let browser = Browser::start();
-    browser.go(&server.url("/live"));
-    browser.wait_for(LIVE);
+    let browser = watching(&server.url("/live"));
     let port = server.udp.port();
     let page = browser.text("document.querySelector('main').textContent");
     assert!(page.contains(&format!("hbc-mini 127.0.0.1:{port}")), "{page}");

@@ -20,10 +20,19 @@ mod rows;
 mod webdriver;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use webdriver::Browser;
 
 /// The page follows the server by its live connection, and its keys and dialogs are there, which come a little later.
 pub const LIVE: &str = "document.querySelector('#link').dataset.link === 'live' && \
     'keys' in document.documentElement.dataset";
+
+/// A new browser at a page that it follows.
+pub fn watching(url: &str) -> Browser {
+    let browser = Browser::start();
+    browser.go(url);
+    browser.wait_for(LIVE);
+    browser
+}
 
 /// One browser at a time: two of them would measure each other.
 static TURN: Mutex<()> = Mutex::new(());

@@ -3,7 +3,7 @@
 
 use crate::fleet;
 use crate::webdriver::Browser;
-use crate::{LIVE, turn};
+use crate::{LIVE, turn, watching};
 use serde_json::json;
 
 /// What can be acted on now: not what is closed away, nor rows that the arrow keys or j and k walk.
@@ -131,9 +131,7 @@ fn page_without_websockets_asks_by_http_and_follows_the_fleet_all_the_same() {
 fn messages_by_kind_are_those_that_come_later_too() {
     let Some(_turn) = turn() else { return };
     let server = fleet::small();
-    let browser = Browser::start();
-    browser.go(&server.url("/live"));
-    browser.wait_for(LIVE);
+    let browser = watching(&server.url("/live"));
     browser.click(".chips a[href*='feed=states']");
     browser.wait_for("location.search === '?feed=states'");
     browser.wait_for(LIVE);

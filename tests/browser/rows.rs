@@ -3,7 +3,7 @@
 use crate::fleet;
 use crate::rig::{Server, until};
 use crate::webdriver::Browser;
-use crate::{LIVE, turn};
+use crate::{LIVE, turn, watching};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -11,9 +11,7 @@ use std::process::{Child, Command, Stdio};
 fn rows_have_a_menu_and_are_acted_on_together() {
     let Some(_turn) = turn() else { return };
     let server = fleet::small();
-    let browser = Browser::start();
-    browser.go(&server.url("/live"));
-    browser.wait_for(LIVE);
+    let browser = watching(&server.url("/live"));
     browser.run("window.same = 'page'");
     browser.click("#hosts tbody tr:first-child [data-act=menu]");
     browser.wait_for("document.querySelector('dialog[open] .ways')");
@@ -43,9 +41,7 @@ fn rows_have_a_menu_and_are_acted_on_together() {
 fn columns_and_map_are_as_the_reader_chose_them() {
     let Some(_turn) = turn() else { return };
     let server = fleet::small();
-    let browser = Browser::start();
-    browser.go(&server.url("/live"));
-    browser.wait_for(LIVE);
+    let browser = watching(&server.url("/live"));
     browser.click("a[data-act=columns]");
     browser.click("dialog input[value=agent]");
     browser.click("dialog input[value=why]");
@@ -128,9 +124,7 @@ fn commands_of_the_empty_page_make_it_change_by_itself() {
     std::fs::create_dir_all(&home).unwrap();
     std::fs::copy(&target, agents.join("hbc-mini-linux-x86_64")).unwrap();
     let server = Server::start(&format!("agent_dir: {}\n", agents.display()));
-    let browser = Browser::start();
-    browser.go(&server.url("/live"));
-    browser.wait_for(LIVE);
+    let browser = watching(&server.url("/live"));
     // Bound to loopback, it says what to change before other machines can do the same.
     let said = browser.text("document.querySelector('main').textContent");
     assert!(said.contains("hb_host") && said.contains("hbd_host"), "{said}");

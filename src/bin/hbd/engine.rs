@@ -18,7 +18,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use heartbeat::config::server::Server;
 use heartbeat::engine::outbox::Outcome as OutboxOutcome;
 use heartbeat::engine::view::{EventKind, Level};
-use heartbeat::engine::{Command, Effect, Engine, Event, Outcome, Path, Recorded, Reply, Saved};
+use heartbeat::engine::{Command, Effect, Engine, Event, Outcome, Path, Recorded, Reply};
 use heartbeat::notice::Message;
 use heartbeat::os::{clock, thread};
 use heartbeat::time::{Mono, Now};
@@ -198,8 +198,6 @@ struct Loop {
     /// Who waits for the answer to a command, by the id it was given to the engine with.
     waiting: BTreeMap<u64, Sender<Answer>>,
     answered: Vec<(u64, Outcome)>,
-    /// What the engine has handed out to be saved, until it has no more.
-    unsaved: Vec<Saved>,
     /// For the channels' threads, after what they say is on its way to the disk.
     #[allow(clippy::vec_box, reason = "each box is handed on as it is")]
     messages: Vec<Box<Message>>,
@@ -245,7 +243,6 @@ impl Loop {
             shared,
             waiting: BTreeMap::new(),
             answered: Vec::new(),
-            unsaved: Vec::new(),
             messages: Vec::new(),
             command_id: 0,
             publish_at: Mono::ZERO,
@@ -447,20 +444,13 @@ impl Loop {
     }
 
     fn carry_out(&mut self) {
+        let (mut unsaved, mut promised) = (Vec::new(), Vec::new());
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
-                Effect::Persist(records) => self.unsaved.extend(records),
+                Effect::Persist(records) => unsaved.extend(records),
                 Effect::Send { path, reply } => self.send(&path, reply),
                 Effect::Order { path, bytes } => self.send_order(&path, &bytes),
-                Effect::Secure { token } => {
-                    self.store.save(std::mem::take(&mut self.unsaved));
-                    let inbox = self.inbox.clone();
-                    self.store.promise(Box::new(move |saved| {
-                        if !inbox.send(Order::Secured { token, saved }) {
-                            log::debug!("not told that it is on disk token={token}");
-                        }
-                    }));
-                }
+                Effect::Secure { token } => promised.push(token),
                 // It is in the next view, and the engine has logged it.
                 Effect::Publish(_) => {}
                 Effect::Journal(record) => self.journal.write(record),
@@ -473,8 +463,16 @@ impl Loop {
             }
         }
         // All at once: between two commits a kill would leave a host that is told of as told, and nothing to tell.
-        if !self.unsaved.is_empty() {
-            self.store.save(std::mem::take(&mut self.unsaved));
+        if !unsaved.is_empty() {
+            self.store.save(unsaved);
+        }
+        for token in promised {
+            let inbox = self.inbox.clone();
+            self.store.promise(Box::new(move |saved| {
+                if !inbox.send(Order::Secured { token, saved }) {
+                    log::debug!("not told that it is on disk token={token}");
+                }
+            }));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Who reads an answer of the gate: what a request says of it. Does no I/O.
 
 use super::request::Request;
+use heartbeat::web::wants_page;
 
 /// Who reads an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,10 +17,9 @@ pub enum Reader {
 
 impl Reader {
     pub fn of(request: &Request) -> Reader {
-        let takes_pages = request.header("accept").is_some_and(|kinds| kinds.contains("text/html"));
         match request.method() {
             "HEAD" => Reader::Head,
-            method if takes_pages && !request.target().starts_with("/api/") => {
+            method if wants_page(request.path(), request.header("accept")) => {
                 Reader::Person { again: method == "GET" }
             }
             _ => Reader::Program,
